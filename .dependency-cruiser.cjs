@@ -1,0 +1,43 @@
+/**
+ * The layering of ARCHITECTURE.md. Imports run downwards only; folders of one layer don't know each other;
+ * a folder's index.ts is its door.
+ */
+const layers = [
+  ['fault', 'progress', 'process', 'disk'],
+  ['language'],
+  ['graph'],
+  ['build', 'image', 'manifest', 'kube'],
+  ['release', 'local'],
+  ['cli'],
+];
+
+const forbidden = [
+  { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
+  {
+    name: 'only-through-the-door',
+    comment: "Another folder's index.ts is its door.",
+    severity: 'error',
+    from: { path: '^src/([^/]+)/' },
+    to: { path: '^src/([^/]+)/.+', pathNot: ['^src/$1/', '^src/[^/]+/index[.]ts$'] },
+  },
+];
+
+layers.forEach((folders, level) => {
+  const above = layers.slice(level + 1).flat();
+  for (const folder of folders) {
+    const beside = level === 0 ? [] : folders.filter((other) => other !== folder);
+    const out = [...above, ...beside];
+    if (out.length === 0) continue;
+    forbidden.push({
+      name: `${folder}-imports-downwards`,
+      severity: 'error',
+      from: { path: `^src/${folder}/` },
+      to: { path: `^src/(${out.join('|')})/` },
+    });
+  }
+});
+
+module.exports = {
+  forbidden,
+  options: { tsPreCompilationDeps: true, doNotFollow: { path: 'node_modules' }, exclude: { path: 'node_modules' } },
+};

@@ -1,0 +1,4 @@
+export type { FaultDetails, Place } from './fault.ts';
+export { Fault, isFault } from './fault.ts';
+export { codeFrame } from './frame.ts';
+export { faultToJson, renderFault } from './render.ts';

@@ -1,0 +1,1 @@
+export type { Action, Input, Inputs, Json, Label, Target, Test } from './types.ts';

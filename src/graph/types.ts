@@ -1,0 +1,90 @@
+import type { Place } from '../fault/index.ts';
+
+/** A label in its full form, `//package/path:name` (`//:name` in the root package). `//a/b` is spelled `//a/b:b`. */
+export type Label = `//${string}`;
+
+/** Something that a target reads: a file of its package, or another target's outputs. */
+export type Input =
+  | { readonly kind: 'file'; /** relative to the workspace root, `/` between parts */ readonly path: string }
+  | {
+      readonly kind: 'label';
+      readonly label: Label;
+      /** Only the outputs of this name: `//a:b|headers`. */
+      readonly named?: string;
+    };
+
+/** Inputs in the order written; named groups keep their names (`srcs = {"main": [...], "test": [...]}`). */
+export interface Inputs {
+  readonly all: readonly Input[];
+  readonly named: Readonly<Record<string, readonly Input[]>>;
+}
+
+/** How a target's outputs come to be. */
+export type Action =
+  /** A bash command, with Please's variables ($SRCS, $OUT, $TOOLS_X, $(location //x:y), ...). */
+  | { readonly kind: 'shell'; readonly command: string }
+  /** Made by this program itself, see `BuiltinActions` of src/build: `image`, `debian_package`, `k8s_config`, `maven_jar`... */
+  | { readonly kind: 'builtin'; readonly name: string; readonly config: Json }
+  /** Outputs are the inputs as they are. */
+  | { readonly kind: 'filegroup' }
+  /** One output with this text. */
+  | { readonly kind: 'text'; readonly content: string };
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+export interface Test {
+  /** Run as the action's command is, with the target's outputs and data laid out. */
+  readonly command: string;
+  /** Seconds. */
+  readonly timeout: number;
+  /** Runs tried before a failure counts; 1 for a test that is not flaky. */
+  readonly attempts: number;
+  readonly tools: Inputs;
+  /** The test writes no result file; only its exit code counts. */
+  readonly noOutput: boolean;
+}
+
+/** One build rule's result, as evaluation leaves it. All fields are plain frozen data. */
+export interface Target {
+  readonly label: Label;
+  /** '' in the root package. */
+  readonly package: string;
+  readonly name: string;
+  /** The outermost rule that a BUILD file called: `go_binary`, `docker_image`, `k8s_config`, `build_rule`. */
+  readonly rule: string;
+  readonly place: Place;
+  readonly srcs: Inputs;
+  readonly tools: Inputs;
+  /** Needed when the target is run or tested, not when it is built. */
+  readonly data: Inputs;
+  readonly deps: readonly Label[];
+  /** Dependencies that dependants see as their own. */
+  readonly exportedDeps: readonly Label[];
+  /** Paths relative to the package's folder below the output root. */
+  readonly outs: readonly string[];
+  readonly namedOuts: Readonly<Record<string, readonly string[]>>;
+  readonly action: Action;
+  readonly env: Readonly<Record<string, string>>;
+  readonly passEnv: readonly string[];
+  /** Free words for selection: `--include go`. Not labels of targets. */
+  readonly labels: readonly string[];
+  /** Patterns of who may depend on this: `PUBLIC`, `//bank/...`. Empty: the own package only. */
+  readonly visibility: readonly string[];
+  readonly testOnly: boolean;
+  /** The outputs are programs. */
+  readonly binary: boolean;
+  /** The action sees the outputs of all dependencies, however far. */
+  readonly needsTransitiveDeps: boolean;
+  /** Stops transitive closures at this target: it holds what its dependencies gave (a linked binary). */
+  readonly outputIsComplete: boolean;
+  /** What this target needs of a dependency that `provides` several things. */
+  readonly requires: readonly string[];
+  readonly provides: Readonly<Record<string, readonly Label[]>>;
+  /** SHA-256 sums (hex) one of which the outputs must have: for what is downloaded. */
+  readonly hashes: readonly string[];
+  /** False where the action may use the network. */
+  readonly sandbox: boolean;
+  /** Seconds; undefined for the default. */
+  readonly timeout: number | undefined;
+  readonly test: Test | undefined;
+}

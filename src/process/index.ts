@@ -1,0 +1,1 @@
+export { ProcessFault, type RunOptions, type RunResult, run } from './run.ts';
