@@ -5,7 +5,7 @@ export type Label = `//${string}`;
 
 /** Something that a target reads: a file of its package, or another target's outputs. */
 export type Input =
-  | { readonly kind: 'file'; /** relative to the workspace root, `/` between parts */ readonly path: string }
+  | { readonly kind: 'file' /** relative to the workspace root, `/` between parts */; readonly path: string }
   | {
       readonly kind: 'label';
       readonly label: Label;
@@ -42,6 +42,8 @@ export interface Test {
   readonly tools: Inputs;
   /** The test writes no result file; only its exit code counts. */
   readonly noOutput: boolean;
+  /** False where the test may use the network; true unless told. */
+  readonly sandbox?: boolean;
 }
 
 /** One build rule's result, as evaluation leaves it. All fields are plain frozen data. */
@@ -53,6 +55,8 @@ export interface Target {
   /** The outermost rule that a BUILD file called: `go_binary`, `docker_image`, `k8s_config`, `build_rule`. */
   readonly rule: string;
   readonly place: Place;
+  /** What to show while it is being built, where the rule says so. */
+  readonly description?: string;
   readonly srcs: Inputs;
   readonly tools: Inputs;
   /** Needed when the target is run or tested, not when it is built. */
@@ -60,7 +64,10 @@ export interface Target {
   readonly deps: readonly Label[];
   /** Dependencies that dependants see as their own. */
   readonly exportedDeps: readonly Label[];
-  /** Paths relative to the package's folder below the output root. */
+  /**
+   * Paths relative to the package's folder below the output root, named ones included. Empty for a filegroup, whose
+   * outputs are its sources as they are.
+   */
   readonly outs: readonly string[];
   readonly namedOuts: Readonly<Record<string, readonly string[]>>;
   readonly action: Action;

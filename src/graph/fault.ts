@@ -1,0 +1,25 @@
+import { Fault } from '../fault/index.ts';
+
+/** What can be wrong with a workspace, its packages and their targets. */
+export class GraphFault extends Fault<
+  | 'graph/no-workspace'
+  | 'graph/bad-workspace'
+  | 'graph/bad-label'
+  | 'graph/bad-target'
+  | 'graph/duplicate-target'
+  | 'graph/missing-package'
+  | 'graph/missing-target'
+  | 'graph/missing-source'
+  | 'graph/crosses-package'
+  | 'graph/not-visible'
+  | 'graph/test-only'
+  | 'graph/cycle'
+  | 'graph/output-clash'
+  | 'graph/subinclude'
+  | 'graph/bad-data'
+  | 'graph/unreadable'
+  | 'graph/no-repository'
+  | 'graph/unknown-revision'
+  | 'graph/shallow-clone'
+  | 'graph/git'
+> {}
