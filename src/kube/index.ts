@@ -1,0 +1,2 @@
+// The door of src/kube; grows.
+export type * from './types.ts';

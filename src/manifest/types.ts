@@ -1,0 +1,66 @@
+import type { Fault, Place } from '../fault/index.ts';
+import type { Label } from '../graph/index.ts';
+
+export interface ManifestFile {
+  /** Relative to the workspace root. */
+  readonly path: string;
+  readonly source: string;
+}
+
+/** A Kubernetes object, as its manifest says it. */
+export interface ManifestObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly [key: string]: unknown;
+  };
+  readonly [key: string]: unknown;
+}
+
+/** One YAML document of a manifest. */
+export interface ManifestDocument {
+  readonly object: ManifestObject;
+  /** Of the document's first line. */
+  readonly place: Place;
+  /** Where a field stands: `['spec', 'replicas']`; the nearest field above it that is written down. */
+  locate(path: readonly (string | number)[]): Place;
+}
+
+export interface ManifestOptions {
+  /** Package of the k8s_config: what `:image` is relative to. */
+  readonly package: string;
+  /** Labels of images that the k8s_config lists in `containers`. */
+  readonly containers: readonly Label[];
+  /** The environment's; an object may say it or leave it out. */
+  readonly namespace?: string;
+  /** Where the k8s_config stands, for what it lists and does not use. */
+  readonly place?: Place;
+}
+
+export interface CheckedManifests {
+  readonly documents: readonly ManifestDocument[];
+  /** Labels of the images used, sorted. */
+  readonly images: readonly Label[];
+  /** What is not an error: an image listed and not used. */
+  readonly warnings: readonly Fault[];
+}
+
+export interface RenderedManifests {
+  /** All documents of all files, byte for byte but for the images. */
+  readonly text: string;
+  /** With images resolved. */
+  readonly documents: readonly ManifestDocument[];
+}
+
+/** What a k8s_config target builds: its manifests as they are, and the images to put in. */
+export interface ManifestBundle {
+  readonly format: 1;
+  readonly service: Label;
+  readonly owner?: string;
+  readonly containers: readonly Label[];
+  readonly files: readonly ManifestFile[];
+}
