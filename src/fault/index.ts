@@ -1,4 +1,5 @@
 export type { FaultDetails, Place } from './fault.ts';
 export { Fault, isFault } from './fault.ts';
 export { codeFrame } from './frame.ts';
+export { nearest } from './nearest.ts';
 export { faultToJson, renderFault } from './render.ts';

@@ -1,0 +1,50 @@
+import type { Label } from '../graph/index.ts';
+import { ManifestFault } from './fault.ts';
+import type { ManifestBundle, ManifestFile } from './types.ts';
+
+/** The output of the builtin action `k8s_config`: the same bundle gives the same bytes. */
+export function formatBundle(bundle: ManifestBundle): string {
+  const { format, service, owner, containers, files } = bundle;
+  const ordered = {
+    format,
+    service,
+    ...(owner !== undefined && { owner }),
+    containers: [...containers].sort(),
+    files: files.map(({ path, source }) => ({ path, source })),
+  };
+  return `${JSON.stringify(ordered, null, 2)}\n`;
+}
+
+/** @throws ManifestFault manifest/bad-bundle */
+export function parseBundle(text: string, file: string): ManifestBundle {
+  const bad = (what: string, cause?: unknown) =>
+    new ManifestFault('manifest/bad-bundle', `${file} is not a bundle of manifests: ${what}`, {
+      place: { file },
+      next: 'build its target again',
+      cause,
+    });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw bad('it is not JSON', cause);
+  }
+  if (typeof value !== 'object' || value === null) throw bad('it is no object');
+  const { format, service, owner, containers, files } = value as Record<string, unknown>;
+  if (format !== 1) throw bad(`its format is ${String(format)}, not 1`);
+  if (!isLabel(service)) throw bad('service is not a label');
+  if (owner !== undefined && typeof owner !== 'string') throw bad('owner is not a text');
+  if (!Array.isArray(containers) || !containers.every(isLabel)) throw bad('containers is not a list of labels');
+  if (!Array.isArray(files) || !files.every(isFile)) throw bad('files is not a list of files');
+  return { format, service, ...(owner !== undefined && { owner }), containers, files };
+}
+
+function isLabel(value: unknown): value is Label {
+  return typeof value === 'string' && value.startsWith('//');
+}
+
+function isFile(value: unknown): value is ManifestFile {
+  if (typeof value !== 'object' || value === null) return false;
+  const { path, source } = value as Record<string, unknown>;
+  return typeof path === 'string' && typeof source === 'string';
+}
