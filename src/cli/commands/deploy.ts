@@ -1,0 +1,117 @@
+import type { Command } from 'commander';
+import { faultToJson, renderFault } from '../../fault/index.ts';
+import {
+  createWorkspaceBuilder,
+  type DeployEvent,
+  deploy,
+  environmentOf,
+  findService,
+  type ServiceDeployment,
+} from '../../release/index.ts';
+import { type ClusterChoice, reachCluster, withClusterOptions, withEnvironmentOption } from '../cluster.ts';
+import type { CommandContext } from '../context.ts';
+import { UsageFault } from '../usage.ts';
+import { resultLine, rolloutLines } from '../views/services.ts';
+import { here } from '../workspace.ts';
+
+interface Options extends ClusterChoice {
+  readonly env: string;
+  readonly deadline?: number;
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+export function define(command: Command, context: CommandContext): void {
+  withClusterOptions(withEnvironmentOption(command.argument('[labels...]', 'services: //bank/ledger, //bank/...; all unless told')))
+    .option('--deadline <seconds>', 'when a rollout that is not healthy counts as failed', wholeSeconds)
+    .option('--force', 'take over fields that another tool has set')
+    .option('--json', 'print the results as JSON')
+    .addHelpText(
+      'after',
+      `
+Builds, pushes, renders and applies what changed, and waits until it serves. What did not change is not touched.
+A rollout that can't become healthy ends as failed with its reason, while the old version serves on.
+
+Examples:
+  banksman deploy --env dev
+  banksman deploy //bank/statements --env dev
+  banksman deploy --env dev --context my-cluster`,
+    )
+    .action(async (labels: string[], options: Options) => {
+      const { workspace, currentPackage } = await here();
+      const environment = environmentOf(workspace, options.env);
+      const cluster = await reachCluster(options, environment, { pushes: true });
+      const builder = await createWorkspaceBuilder(workspace, {
+        progress: context.progress,
+        signal: context.signal,
+        patterns: labels.length === 0 ? ['//...'] : labels,
+        from: currentPackage,
+      });
+      const matched = new Set(builder.labels);
+      const services = builder.services().filter(({ label }) => matched.has(label));
+      if (services.length === 0) {
+        // A label that names something else than a service is told apart from a pattern that matches none.
+        if (labels.length === 1 && builder.labels.length === 1) findService(builder.services(), builder.labels[0]!);
+        throw new UsageFault('cli/unknown-label', `no service matches ${labels.join(' ') || '//...'}`, {
+          next: "see 'banksman query targets //... --services'",
+        });
+      }
+      const results = await deploy({
+        builder,
+        labels: services.map(({ label }) => label),
+        environment,
+        cluster,
+        progress: context.progress,
+        signal: context.signal,
+        observe: watchRollout(context),
+        ...(options.deadline !== undefined && { deadline: options.deadline }),
+        ...(options.force === true && { force: true }),
+      });
+      report(results, context, options);
+    });
+}
+
+/** Draws the newest event of each service; where nothing can be drawn, each new phase or message is a line. */
+export function watchRollout({ terminal, progress }: CommandContext): (event: DeployEvent) => void {
+  const newest = new Map<string, DeployEvent>();
+  return (event) => {
+    const { label } = event.service;
+    const before = newest.get(label);
+    newest.set(label, event);
+    if (terminal.live) terminal.draw(rolloutLines(newest, terminal.paint));
+    else if (before?.phase !== event.phase || before.message !== event.message) {
+      progress.say(`  ${label}  ${event.phase}  ${event.message}`.trimEnd());
+    }
+  };
+}
+
+/** Prints how rollouts ended; a failed one makes the exit code 1. */
+export function report(results: readonly ServiceDeployment[], { terminal }: CommandContext, options: { readonly json?: boolean }): void {
+  terminal.clear();
+  if (options.json) {
+    const list = results.map(({ service, release, result, changes, duration, fault }) => ({
+      service: service.label,
+      release,
+      result,
+      changes,
+      duration,
+      ...(fault !== undefined && { error: faultToJson(fault) }),
+    }));
+    terminal.print(JSON.stringify(list, undefined, 2));
+  } else {
+    const width = Math.max(0, ...results.map(({ service }) => service.label.length));
+    for (const result of results) terminal.print(resultLine(result, width, terminal.paint));
+  }
+  for (const { fault } of results) {
+    if (fault === undefined) continue;
+    process.exitCode = 1;
+    if (!options.json) process.stderr.write(`\n${renderFault(fault, { color: terminal.color })}\n`);
+  }
+}
+
+export function wholeSeconds(text: string): number {
+  if (!/^[1-9][0-9]{0,5}$/.test(text)) {
+    throw new UsageFault('cli/wrong-use', `--deadline takes whole seconds, not '${text}'`);
+  }
+  return Number(text);
+}

@@ -1,0 +1,26 @@
+import type { CommandModule } from '../context.ts';
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<CommandModule>;
+}
+
+/** Every command, in the order in which `--help` shows them. A command's file has its name. */
+export const commands: readonly CommandEntry[] = [
+  { name: 'up', summary: 'start the Kubernetes cluster on this machine', load: () => import('./up.ts') },
+  { name: 'down', summary: 'stop the cluster on this machine without a trace', load: () => import('./down.ts') },
+  { name: 'status', summary: 'show the cluster, and every service with its pods', load: () => import('./status.ts') },
+  { name: 'build', summary: 'build targets', load: () => import('./build.ts') },
+  { name: 'test', summary: 'run tests', load: () => import('./test.ts') },
+  { name: 'run', summary: 'build a program and run it', load: () => import('./run.ts') },
+  { name: 'query', summary: 'ask the graph: targets, dependencies, what a change affects', load: () => import('./query.ts') },
+  { name: 'image', summary: 'list the images of the workspace with their tags and digests', load: () => import('./image.ts') },
+  { name: 'render', summary: "print a service's manifests with every image resolved", load: () => import('./render.ts') },
+  { name: 'deploy', summary: 'build, push and roll out services', load: () => import('./deploy.ts') },
+  { name: 'rollback', summary: 'bring the last good release of a service back', load: () => import('./rollback.ts') },
+  { name: 'history', summary: "show a service's releases in an environment", load: () => import('./history.ts') },
+  { name: 'logs', summary: "print the logs of a service's pods", load: () => import('./logs.ts') },
+  { name: 'kubectl', summary: 'run kubectl against the cluster', load: () => import('./kubectl.ts') },
+  { name: 'lock', summary: 'write lock files for what comes from outside', load: () => import('./lock.ts') },
+];

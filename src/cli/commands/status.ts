@@ -1,0 +1,84 @@
+import type { Command } from 'commander';
+import { isFault } from '../../fault/index.ts';
+import { GraphFault } from '../../graph/index.ts';
+import { type ClusterStatus, status } from '../../local/index.ts';
+import { createWorkspaceBuilder, environmentOf, type Service, serviceStatus, type ServiceStatus } from '../../release/index.ts';
+import { type ClusterChoice, localName, reachCluster, withClusterOptions, withEnvironmentOption } from '../cluster.ts';
+import type { CommandContext } from '../context.ts';
+import { clusterLines } from '../views/cluster.ts';
+import { serviceLines } from '../views/services.ts';
+import { here } from '../workspace.ts';
+
+export function define(command: Command, context: CommandContext): void {
+  withClusterOptions(withEnvironmentOption(command))
+    .option('--json', 'print everything as JSON: {cluster, services}')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  banksman status
+  banksman status --env dev --json
+  banksman status --context my-cluster`,
+    )
+    .action(async (options: ClusterChoice & { env: string; json?: boolean }) => {
+      const { terminal } = context;
+      const result = await readStatus(options, context);
+      if (options.json) return terminal.print(JSON.stringify(result, undefined, 2));
+      const { paint } = terminal;
+      if (result.cluster !== undefined) for (const line of clusterLines(result.cluster, paint)) terminal.print(line);
+      if (result.services.length > 0) terminal.print('');
+      for (const line of serviceLines(result.services, paint)) terminal.print(line);
+      if (result.note !== undefined) terminal.print(`${paint.warn('note')}: ${result.note}`);
+    });
+}
+
+interface Status {
+  /** Absent where a context of the user's kubeconfig is meant. */
+  readonly cluster?: ClusterStatus;
+  readonly services: readonly ServiceStatus[];
+  /** Why nothing is known of the services in the cluster. */
+  readonly note?: string;
+}
+
+async function readStatus(options: ClusterChoice & { env: string }, context: CommandContext): Promise<Status> {
+  const workspace = await here()
+    .then((found) => found.workspace)
+    .catch((error: unknown) => {
+      // Outside a workspace there are no services to show, and that is no error.
+      if (error instanceof GraphFault && error.code === 'graph/no-workspace') return undefined;
+      throw error;
+    });
+  const environment = workspace === undefined ? undefined : environmentOf(workspace, options.env);
+  const name = localName(options, environment);
+  const cluster = name === undefined ? undefined : await status({ name });
+  const base = cluster === undefined ? {} : { cluster };
+  if (workspace === undefined || environment === undefined) return { ...base, services: [] };
+  const builder = await createWorkspaceBuilder(workspace, { progress: context.progress, signal: context.signal });
+  const services = builder.services();
+  if (cluster !== undefined && ['absent', 'stopped', 'broken'].includes(cluster.state)) {
+    return { ...base, services: services.map((service) => unknown(service, environment.name)) };
+  }
+  try {
+    const access = await reachCluster(options, environment, { pushes: false });
+    return { ...base, services: await serviceStatus({ services, environment, cluster: access, signal: context.signal }) };
+  } catch (error) {
+    if (!isFault(error) || context.signal.aborted) throw error;
+    return { ...base, services: services.map((service) => unknown(service, environment.name)), note: error.message };
+  }
+}
+
+function unknown(service: Service, environment: string): ServiceStatus {
+  return {
+    service: service.label,
+    name: service.name,
+    owner: service.owner,
+    environment,
+    release: undefined,
+    origin: undefined,
+    images: [],
+    lastRollout: undefined,
+    health: 'unknown',
+    message: 'the cluster is not running',
+    pods: [],
+  };
+}

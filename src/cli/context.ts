@@ -1,0 +1,16 @@
+import type { Command } from 'commander';
+import type { Progress } from '../progress/index.ts';
+import type { Terminal } from './terminal.ts';
+
+/** What every command is given. */
+export interface CommandContext {
+  readonly terminal: Terminal;
+  readonly progress: Progress;
+  /** Aborted by ^C. */
+  readonly signal: AbortSignal;
+}
+
+/** A file of `commands/`. */
+export interface CommandModule {
+  define(command: Command, context: CommandContext): void;
+}
