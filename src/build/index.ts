@@ -1,0 +1,24 @@
+export { createBuilder } from './builder.ts';
+export { BuildFault } from './fault.ts';
+export { languageActions } from './language-actions.ts';
+export { resolveTool, type Tool } from './tool.ts';
+export type {
+  Builder,
+  BuilderOptions,
+  BuildResult,
+  BuiltFile,
+  BuiltinAction,
+  BuiltinActions,
+  BuiltinRequest,
+  BuiltTarget,
+  LaidDependency,
+  LaidInput,
+  LaidInputs,
+  RunOptions,
+  TestCase,
+  TestedTarget,
+  TestOptions,
+  TestResult,
+  ToolOutput,
+  ToolRequest,
+} from './types.ts';
