@@ -1,123 +1,31 @@
 // The door of src/image. Signatures are published first and filled in one by one: what is `declare`d here is being written.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Readable } from 'node:stream';
 import type { Progress } from '../progress/index.ts';
 import type { Digest } from './digest.ts';
 
+export { type AssembleRequest, assembleImage, type ImageConfig, type LayerFile, type StoredLayer } from './assemble.ts';
+export { type DebianLayer, type DebianLayerOptions, debianLayer, debianLayerVersion } from './debian/layer.ts';
 export { type Digest, digestOf, isDigest, parseDigest } from './digest.ts';
 export { ImageFault } from './fault.ts';
+export type { ImageFile } from './files.ts';
+export { type AssembledImage, type LayoutContent, readImageLayout } from './layout.ts';
+export { imageVersion, type MakeRequest, makeImage } from './make.ts';
+export {
+  formatReference,
+  isRepository,
+  isTag,
+  parseReference,
+  type Reference,
+  repositoryFor,
+  tagFor,
+} from './names.ts';
+export { type Architecture, machineArchitecture } from './platform.ts';
+export { type BlobStore, type Expected, openBlobStore, type Stored } from './store.ts';
 
-// ---- Blob store -------------------------------------------------------------------------------------------------
-
-/** Content-addressed files `<folder>/sha256/<hex>`, safe for many processes and for kill -9. */
-export interface BlobStore {
-  readonly folder: string;
-  /** Where the blob lies or would lie. */
-  path(digest: Digest): string;
-  /** Size in bytes; undefined where it is not there. */
-  size(digest: Digest): Promise<number | undefined>;
-  /** Stores a stream; checked against `expected` before it appears. */
-  put(
-    content: Uint8Array | string | AsyncIterable<Uint8Array>,
-    expected?: { readonly digest?: Digest | undefined; readonly size?: number | undefined },
-  ): Promise<{ readonly digest: Digest; readonly size: number }>;
-  /** Takes in a file by hard link (or copy), after hashing it. */
-  putFile(path: string): Promise<{ readonly digest: Digest; readonly size: number }>;
-  /** Streams a blob, `end` inclusive. The sum is checked when the whole is read: a damaged blob ends in a fault. */
-  open(digest: Digest, range?: { readonly start: number; readonly end: number }): Promise<Readable>;
-  /** A small blob whole, its sum checked. */
-  read(digest: Digest, maximumBytes?: number): Promise<Buffer>;
-  /** Hard link (copy across file systems) of the blob at `path`; atomic, replaces what is there. */
-  linkTo(digest: Digest, path: string): Promise<void>;
-  remove(digest: Digest): Promise<void>;
-}
-/** `folder` is cacheFolder('blobs') for the builder's; opening makes it. */
-export declare function openBlobStore(folder: string): Promise<BlobStore>;
-
-// ---- Images -----------------------------------------------------------------------------------------------------
-
-/** As GOARCH and the OCI image-spec say it. */
-export type Architecture = 'amd64' | 'arm64' | 'ppc64le' | 's390x' | 'riscv64';
-/** This machine's. */
-export declare function machineArchitecture(): Architecture;
-
-export interface ImageConfig {
-  readonly entrypoint?: readonly string[];
-  readonly cmd?: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
-  /** `65532:65532` unless told; a name or number, `:group` if wanted. */
-  readonly user?: string;
-  readonly workdir?: string;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly exposedPorts?: readonly string[];
-  readonly volumes?: readonly string[];
-  readonly stopSignal?: string;
-}
-
-/** An uncompressed tar file; give the digest where it is known (SHA-256 of the file) and it is not read again. */
-export interface LayerFile {
-  readonly path: string;
-  readonly digest?: Digest;
-  /** Shown in the image's history, e.g. `debian libc6 2.36-9`. */
-  readonly createdBy?: string;
-}
-
-/** A file of the image. A folder as `source` is taken with all that is in it. */
-export interface ImageFile {
-  /** Absolute path in the image. Ending in `/`: the source's name is added. */
-  readonly destination: string;
-  /** Absolute path on this machine, or `content`. */
-  readonly source?: string;
-  readonly content?: string | Uint8Array;
-  /** 0o755 for what is executable by its owner and 0o644 for the rest unless told. */
-  readonly mode?: number;
-  readonly uid?: number;
-  readonly gid?: number;
-}
-
-export interface AssembledImage {
-  /** The OCI image layout folder. */
-  readonly layout: string;
-  /** Digest of the manifest. */
-  readonly digest: Digest;
-  /** First 12 hex digits of the configuration's SHA-256. */
-  readonly tag: string;
-  readonly configDigest: Digest;
-  readonly layers: readonly { readonly digest: Digest; readonly size: number }[];
-}
-
-/** Lowest door: layers and configuration -> OCI image layout at `output` (replaced atomically). */
-export declare function assembleImage(request: {
-  readonly store: BlobStore;
-  readonly output: string;
-  /** Layout folder of the image below. */
-  readonly base?: string;
-  readonly layers: readonly LayerFile[];
-  readonly config: ImageConfig;
-  readonly architecture?: Architecture;
-}): Promise<AssembledImage>;
-
-/** What `docker_image` does: packages, then accounts and folders, then files. For a static binary: no packages. */
-export declare function makeImage(request: {
-  readonly store: BlobStore;
-  readonly output: string;
-  readonly base?: string;
-  /** From makeDebianPackageLayer; order does not matter (sorted by name inside). */
-  readonly packages: readonly LayerFile[];
-  readonly files: readonly ImageFile[];
-  /** Extra accounts: name -> uid (= gid), home /home/<name> or /var/lib/<name> for uid < 1000. */
-  readonly users?: Readonly<Record<string, number>>;
-  readonly config: ImageConfig;
-  readonly architecture?: Architecture;
-}): Promise<AssembledImage>;
-
-/** Reads a layout folder made by assembleImage (or another tool: one image in the index). */
-export declare function readImageLayout(layout: string): Promise<AssembledImage>;
-
-/** `//bank/ledger:image` -> `bank/ledger`; `repo` says otherwise. */
-export declare function repositoryFor(label: string, repo?: string): string;
-/** The tag of an image whose configuration blob has this digest. */
-export declare function tagFor(configDigest: Digest): string;
+import type { LayerFile } from './assemble.ts';
+import type { AssembledImage } from './layout.ts';
+import type { Architecture } from './platform.ts';
+import type { BlobStore } from './store.ts';
 
 // ---- Debian packages --------------------------------------------------------------------------------------------
 
@@ -189,10 +97,6 @@ export declare function makeDebianPackageLayer(request: {
   readonly progress: Progress;
   readonly signal?: AbortSignal;
 }): Promise<LayerFile & { readonly digest: Digest }>;
-/** Part of an action's key: goes up whenever the same .deb gives another layer. */
-export declare const debianLayerVersion: string;
-/** Likewise for makeImage. */
-export declare const imageVersion: string;
 
 // ---- Registry server --------------------------------------------------------------------------------------------
 
@@ -229,14 +133,6 @@ export interface RegistryTransport {
   /** In place of ~/.docker/config.json. */
   readonly credentials?: { readonly username: string; readonly password: string } | 'anonymous';
 }
-export interface Reference {
-  readonly registry: string;
-  readonly repository: string;
-  readonly tag?: string;
-  readonly digest?: Digest;
-}
-export declare function parseReference(text: string): Reference;
-export declare function formatReference(reference: Reference): string;
 /** Sends what the registry does not have, then the manifest, then the tag. */
 export declare function pushImage(request: {
   readonly layout: string;

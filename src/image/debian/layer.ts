@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { ImageFault } from '../fault.ts';
+import { mergedPath, mergedTarget } from '../merged.ts';
+import { hashFile, type Stored } from '../store.ts';
+import { comparePaths } from '../tar/entry.ts';
+import { readTar } from '../tar/read.ts';
+import { arrange, fileEntry, type LayerEntry, writeTar } from '../tar/write.ts';
+import { parseParagraphs } from './control.ts';
+import { openDeb } from './deb.ts';
+import { finish } from './finish.ts';
+import { isKept } from './keep.ts';
+
+/** Part of an action's key: goes up whenever the same .deb gives another layer. */
+export const debianLayerVersion = '1';
+
+export interface DebianLayerOptions {
+  /** Keep set-user-id and set-group-id bits; they are dropped unless told, since nothing in a container should need them. */
+  readonly keepSetuid?: boolean;
+}
+
+export interface DebianLayer extends Stored {
+  readonly path: string;
+  readonly name: string;
+  readonly version: string;
+}
+
+/**
+ * Makes a layer of a Debian package: its files below merged /usr, without manuals and translations, and its control
+ * data in var/lib/dpkg/status.d/NAME, where scanners for known vulnerabilities look. No script of the package is run.
+ * The same .deb gives the same bytes on every machine.
+ *
+ * @param output the uncompressed tar file, replaced atomically
+ * @throws ImageFault image/bad-archive, image/too-large, image/bad-file
+ */
+export async function debianLayer(deb: string, output: string, options: DebianLayerOptions = {}): Promise<DebianLayer> {
+  const { control, data } = await openDeb(deb);
+  const [paragraph] = parseParagraphs(control);
+  const name = paragraph?.get('package') ?? '';
+  const version = paragraph?.get('version') ?? '';
+  // The name becomes a file's name. Debian Policy 5.6.1.
+  if (!/^[a-z0-9][a-z0-9+.-]+$/.test(name) || version === '') {
+    throw new ImageFault('image/bad-archive', `${deb} has a control file without a usable name and version`);
+  }
+  await mkdir(dirname(output), { recursive: true });
+  const partial = `${output}.${randomBytes(6).toString('hex')}`;
+  const unpacked = `${partial}.data`;
+  try {
+    // Sorting needs every header before the first content: the archive is laid on disk, and only its headers in memory.
+    await pipeline(Readable.from(data()), createWriteStream(unpacked, { mode: 0o600 }));
+    const entries = await layerEntries(deb, unpacked, options);
+    entries.push(...(await finish(name, entries)));
+    entries.push(fileEntry(`var/lib/dpkg/status.d/${name}`, `${control.trimEnd()}\n`));
+    await pipeline(Readable.from(writeTar(arrange(entries))), createWriteStream(partial, { mode: 0o444 }));
+    const stored = await hashFile(partial);
+    await rename(partial, output);
+    return { ...stored, path: output, name, version };
+  } finally {
+    await rm(unpacked, { force: true });
+    await rm(partial, { force: true });
+  }
+}
+
+async function layerEntries(deb: string, archive: string, options: DebianLayerOptions): Promise<LayerEntry[]> {
+  const all: LayerEntry[] = [];
+  for await (const entry of readTar(createReadStream(archive, { highWaterMark: 256 * 1024 }), deb)) {
+    if (entry.path === '') continue;
+    const { path, type, uid, gid, size, offset } = entry;
+    const mode = options.keepSetuid || type !== 'file' ? entry.mode : entry.mode & 0o1777;
+    const header = { type, mode, uid, gid, size, path: mergedPath(path) };
+    if (type === 'file') all.push({ ...header, target: '', content: { path: archive, offset } });
+    else if (type === 'symlink') all.push({ ...header, mode: 0o777, target: mergedTarget(path, entry.target) });
+    else all.push({ ...header, target: type === 'hardlink' ? mergedPath(entry.target) : '' });
+  }
+  return withoutDropped(all);
+}
+
+/** Leaves out what an image has no use for. A kept hard link to a dropped file becomes the file. */
+function withoutDropped(all: readonly LayerEntry[]): LayerEntry[] {
+  const kept = all.filter((entry) => isKept(entry.path, entry.type));
+  const names = new Set(kept.map((entry) => entry.path));
+  const files = new Map(all.filter((entry) => entry.type === 'file').map((entry) => [entry.path, entry]));
+  const heir = new Map<string, string>();
+  return kept
+    .toSorted((a, b) => comparePaths(a.path, b.path))
+    .map((entry) => {
+      if (entry.type !== 'hardlink' || names.has(entry.target)) return entry;
+      const first = heir.get(entry.target);
+      if (first !== undefined) return { ...entry, target: first };
+      heir.set(entry.target, entry.path);
+      const file = files.get(entry.target);
+      return file === undefined ? entry : { ...file, path: entry.path };
+    });
+}

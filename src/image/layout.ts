@@ -1,0 +1,138 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { canonicalJson } from './canonical.ts';
+import { type Digest, digestOf, hexOf } from './digest.ts';
+import { ImageFault } from './fault.ts';
+import {
+  chooseManifest,
+  type Descriptor,
+  type ImageConfiguration,
+  type Manifest,
+  maximumManifest,
+  mediaTypes,
+  parseConfiguration,
+  parseManifest,
+} from './manifest.ts';
+import { tagFor } from './names.ts';
+import { type Architecture, machineArchitecture } from './platform.ts';
+import type { BlobStore } from './store.ts';
+
+/** An image on this machine: an OCI image layout folder. image-spec image-layout.md. */
+export interface AssembledImage {
+  readonly layout: string;
+  /** Digest of the manifest. */
+  readonly digest: Digest;
+  /** First 12 hex digits of the configuration's SHA-256. */
+  readonly tag: string;
+  readonly configDigest: Digest;
+  /** From the lowest to the topmost; sizes in bytes. */
+  readonly layers: readonly { readonly digest: Digest; readonly size: number; readonly mediaType: string }[];
+}
+
+/** The same with what stands in its documents. */
+export interface LayoutContent extends AssembledImage {
+  readonly manifestBytes: Buffer;
+  readonly manifest: Manifest;
+  readonly configuration: ImageConfiguration;
+}
+
+/** Where a layout keeps a blob. */
+export function layoutBlob(layout: string, digest: Digest): string {
+  return join(layout, 'blobs', 'sha256', hexOf(digest));
+}
+
+/**
+ * Writes a layout whose blobs are hard links into the store. The folder appears whole.
+ *
+ * @param manifest bytes of a manifest all of whose blobs, itself included, are in the store
+ */
+export async function writeLayout(
+  store: BlobStore,
+  manifest: Descriptor,
+  blobs: readonly Digest[],
+  output: string,
+): Promise<void> {
+  const partial = `${output}.${randomBytes(6).toString('hex')}`;
+  const former = `${partial}.former`;
+  try {
+    await mkdir(join(partial, 'blobs', 'sha256'), { recursive: true });
+    for (const digest of new Set([manifest.digest, ...blobs])) await store.linkTo(digest, layoutBlob(partial, digest));
+    await writeFile(join(partial, 'oci-layout'), canonicalJson({ imageLayoutVersion: '1.0.0' }));
+    const index = { schemaVersion: 2, mediaType: mediaTypes.index, manifests: [manifest] };
+    await writeFile(join(partial, 'index.json'), canonicalJson(index));
+    await mkdir(dirname(output), { recursive: true });
+    // rename(2) does not replace a folder that is not empty.
+    await rename(output, former).catch(ignoreAbsent);
+    await rename(partial, output);
+  } finally {
+    await rm(former, { recursive: true, force: true });
+    await rm(partial, { recursive: true, force: true });
+  }
+}
+
+/** Reads a layout folder, ours or another tool's. @throws ImageFault image/bad-layout, image/wrong-content */
+export async function readImageLayout(
+  layout: string,
+  architecture: Architecture = machineArchitecture(),
+): Promise<LayoutContent> {
+  const marker = await readFile(join(layout, 'oci-layout'), 'utf8').catch(() => undefined);
+  if (marker === undefined) {
+    throw new ImageFault('image/bad-layout', `${layout} is not an image layout: it has no file oci-layout`);
+  }
+  const index = parseManifest(await readSmall(join(layout, 'index.json')), undefined, `${layout}/index.json`);
+  if (!('index' in index)) throw new ImageFault('image/bad-layout', `${layout}/index.json is not an index`);
+  let chosen = onlyOne(index.index.manifests) ?? chooseManifest(index.index, architecture, layout);
+  let bytes = await readBlob(layout, chosen.digest);
+  let parsed = parseManifest(bytes, chosen.mediaType, `the manifest ${chosen.digest} in ${layout}`);
+  if ('index' in parsed) {
+    chosen = chooseManifest(parsed.index, architecture, layout);
+    bytes = await readBlob(layout, chosen.digest);
+    parsed = parseManifest(bytes, chosen.mediaType, `the manifest ${chosen.digest} in ${layout}`);
+    if ('index' in parsed) throw new ImageFault('image/bad-layout', `${layout} has an index of indexes`);
+  }
+  const { manifest } = parsed;
+  const configuration = parseConfiguration(
+    await readBlob(layout, manifest.config.digest),
+    `the configuration in ${layout}`,
+  );
+  if (configuration.diffIds.length !== manifest.layers.length) {
+    throw new ImageFault(
+      'image/bad-layout',
+      `${layout} has ${manifest.layers.length} layers and ${configuration.diffIds.length} sums of them`,
+    );
+  }
+  return {
+    layout,
+    digest: chosen.digest,
+    tag: tagFor(manifest.config.digest),
+    configDigest: manifest.config.digest,
+    layers: manifest.layers.map(({ digest, size, mediaType }) => ({ digest, size, mediaType })),
+    manifestBytes: bytes,
+    manifest,
+    configuration,
+  };
+}
+
+function onlyOne<T>(list: readonly T[]): T | undefined {
+  return list.length === 1 ? list[0] : undefined;
+}
+
+async function readBlob(layout: string, digest: Digest): Promise<Buffer> {
+  const bytes = await readSmall(layoutBlob(layout, digest));
+  if (digestOf(bytes) !== digest)
+    throw new ImageFault('image/wrong-content', `${layoutBlob(layout, digest)} is damaged: its bytes have another sum`);
+  return bytes;
+}
+
+async function readSmall(path: string): Promise<Buffer> {
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined) throw new ImageFault('image/bad-layout', `${path} is missing`);
+  if (found.size > maximumManifest)
+    throw new ImageFault('image/too-large', `${path} has ${found.size} bytes, ${maximumManifest} are the limit`);
+  return readFile(path);
+}
+
+function ignoreAbsent(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}

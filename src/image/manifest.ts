@@ -1,0 +1,196 @@
+import { type Digest, isDigest } from './digest.ts';
+import { ImageFault } from './fault.ts';
+import type { Architecture } from './platform.ts';
+
+/** OCI image-spec 1.1, media-types.md, and Docker's names for the same. */
+export const mediaTypes = {
+  manifest: 'application/vnd.oci.image.manifest.v1+json',
+  index: 'application/vnd.oci.image.index.v1+json',
+  config: 'application/vnd.oci.image.config.v1+json',
+  layer: 'application/vnd.oci.image.layer.v1.tar',
+  layerGzip: 'application/vnd.oci.image.layer.v1.tar+gzip',
+  layerZstd: 'application/vnd.oci.image.layer.v1.tar+zstd',
+  dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
+  dockerList: 'application/vnd.docker.distribution.manifest.list.v2+json',
+} as const;
+
+/** image-spec descriptor.md. */
+export interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+  readonly platform?: { readonly architecture: string; readonly os: string };
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly artifactType?: string;
+}
+
+/** image-spec manifest.md. */
+export interface Manifest {
+  readonly mediaType: string;
+  readonly config: Descriptor;
+  readonly layers: readonly Descriptor[];
+  readonly subject?: Descriptor;
+  readonly artifactType?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** image-spec image-index.md. */
+export interface Index {
+  readonly mediaType: string;
+  readonly manifests: readonly Descriptor[];
+  readonly subject?: Descriptor;
+  readonly artifactType?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** image-spec config.md: what is used of it here. */
+export interface ImageConfiguration {
+  readonly architecture: string;
+  readonly os: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly diffIds: readonly Digest[];
+  readonly history: readonly Readonly<Record<string, unknown>>[];
+}
+
+/** What a registry and a layout take; other implementations use the same bound. */
+export const maximumManifest = 4 * 1024 * 1024;
+
+/** More layers than any kernel can stack is a mistake or an attack. */
+const maximumDescriptors = 10_000;
+
+/**
+ * A manifest or index from outside as a typed value.
+ *
+ * @param declared media type that the carrier named; the document's own must not contradict it
+ * @param what names it in faults
+ * @throws ImageFault image/bad-layout
+ */
+export function parseManifest(
+  bytes: Uint8Array,
+  declared: string | undefined,
+  what: string,
+): { readonly manifest: Manifest } | { readonly index: Index } {
+  const bad = (why: string) => new ImageFault('image/bad-layout', `${what} ${why}`);
+  const json = parseObject(bytes, bad);
+  if (json.schemaVersion !== 2) throw bad('is not a manifest: its schemaVersion is not 2');
+  const own = optionalText(json.mediaType, 'mediaType', bad);
+  const type = own ?? declared ?? ('manifests' in json ? mediaTypes.index : mediaTypes.manifest);
+  if (own !== undefined && declared !== undefined && own !== declared)
+    throw bad(`says that it is ${own}, it came as ${declared}`);
+  const rest = {
+    ...(json.subject !== undefined && { subject: parseDescriptor(json.subject, bad) }),
+    ...(json.artifactType !== undefined && { artifactType: text(json.artifactType, 'artifactType', bad) }),
+    ...(json.annotations !== undefined && { annotations: texts(json.annotations, 'annotations', bad) }),
+  };
+  if (type === mediaTypes.index || type === mediaTypes.dockerList) {
+    // One document that is both would mean different things to different readers (CVE-2021-41190).
+    if ('config' in json || 'layers' in json) throw bad('is both an index and a manifest');
+    return { index: { mediaType: type, manifests: descriptors(json.manifests, 'manifests', bad), ...rest } };
+  }
+  if (type !== mediaTypes.manifest && type !== mediaTypes.dockerManifest)
+    throw bad(`has the unknown media type ${JSON.stringify(type)}`);
+  if ('manifests' in json) throw bad('is both an index and a manifest');
+  return {
+    manifest: {
+      mediaType: type,
+      config: parseDescriptor(json.config, bad),
+      layers: descriptors(json.layers, 'layers', bad),
+      ...rest,
+    },
+  };
+}
+
+/** @throws ImageFault image/bad-layout */
+export function parseConfiguration(bytes: Uint8Array, what: string): ImageConfiguration {
+  const bad = (why: string) => new ImageFault('image/bad-layout', `${what} ${why}`);
+  const json = parseObject(bytes, bad);
+  const rootfs = object(json.rootfs, 'rootfs', bad);
+  const ids = rootfs.diff_ids;
+  if (!Array.isArray(ids) || !ids.every((id) => typeof id === 'string' && isDigest(id)))
+    throw bad('has no usable diff_ids');
+  const history = json.history ?? [];
+  if (!Array.isArray(history)) throw bad('has a history that is no list');
+  return {
+    architecture: text(json.architecture, 'architecture', bad),
+    os: text(json.os, 'os', bad),
+    config: json.config === undefined || json.config === null ? {} : object(json.config, 'config', bad),
+    diffIds: ids as Digest[],
+    history: history.map((entry) => object(entry, 'history', bad)),
+  };
+}
+
+/** The one manifest of an index that runs on the architecture. */
+export function chooseManifest(index: Index, architecture: Architecture, what: string): Descriptor {
+  const fitting = index.manifests.filter(
+    ({ platform }) => platform?.os === 'linux' && platform.architecture === architecture,
+  );
+  const chosen =
+    fitting[0] ?? (index.manifests.length === 1 && !index.manifests[0]?.platform ? index.manifests[0] : undefined);
+  if (chosen) return chosen;
+  const offered = index.manifests.map(({ platform }) =>
+    platform ? `${platform.os}/${platform.architecture}` : 'unnamed',
+  );
+  throw new ImageFault('image/bad-layout', `${what} has no image for linux/${architecture}`, {
+    notes: [`it has: ${offered.join(', ') || 'none'}`],
+  });
+}
+
+type Bad = (why: string) => ImageFault;
+type JsonObject = Readonly<Record<string, unknown>>;
+
+function parseObject(bytes: Uint8Array, bad: Bad): JsonObject {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw bad('is not JSON');
+  }
+  return object(json, 'document', bad);
+}
+
+function descriptors(value: unknown, name: string, bad: Bad): Descriptor[] {
+  if (!Array.isArray(value)) throw bad(`has no list ${name}`);
+  if (value.length > maximumDescriptors) throw bad(`has more than ${maximumDescriptors} ${name}`);
+  return value.map((entry) => parseDescriptor(entry, bad));
+}
+
+function parseDescriptor(value: unknown, bad: Bad): Descriptor {
+  const json = object(value, 'descriptor', bad);
+  const digest = text(json.digest, 'digest', bad);
+  if (!isDigest(digest)) throw bad(`has the digest ${JSON.stringify(digest.slice(0, 100))}; only sha256 is understood`);
+  const { size } = json;
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
+    throw bad(`has a descriptor without a usable size`);
+  const platform = json.platform === undefined ? undefined : object(json.platform, 'platform', bad);
+  return {
+    mediaType: text(json.mediaType, 'mediaType', bad),
+    digest,
+    size,
+    ...(platform && {
+      platform: { architecture: text(platform.architecture, 'architecture', bad), os: text(platform.os, 'os', bad) },
+    }),
+    ...(json.annotations !== undefined && { annotations: texts(json.annotations, 'annotations', bad) }),
+    ...(json.artifactType !== undefined && { artifactType: text(json.artifactType, 'artifactType', bad) }),
+  };
+}
+
+function object(value: unknown, name: string, bad: Bad): JsonObject {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) throw bad(`has a ${name} that is no object`);
+  return value as JsonObject;
+}
+
+function text(value: unknown, name: string, bad: Bad): string {
+  if (typeof value !== 'string') throw bad(`has a ${name} that is no text`);
+  return value;
+}
+
+function optionalText(value: unknown, name: string, bad: Bad): string | undefined {
+  return value === undefined || value === '' ? undefined : text(value, name, bad);
+}
+
+function texts(value: unknown, name: string, bad: Bad): Readonly<Record<string, string>> {
+  const json = object(value, name, bad);
+  for (const entry of Object.values(json)) text(entry, name, bad);
+  return json as Readonly<Record<string, string>>;
+}
