@@ -61,7 +61,8 @@ func (g *gate) serve(client net.Conn) {
 		return
 	}
 	defer g.release(target)
-	join(client, target)
+	// Only TCP and Unix streams are listened on and dialled.
+	join(client.(streamConn), target.(streamConn))
 }
 
 // hold notes a connection, so that close can end it. It resets the connection and returns false when the gate
