@@ -1,4 +1,4 @@
-import type { Label } from './types.ts';
+import type { Label, Target } from './types.ts';
 
 /** What a person types to name targets: `//...`, `//a/...`, `//a:all`, `//a:b`, `:b`. */
 export type LabelPattern =
@@ -17,5 +17,5 @@ export declare function parseLabel(text: string, currentPackage?: string): Label
 export declare function parsePattern(text: string, currentPackage?: string): LabelPattern;
 export declare function splitLabel(label: Label): { package: string; name: string };
 export declare function labelOf(packageName: string, name: string): Label;
-/** Whether a target's visibility lets a package depend on it. */
-export declare function isTargetVisible(visibility: readonly string[], owner: string, dependant: string): boolean;
+/** Whether a target's visibility lets another depend on it. */
+export declare function isTargetVisible(owner: Target, dependant: Label): boolean;

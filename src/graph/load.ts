@@ -1,3 +1,4 @@
+import type { Progress } from '../progress/index.ts';
 import type { SourceTree } from './tree.ts';
 import type { Label, Target } from './types.ts';
 import type { Workspace } from './workspace.ts';
@@ -28,6 +29,8 @@ export interface LoadOptions {
   readonly ruleFiles: readonly RuleFile[];
   /** The work tree unless told. */
   readonly tree?: SourceTree;
+  /** Hears what BUILD files say with `log.warning`. */
+  readonly progress?: Progress;
 }
 
 /**

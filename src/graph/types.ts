@@ -3,7 +3,7 @@ import type { Place } from '../fault/index.ts';
 /** A label in its full form, `//package/path:name` (`//:name` in the root package). `//a/b` is spelled `//a/b:b`. */
 export type Label = `//${string}`;
 
-/** Something that a target reads: a file of its package, or another target's outputs. */
+/** Something that a target reads: a file of its package, another target's outputs, or (as a tool) a program. */
 export type Input =
   | { readonly kind: 'file' /** relative to the workspace root, `/` between parts */; readonly path: string }
   | {
@@ -11,7 +11,9 @@ export type Input =
       readonly label: Label;
       /** Only the outputs of this name: `//a:b|headers`. */
       readonly named?: string;
-    };
+    }
+  /** Only among tools: a program of the system, by its name. */
+  | { readonly kind: 'program'; readonly name: string };
 
 /** Inputs in the order written; named groups keep their names (`srcs = {"main": [...], "test": [...]}`). */
 export interface Inputs {

@@ -1,0 +1,233 @@
+import { charge, checkLength } from './execution.ts';
+import { EvaluationError } from './fault.ts';
+import { type Call, defineFunction, type NativeFunction } from './function.ts';
+import { compare, type Dict, display, FunctionValue, isTruthy, type List, typeOf, type Value } from './value.ts';
+
+/** Functions that are the same wherever the language is embedded: pure, without a world. */
+export const coreFunctions: readonly NativeFunction[] = [
+  defineFunction({
+    name: 'len',
+    parameters: [{ name: 'obj', type: 'list|dict|str' }],
+    implementation: ([object]) => (object instanceof Map ? object.size : (object as List | string).length),
+  }),
+  defineFunction({
+    name: 'range',
+    parameters: [
+      { name: 'start', type: 'int' },
+      { name: 'stop', type: 'int', fallback: null },
+      { name: 'step', type: 'int', fallback: 1 },
+    ],
+    implementation: ([first, second, by]) => {
+      const [start, stop] = second === null ? [0, first as number] : [first as number, second as number];
+      const step = by as number;
+      if (step === 0) throw new EvaluationError('language/value', 'the step of a range is not 0');
+      const length = Math.max(0, Math.ceil((stop - start) / step));
+      checkLength(length);
+      charge(length >> 2);
+      return Array.from({ length }, (_, index) => start + index * step);
+    },
+  }),
+  defineFunction({
+    name: 'enumerate',
+    parameters: [{ name: 'seq', type: 'list' }],
+    implementation: ([items]) => {
+      charge((items as List).length);
+      return (items as List).map((item, index) => [index, item]);
+    },
+  }),
+  defineFunction({
+    name: 'zip',
+    parameters: [],
+    rest: true,
+    implementation: (lists) => {
+      const all = lists.map((list) => {
+        if (!Array.isArray(list))
+          throw new EvaluationError('language/argument', `zip takes lists, not ${typeOf(list)}`);
+        return list;
+      });
+      const length = Math.min(...all.map((list) => list.length), all.length === 0 ? 0 : Number.POSITIVE_INFINITY);
+      charge(length * all.length);
+      return Array.from({ length }, (_, index) => all.map((list) => list[index]!));
+    },
+  }),
+  defineFunction({
+    name: 'sorted',
+    parameters: [
+      { name: 'seq', type: 'list' },
+      { name: 'key', type: 'function', fallback: null },
+      { name: 'reverse', type: 'bool', fallback: false },
+    ],
+    implementation: ([items, key, reverse], call) => {
+      const keyed = keys(items as List, key!, call);
+      charge(keyed.length);
+      const sign = reverse === true ? -1 : 1;
+      return keyed.sort((a, b) => sign * compare(a.key, b.key)).map(({ item }) => item);
+    },
+  }),
+  defineFunction({
+    name: 'reversed',
+    parameters: [{ name: 'seq', type: 'list' }],
+    implementation: ([items]) => {
+      charge((items as List).length >> 2);
+      return (items as List).toReversed();
+    },
+  }),
+  defineFunction({
+    name: 'min',
+    parameters: [
+      { name: 'seq', type: 'list' },
+      { name: 'key', type: 'function', fallback: null },
+    ],
+    implementation: ([items, key], call) => extreme('min', items as List, key!, -1, call),
+  }),
+  defineFunction({
+    name: 'max',
+    parameters: [
+      { name: 'seq', type: 'list' },
+      { name: 'key', type: 'function', fallback: null },
+    ],
+    implementation: ([items, key], call) => extreme('max', items as List, key!, 1, call),
+  }),
+  defineFunction({
+    name: 'any',
+    parameters: [{ name: 'seq', type: 'list' }],
+    implementation: ([items]) => {
+      charge((items as List).length >> 2);
+      return (items as List).some(isTruthy);
+    },
+  }),
+  defineFunction({
+    name: 'all',
+    parameters: [{ name: 'seq', type: 'list' }],
+    implementation: ([items]) => {
+      charge((items as List).length >> 2);
+      return (items as List).every(isTruthy);
+    },
+  }),
+  defineFunction({
+    name: 'map',
+    parameters: [
+      { name: 'mapper', type: 'function' },
+      { name: 'seq', type: 'list' },
+    ],
+    implementation: ([mapper, items], call) =>
+      (items as List).map((item) => call.invoke(mapper as FunctionValue, [item])),
+  }),
+  defineFunction({
+    name: 'filter',
+    parameters: [
+      { name: 'filter', type: 'function' },
+      { name: 'seq', type: 'list' },
+    ],
+    implementation: ([filter, items], call) =>
+      (items as List).filter((item) => isTruthy(call.invoke(filter as FunctionValue, [item]))),
+  }),
+  defineFunction({
+    name: 'reduce',
+    parameters: [
+      { name: 'reducer', type: 'function' },
+      { name: 'seq', type: 'list' },
+      { name: 'initializer', fallback: null },
+    ],
+    implementation: ([reducer, items, initial], call) => {
+      const rest = initial === null ? (items as List).slice(1) : (items as List);
+      let result = initial === null ? ((items as List)[0] ?? null) : initial!;
+      for (const item of rest) result = call.invoke(reducer as FunctionValue, [result, item]);
+      return result;
+    },
+  }),
+  defineFunction({ name: 'str', parameters: [{ name: 's' }], implementation: ([value]) => display(value!) }),
+  defineFunction({
+    name: 'int',
+    parameters: [{ name: 's', type: 'str|int|bool' }],
+    implementation: ([value]) => {
+      if (typeof value !== 'string') return Number(value);
+      const number = Number(value);
+      if (!/^[-+]?[0-9]+$/.test(value) || !Number.isSafeInteger(number)) {
+        throw new EvaluationError('language/value', `${JSON.stringify(value)} is not a whole number`);
+      }
+      return number + 0;
+    },
+  }),
+  defineFunction({ name: 'bool', parameters: [{ name: 'b' }], implementation: ([value]) => isTruthy(value!) }),
+  defineFunction({
+    name: 'list',
+    parameters: [{ name: 'l', type: 'list|dict' }],
+    implementation: ([value]) => {
+      charge(value instanceof Map ? value.size : (value as List).length);
+      return value instanceof Map ? [...value.keys()].sort() : (value as List).slice();
+    },
+  }),
+  defineFunction({
+    name: 'dict',
+    parameters: [{ name: 'd', type: 'dict|list', fallback: () => new Map() }],
+    extra: true,
+    implementation: ([value, extra]) => {
+      const result: Dict = value instanceof Map ? new Map(value) : new Map();
+      for (const pair of Array.isArray(value) ? value : []) {
+        const [key, item] = Array.isArray(pair) ? pair : [];
+        if (typeof key !== 'string' || item === undefined) {
+          throw new EvaluationError('language/value', 'dict takes a list of pairs of a str and a value');
+        }
+        result.set(key, item);
+      }
+      for (const [key, item] of extra as Dict) result.set(key, item);
+      charge(result.size);
+      return result;
+    },
+  }),
+  defineFunction({
+    name: 'isinstance',
+    parameters: [{ name: 'obj' }, { name: 'types', type: 'function|list' }],
+    implementation: ([object, types]) => {
+      const wanted = Array.isArray(types) ? types : [types!];
+      return wanted.some((type) => type instanceof FunctionValue && type.name === typeOf(object!));
+    },
+  }),
+  defineFunction({
+    name: 'callable',
+    parameters: [{ name: 'f' }],
+    implementation: ([value]) => value instanceof FunctionValue,
+  }),
+  defineFunction({
+    name: 'chr',
+    parameters: [{ name: 'i', type: 'int' }],
+    implementation: ([code]) => {
+      const point = code as number;
+      if (!(point >= 0 && point <= 0x10ffff)) throw new EvaluationError('language/value', `${point} is no character`);
+      return String.fromCodePoint(point);
+    },
+  }),
+  defineFunction({
+    name: 'ord',
+    parameters: [{ name: 'c', type: 'str' }],
+    implementation: ([character]) => {
+      const point = (character as string).codePointAt(0);
+      if (point === undefined || String.fromCodePoint(point) !== character) {
+        throw new EvaluationError('language/value', 'ord takes a single character');
+      }
+      return point;
+    },
+  }),
+  defineFunction({
+    name: 'fail',
+    parameters: [{ name: 'msg', type: 'str' }],
+    implementation: ([message]) => {
+      throw new EvaluationError('language/fail', message as string);
+    },
+  }),
+];
+
+function keys(items: List, key: Value, call: Call<unknown>): { item: Value; key: Value }[] {
+  if (!(key instanceof FunctionValue)) return items.map((item) => ({ item, key: item }));
+  return items.map((item) => ({ item, key: call.invoke(key, [item]) }));
+}
+
+function extreme(name: string, items: List, key: Value, sign: number, call: Call<unknown>): Value {
+  const [first, ...rest] = keys(items, key, call);
+  if (first === undefined) throw new EvaluationError('language/value', `${name} of an empty list`);
+  charge(rest.length);
+  let best = first;
+  for (const each of rest) if (sign * compare(each.key, best.key) > 0) best = each;
+  return best.item;
+}

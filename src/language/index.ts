@@ -1,0 +1,18 @@
+export type * as ast from './ast.ts';
+export type { CompiledModule } from './compile.ts';
+export { createEvaluator, type Evaluator, type EvaluatorOptions } from './evaluate.ts';
+export type { Trace } from './execution.ts';
+export { EvaluationError, type LanguageCode, LanguageFault } from './fault.ts';
+export {
+  type Call,
+  defineFunction,
+  type Implementation,
+  type NativeDefinition,
+  type NativeFunction,
+  type NativeParameter,
+} from './function.ts';
+export { defaultLimits, type Limits } from './limits.ts';
+export { nearest } from './nearest.ts';
+export { parseSource } from './parser.ts';
+export { placeOf, type Source } from './source.ts';
+export { type Dict, display, FunctionValue, isTruthy, type List, sortedKeys, typeOf, type Value } from './value.ts';

@@ -1,0 +1,159 @@
+import { charge, checkedText, checkLength } from './execution.ts';
+import { EvaluationError } from './fault.ts';
+import { formatText } from './format.ts';
+import { defineFunction, type NativeFunction } from './function.ts';
+import { checkChangeable, type Dict, type List, sortedKeys, typeOf, type Value } from './value.ts';
+
+/** Methods take their object as the first argument. */
+type Methods = ReadonlyMap<string, NativeFunction>;
+
+function methods(definitions: readonly NativeFunction[]): Methods {
+  return new Map(definitions.map((definition) => [definition.name, definition]));
+}
+
+const self = { name: 'self' };
+
+function text(
+  name: string,
+  parameters: Parameters<typeof defineFunction>[0]['parameters'],
+  apply: (self: string, ...args: never[]) => Value,
+) {
+  return defineFunction({
+    name,
+    parameters: [self, ...parameters],
+    implementation: (args) => {
+      charge((args[0] as string).length >> 6);
+      return apply(...(args as unknown as [string, ...never[]]));
+    },
+  });
+}
+
+function str(name: string, fallback?: string) {
+  return { name, type: 'str', ...(fallback !== undefined && { fallback }) };
+}
+
+const blank = ' \n\t\r';
+
+export const stringMethods: Methods = methods([
+  text('join', [{ name: 'seq', type: 'list' }], (separator, items: List) => {
+    let length = 0;
+    charge(items.length >> 2);
+    for (const item of items) {
+      if (typeof item !== 'string') {
+        throw new EvaluationError('language/type', `join takes a list of str, but one element is ${typeOf(item)}`);
+      }
+      length += item.length + separator.length;
+    }
+    if (length > 2 ** 28) throw new EvaluationError('language/limit', 'a string of too many characters');
+    return checkedText((items as string[]).join(separator));
+  }),
+  text('split', [{ ...str('on', ' ') }], (self, on: string) => {
+    const parts = self.split(on);
+    checkLength(parts.length);
+    charge(parts.length >> 2);
+    return parts;
+  }),
+  text('replace', [str('old'), str('new')], (self, old: string, replacement: string) => {
+    const parts = self.split(old);
+    if (self.length + (parts.length - 1) * replacement.length > 2 ** 28) {
+      throw new EvaluationError('language/limit', 'a string of too many characters');
+    }
+    charge(parts.length >> 2);
+    return checkedText(parts.join(replacement));
+  }),
+  text('partition', [str('sep')], (self, separator: string) => {
+    const at = self.indexOf(separator);
+    return at === -1 ? [self, '', ''] : [self.slice(0, at), separator, self.slice(at + separator.length)];
+  }),
+  text('rpartition', [str('sep')], (self, separator: string) => {
+    const at = self.lastIndexOf(separator);
+    return at === -1 ? ['', '', self] : [self.slice(0, at), separator, self.slice(at + separator.length)];
+  }),
+  text('startswith', [str('s')], (self, prefix: string) => self.startsWith(prefix)),
+  text('endswith', [str('s')], (self, suffix: string) => self.endsWith(suffix)),
+  text('strip', [str('cutset', blank)], (self, cutset: string) => stripEnd(stripStart(self, cutset), cutset)),
+  text('lstrip', [str('cutset', blank)], stripStart),
+  text('rstrip', [str('cutset', blank)], stripEnd),
+  text('removeprefix', [str('prefix')], (self, prefix: string) =>
+    self.startsWith(prefix) ? self.slice(prefix.length) : self,
+  ),
+  text('removesuffix', [str('suffix')], (self, suffix: string) =>
+    suffix !== '' && self.endsWith(suffix) ? self.slice(0, -suffix.length) : self,
+  ),
+  text('find', [str('needle')], (self, needle: string) => self.indexOf(needle)),
+  text('rfind', [str('needle')], (self, needle: string) => self.lastIndexOf(needle)),
+  text('count', [str('needle')], (self, needle: string) => self.split(needle).length - 1),
+  text('upper', [], (self) => self.toUpperCase()),
+  text('lower', [], (self) => self.toLowerCase()),
+  text(
+    'ljust',
+    [{ name: 'width', type: 'int' }, str('fillchar', ' ')],
+    (self, width: number, fill: string) => self + padding(self, width, fill),
+  ),
+  text(
+    'rjust',
+    [{ name: 'width', type: 'int' }, str('fillchar', ' ')],
+    (self, width: number, fill: string) => padding(self, width, fill) + self,
+  ),
+  defineFunction({
+    name: 'format',
+    parameters: [self],
+    rest: true,
+    extra: true,
+    implementation: (args) => formatText(args[0] as string, args.slice(1, -1), args.at(-1) as Dict),
+  }),
+]);
+
+function stripStart(text: string, cutset: string): string {
+  let from = 0;
+  while (from < text.length && cutset.includes(text[from]!)) from++;
+  return text.slice(from);
+}
+
+function stripEnd(text: string, cutset: string): string {
+  let to = text.length;
+  while (to > 0 && cutset.includes(text[to - 1]!)) to--;
+  return text.slice(0, to);
+}
+
+function padding(text: string, width: number, fill: string): string {
+  if (fill.length !== 1) throw new EvaluationError('language/value', 'fillchar is a single character');
+  if (width > 2 ** 20) throw new EvaluationError('language/limit', 'a string of too many characters');
+  return fill.repeat(Math.max(0, width - text.length));
+}
+
+function dict(
+  name: string,
+  parameters: Parameters<typeof defineFunction>[0]['parameters'],
+  apply: (self: Dict, ...args: never[]) => Value,
+) {
+  return defineFunction({
+    name,
+    parameters: [self, ...parameters],
+    implementation: (args) => {
+      charge((args[0] as Dict).size >> 2);
+      return apply(...(args as unknown as [Dict, ...never[]]));
+    },
+  });
+}
+
+const anyDefault = { name: 'default', fallback: null };
+
+export const dictMethods: Methods = methods([
+  defineFunction({
+    name: 'get',
+    parameters: [self, str('key'), anyDefault],
+    implementation: ([self, key, fallback]) => (self as Dict).get(key as string) ?? fallback!,
+  }),
+  dict('setdefault', [str('key'), anyDefault], (self, key: string, fallback: Value) => {
+    const present = self.get(key);
+    if (present !== undefined) return present;
+    checkChangeable(self);
+    self.set(key, fallback);
+    return fallback;
+  }),
+  dict('keys', [], (self) => sortedKeys(self)),
+  dict('values', [], (self) => sortedKeys(self).map((key) => self.get(key)!)),
+  dict('items', [], (self) => sortedKeys(self).map((key) => [key, self.get(key)!])),
+  dict('copy', [], (self) => new Map(self)),
+]);
