@@ -1,2 +1,34 @@
-// The door of src/kube; grows.
+export { type ApplyOptions, applyObject, applyPlan, ObjectFault, type PlannedObject, planApply } from './apply.ts';
+export { differences } from './compare.ts';
+export { type ConnectOptions, connect } from './connect.ts';
+export { type Cause, type Diagnosis, diagnose, type Symptoms } from './diagnose.ts';
+export { type FieldCause, isKubeFault, KubeFault, type KubeFaultCode } from './fault.ts';
+export { type Health, healthOf } from './health.ts';
+export { containerLog, type LogEntry, type LogOptions, lastLines } from './logs.ts';
+export { type Mirror, openMirror } from './mirror.ts';
+export {
+  createObject,
+  type DeleteOptions,
+  deleteObject,
+  fieldManager,
+  getObject,
+  listObjects,
+  nameOf,
+  replaceObject,
+  type Selection,
+} from './objects.ts';
+export { inOrder } from './order.ts';
+export {
+  type ContainerStatus,
+  containerStatuses,
+  isFinished,
+  isReady,
+  type Objects,
+  type Pod,
+  podState,
+  podsOf,
+  type WorkloadPods,
+} from './pods.ts';
+export { applySetId, asMember, groupKinds, idLabel, kindsAnnotation, prune, toolingAnnotation } from './prune.ts';
 export type * from './types.ts';
+export { type WatchEvent, watchObjects } from './watch.ts';

@@ -47,3 +47,36 @@ export interface ObjectName extends Kind {
   /** Absent for kinds of the whole cluster. */
   readonly namespace?: string | undefined;
 }
+
+/** One request to the API server. */
+export interface ApiRequest {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** From `/api` or `/apis` on. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  /** Of the body; `application/json` unless told. */
+  readonly contentType?: string;
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds for the whole answer; 30,000 unless told. */
+  readonly timeout?: number;
+}
+
+/** A connection to a cluster. */
+export interface Cluster {
+  /** The kubeconfig's context. */
+  readonly context: string;
+  readonly server: string;
+  /** The context's namespace. */
+  readonly namespace: string;
+  /** A JSON answer. Tried again where that can do no harm. @throws KubeFault */
+  request(request: ApiRequest): Promise<unknown>;
+  /** The answer's body as it comes: watches and logs. No time limit. @throws KubeFault */
+  stream(request: ApiRequest): Promise<AsyncIterable<Buffer>>;
+  /** How a kind is served. Remembered. @throws KubeFault kube/unknown-kind */
+  resource(kind: Kind): Promise<Resource>;
+  /** Forgets what discovery learned: after a CustomResourceDefinition was applied. */
+  forgetResources(): void;
+  close(): void;
+}
