@@ -6,7 +6,7 @@ const layers = [
   ['fault', 'progress', 'process', 'disk'],
   ['language'],
   ['graph'],
-  ['build', 'image', 'manifest', 'kube'],
+  ['rules', 'build', 'image', 'manifest', 'kube'],
   ['release', 'local'],
   ['cli'],
 ];
