@@ -4,7 +4,11 @@ import type { Progress } from '../progress/index.ts';
 import type { Digest } from './digest.ts';
 
 export { type AssembleRequest, assembleImage, type ImageConfig, type LayerFile, type StoredLayer } from './assemble.ts';
+export { type FetchRequest, fetchPackages, makeDebianPackageLayer, type PackageRequest } from './debian/fetch.ts';
 export { type DebianLayer, type DebianLayerOptions, debianLayer, debianLayerVersion } from './debian/layer.ts';
+export { type LockChange, type LockRequest, lockDebian, refreshGone } from './debian/lock.ts';
+export { type DebianLock, formatDebianLock, type LockedPackage, parseDebianLock } from './debian/lockfile.ts';
+export type { DebianSource } from './debian/sources.ts';
 export { type Digest, digestOf, isDigest, parseDigest } from './digest.ts';
 export { ImageFault } from './fault.ts';
 export type { ImageFile } from './files.ts';
@@ -22,81 +26,9 @@ export {
 export { type Architecture, machineArchitecture } from './platform.ts';
 export { type BlobStore, type Expected, openBlobStore, type Stored } from './store.ts';
 
-import type { LayerFile } from './assemble.ts';
 import type { AssembledImage } from './layout.ts';
 import type { Architecture } from './platform.ts';
 import type { BlobStore } from './store.ts';
-
-// ---- Debian packages --------------------------------------------------------------------------------------------
-
-export interface LockedPackage {
-  readonly version: string;
-  /** `amd64`, `all`... */
-  readonly architecture: string;
-  readonly sha256: string;
-  /** Bytes of the .deb. */
-  readonly size: number;
-  /** Names in the same lock. */
-  readonly depends: readonly string[];
-}
-/** debian.lock.json */
-export interface DebianLock {
-  readonly format: 1;
-  readonly suite: string;
-  readonly architecture: string;
-  readonly requested: readonly string[];
-  readonly exclude: readonly string[];
-  readonly packages: Readonly<Record<string, LockedPackage>>;
-}
-/** Where packages come from: the system's own Debian sources, or `debian.mirror` of banksman.yaml. */
-export interface DebianSource {
-  readonly suite: string;
-  readonly mirror?: string;
-  readonly architecture?: string;
-}
-export declare function parseDebianLock(text: string, file: string): DebianLock;
-/** Sorted and stable, with a final newline. */
-export declare function formatDebianLock(lock: DebianLock): string;
-export declare function lockDebian(request: {
-  readonly source: DebianSource;
-  readonly packages: readonly string[];
-  readonly exclude?: readonly string[];
-  readonly progress: Progress;
-  readonly signal?: AbortSignal;
-}): Promise<DebianLock>;
-/** Locks anew only if a locked version is neither in the cache nor offered any more. */
-export declare function refreshGone(request: {
-  readonly source: DebianSource;
-  readonly lock: DebianLock;
-  readonly progress: Progress;
-  readonly signal?: AbortSignal;
-}): Promise<{
-  readonly lock: DebianLock;
-  readonly changed: readonly { readonly name: string; readonly from?: string; readonly to?: string }[];
-}>;
-
-export interface PackageRequest {
-  readonly name: string;
-  readonly version: string;
-  readonly architecture: string;
-  readonly sha256: string;
-  readonly size: number;
-}
-/** Brings all .debs that are not in the cache yet in one call of the package client. Paths by name. */
-export declare function fetchPackages(request: {
-  readonly source: DebianSource;
-  readonly packages: readonly PackageRequest[];
-  readonly progress: Progress;
-  readonly signal?: AbortSignal;
-}): Promise<ReadonlyMap<string, string>>;
-/** The builtin action `debian_package`: writes the package's layer (uncompressed tar) to `output`. */
-export declare function makeDebianPackageLayer(request: {
-  readonly source: DebianSource;
-  readonly package: PackageRequest;
-  readonly output: string;
-  readonly progress: Progress;
-  readonly signal?: AbortSignal;
-}): Promise<LayerFile & { readonly digest: Digest }>;
 
 // ---- Registry server --------------------------------------------------------------------------------------------
 
