@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+import { chmod, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:https';
+import { createRegistryHandler, openBlobStore, pushImage, type RegistryTransport } from '../image/index.ts';
+import { authorityPath, certificatePath, keyPath } from './keys.ts';
+import type { Layout } from './layout.ts';
+import type { Settings } from './settings.ts';
+
+/** Serves `registry.local` on a Unix socket. Both the node and the user show a certificate of the registry's authority. */
+export async function serveRegistry(layout: Layout, settings: Settings): Promise<Server> {
+  const store = await openBlobStore(settings.blobs);
+  const server = createServer(
+    {
+      cert: readFileSync(certificatePath(layout, 'registry-server')),
+      key: readFileSync(keyPath(layout, 'registry-server')),
+      ca: readFileSync(authorityPath(layout, 'registry')),
+      requestCert: true,
+      rejectUnauthorized: true,
+      minVersion: 'TLSv1.2',
+    },
+    createRegistryHandler(store, { root: layout.registry, discover: true }),
+  );
+  await rm(layout.registrySocket, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(layout.registrySocket, resolve);
+  });
+  await chmod(layout.registrySocket, 0o600);
+  return server;
+}
+
+/** Puts the cluster's own images into its registry; what is there already isn't sent. */
+export async function pushSystemImages(layout: Layout, settings: Settings): Promise<void> {
+  const transport = userTransport(layout);
+  for (const { reference, layout: folder } of Object.values(settings.images)) {
+    await pushImage({ layout: folder, reference, transport });
+  }
+}
+
+export function userTransport(layout: Layout): RegistryTransport {
+  return {
+    socketPath: layout.registrySocket,
+    ca: readFileSync(authorityPath(layout, 'registry'), 'utf8'),
+    cert: readFileSync(certificatePath(layout, 'registry-user'), 'utf8'),
+    key: readFileSync(keyPath(layout, 'registry-user'), 'utf8'),
+    credentials: 'anonymous',
+  };
+}
