@@ -1,5 +1,6 @@
 import type { Progress } from '../../progress/index.ts';
 import { ImageFault } from '../fault.ts';
+import { debianArchitecture, machineArchitecture } from '../platform.ts';
 import { type Apt, type Offer, openApt } from './apt.ts';
 import { parseDependencies } from './control.ts';
 import { isCached } from './fetch.ts';
@@ -88,7 +89,7 @@ async function resolveLock(apt: Apt, request: LockRequest): Promise<DebianLock> 
   return {
     format: 1,
     suite: request.source.suite,
-    architecture: nativeArchitecture(packages, request.source),
+    architecture: architectureOf(request.source),
     requested,
     exclude: [...excluded].sort(),
     packages,
@@ -147,12 +148,8 @@ function reachable(from: readonly string[], depends: ReadonlyMap<string, readonl
   return seen;
 }
 
-function nativeArchitecture(packages: Readonly<Record<string, LockedPackage>>, source: DebianSource): string {
-  return (
-    Object.values(packages).find(({ architecture }) => architecture !== 'all')?.architecture ??
-    source.architecture ??
-    'all'
-  );
+function architectureOf(source: DebianSource): string {
+  return source.architecture ?? debianArchitecture(machineArchitecture());
 }
 
 function changes(before: DebianLock, after: DebianLock): LockChange[] {
