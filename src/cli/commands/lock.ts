@@ -1,0 +1,93 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { writeAtomically } from '../../disk/index.ts';
+import { type Label, loadGraph, type Target, targetsMatching, type Workspace } from '../../graph/index.ts';
+import { type DebianLock, type DebianSource, formatDebianLock, lockDebian, parseDebianLock, refreshGone } from '../../image/index.ts';
+import type { CommandContext } from '../context.ts';
+import { UsageFault } from '../usage.ts';
+import { graphOptions, here } from '../workspace.ts';
+import { count } from './build.ts';
+
+export function define(command: Command, context: CommandContext): void {
+  command.addHelpText(
+    'after',
+    `
+Examples:
+  banksman lock debian                the newest versions, for every debian_packages target
+  banksman lock debian --if-gone      only where a locked version can't be had any more`,
+  );
+  command
+    .command('debian')
+    .description('write the lock files of debian_packages targets: versions and sums of the whole closure')
+    .argument('[patterns...]', 'which targets; all unless told')
+    .option('--if-gone', 'lock anew only where a locked version is neither in the cache nor offered any more')
+    .action(async (patterns: string[], options: { ifGone?: boolean }) => {
+      const { workspace, currentPackage } = await here();
+      const graph = await loadGraph(workspace, graphOptions());
+      const labels = targetsMatching(graph, patterns.length === 0 ? ['//...'] : patterns, currentPackage);
+      const wanted = labels.map((label) => lockTarget(graph.targets.get(label))).filter((target) => target !== undefined);
+      if (wanted.length === 0 && patterns.length > 0) {
+        throw new UsageFault('cli/unknown-label', `no debian_packages target matches ${patterns.join(' ')}`, {
+          next: "see 'banksman query targets //...'",
+        });
+      }
+      for (const target of wanted) await lockOne(target, workspace, options.ifGone === true, context);
+    });
+}
+
+/** What a debian_packages target asks for; see src/rules/debian.build_defs. */
+interface LockTarget {
+  readonly label: Label;
+  readonly suite: string;
+  readonly packages: readonly string[];
+  readonly exclude: readonly string[];
+  /** Relative to the workspace root. */
+  readonly lock: string;
+}
+
+function lockTarget(target: Target | undefined): LockTarget | undefined {
+  if (target?.action.kind !== 'builtin' || target.action.name !== 'debian_packages') return undefined;
+  const config = target.action.config as unknown as Omit<LockTarget, 'label'>;
+  return { label: target.label, ...config };
+}
+
+async function lockOne(target: LockTarget, workspace: Workspace, ifGone: boolean, context: CommandContext): Promise<void> {
+  const { progress, signal, terminal } = context;
+  const { mirror } = workspace.debian;
+  const source: DebianSource = { suite: target.suite, ...(mirror !== undefined && { mirror }) };
+  const path = join(workspace.root, target.lock);
+  const before = await readLock(path, target.lock);
+  if (ifGone && before !== undefined) {
+    const { lock, changed } = await refreshGone({ source, lock: before, progress, signal });
+    if (changed.length === 0) return;
+    await writeAtomically(path, formatDebianLock(lock));
+    progress.say(`${target.lock}: ${count(changed.length, 'package')} locked anew, since the old version is gone; commit the file`);
+    for (const { name, from, to } of changed) progress.say(`  ${name} ${from ?? '(new)'} -> ${to ?? '(left out)'}`);
+    return;
+  }
+  const lock = await lockDebian({ source, packages: target.packages, exclude: target.exclude, progress, signal });
+  await writeAtomically(path, formatDebianLock(lock));
+  const changed = changedVersions(before, lock);
+  terminal.print(
+    `${terminal.paint.good('✓')} ${target.lock}: ${count(Object.keys(lock.packages).length, 'package')}, ${changed.length === 0 ? 'nothing new' : `${changed.length} changed`}`,
+  );
+  for (const line of changed) terminal.print(`  ${line}`);
+}
+
+async function readLock(path: string, shown: string): Promise<DebianLock | undefined> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  return text === undefined ? undefined : parseDebianLock(text, shown);
+}
+
+function changedVersions(before: DebianLock | undefined, after: DebianLock): string[] {
+  const names = [...new Set([...Object.keys(before?.packages ?? {}), ...Object.keys(after.packages)])].sort();
+  return names.flatMap((name) => {
+    const from = before?.packages[name]?.version;
+    const to = after.packages[name]?.version;
+    return from === to ? [] : [`${name} ${from ?? '(new)'} -> ${to ?? '(gone)'}`];
+  });
+}

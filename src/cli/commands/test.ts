@@ -1,0 +1,73 @@
+import type { Command } from 'commander';
+import { faultToJson, renderFault } from '../../fault/index.ts';
+import { createWorkspaceBuilder } from '../../release/index.ts';
+import type { CommandContext } from '../context.ts';
+import { here } from '../workspace.ts';
+import { count, jobCount } from './build.ts';
+
+interface Options {
+  readonly rerun?: boolean;
+  readonly keepGoing?: boolean;
+  readonly jobs?: number;
+  readonly json?: boolean;
+}
+
+export function define(command: Command, context: CommandContext): void {
+  command
+    .argument('[patterns...]', 'labels or patterns; //... unless told')
+    .option('--rerun', 'run tests although they passed with the same inputs before')
+    .option('-k, --keep-going', "go on with what doesn't depend on what failed to build")
+    .option('-j, --jobs <n>', 'actions at a time; the number of cores unless told', jobCount)
+    .option('--json', 'print results as JSON')
+    .addHelpText(
+      'after',
+      `
+A test that passed with the same inputs before is not run again. Reports in JUnit XML are below banksman-out/test.
+
+Examples:
+  banksman test //...
+  banksman test //bank/ledger/... --rerun`,
+    )
+    .action(async (patterns: string[], options: Options) => {
+      const { terminal, progress, signal } = context;
+      const { paint } = terminal;
+      const { workspace, currentPackage } = await here();
+      const builder = await createWorkspaceBuilder(workspace, {
+        progress,
+        signal,
+        patterns: patterns.length === 0 ? ['//...'] : patterns,
+        from: currentPackage,
+        ...(options.jobs !== undefined && { jobs: options.jobs }),
+        ...(options.keepGoing === true && { keepGoing: true }),
+      });
+      const wanted = builder.labels.filter((label) => builder.graph.targets.get(label)?.test !== undefined);
+      const result = await builder.test(wanted, { rerun: options.rerun === true });
+      terminal.clear();
+      const tests = [...result.tests.values()];
+      const failed = tests.filter(({ status }) => status === 'failed');
+      if (options.json) {
+        const list = tests.map(({ label, status, cached, attempts, seconds, cases, report, fault }) => ({
+          label,
+          passed: status === 'passed',
+          cached,
+          attempts,
+          seconds,
+          cases,
+          report,
+          ...(fault !== undefined && { error: faultToJson(fault) }),
+        }));
+        terminal.print(JSON.stringify(list, undefined, 2));
+      } else {
+        for (const { label, status, cached, seconds, cases } of tests) {
+          const mark = status === 'passed' ? paint.good('✓') : paint.bad('✗');
+          const much = cases.length === 0 ? '' : `  ${count(cases.length, 'case')}`;
+          terminal.print(`${mark} ${label}${paint.faint(`${much}  ${cached ? 'cached' : `${seconds.toFixed(1)} s`}`)}`);
+        }
+        terminal.print(`${tests.length - failed.length} passed, ${failed.length} failed`);
+      }
+      for (const fault of [...failed.map((test) => test.fault), ...result.failures]) {
+        if (fault !== undefined) process.stderr.write(`\n${renderFault(fault, { color: terminal.color })}\n`);
+      }
+      if (failed.length > 0 || result.failures.length > 0) process.exitCode = 1;
+    });
+}

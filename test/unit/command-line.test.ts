@@ -1,0 +1,130 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { banksman, makeWorkspace } from '../e2e/workspace.ts';
+
+const made: { remove(): Promise<void> }[] = [];
+async function workspace(files: Readonly<Record<string, string>>): Promise<string> {
+  const created = await makeWorkspace(files);
+  made.push(created);
+  return created.root;
+}
+afterEach(async () => {
+  for (const { remove } of made.splice(0)) await remove();
+});
+
+describe('wrong use ends with exit code 2 and says what to do', () => {
+  it.each([
+    ['an unknown command, with the nearest one', ['deplyo'], "did you mean 'banksman deploy'?"],
+    ['an unknown option', ['up', '--nmae', 'x'], 'unknown option'],
+    ['a missing argument', ['render'], 'missing required argument'],
+    ['a missing option', ['query', 'affected'], '--since'],
+    ['a port that is none', ['up', '--api-port', '70000'], '1 to 65535'],
+    ['a deadline that is none', ['deploy', '--deadline', 'soon'], 'whole seconds'],
+    ['a cluster and a context', ['status', '--cluster', 'a', '--context', 'b'], 'exclude each other'],
+  ])('%s', async (_, args, text) => {
+    const outcome = await banksman(await workspace({ 'banksman.yaml': 'name: x\n' }), args);
+    expect(outcome.stderr).toContain(text);
+    expect(outcome.stderr).toContain('error[cli/');
+    expect(outcome.stdout).toBe('');
+    expect(outcome.code).toBe(2);
+  });
+});
+
+describe('help', () => {
+  it('goes to standard output with exit code 0, and teaches with examples', async () => {
+    const outcome = await banksman(await workspace({}), ['--help']);
+    expect(outcome).toMatchObject({ code: 0, stderr: '' });
+    expect(outcome.stdout).toContain('Examples:');
+  });
+
+  it.each(['up', 'down', 'status', 'build', 'test', 'run', 'query', 'image', 'render', 'deploy', 'rollback', 'history', 'logs', 'lock'])(
+    'of %s has examples',
+    async (command) => {
+      const outcome = await banksman(await workspace({}), [command, '--help']);
+      expect(outcome).toMatchObject({ code: 0, stderr: '' });
+      expect(outcome.stdout).toContain('Examples:');
+    },
+  );
+});
+
+describe('a workspace', () => {
+  it('is a folder with banksman.yaml that holds a name', async () => {
+    const root = await workspace({ 'banksman.yaml': 'name: x\n', 'a/BUILD': 'filegroup(name = "b", srcs = ["c.txt"])\n', 'a/c.txt': '' });
+    const outcome = await banksman(root, ['query', 'targets', '//...', '--json']);
+    expect(outcome.stderr).toBe('');
+    expect(JSON.parse(outcome.stdout)).toEqual(['//a:b']);
+  });
+
+  it('is asked for where there is none', async () => {
+    const outcome = await banksman(await workspace({}), ['query', 'targets', '//...']);
+    expect(outcome.stderr).toContain('banksman.yaml');
+    expect(outcome.code).toBe(1);
+  });
+
+  it('is found from a folder below, where relative labels are read', async () => {
+    const root = await workspace({ 'banksman.yaml': 'name: x\n', 'a/BUILD': 'filegroup(name = "b", srcs = ["c.txt"])\n', 'a/c.txt': '' });
+    const outcome = await banksman(`${root}/a`, ['query', 'targets', ':b']);
+    expect(outcome).toMatchObject({ code: 0, stdout: '//a:b\n' });
+  });
+});
+
+describe('errors of a BUILD file', () => {
+  it.each([
+    ['a syntax error', 'filegroup(name = "a"\n', 'a/BUILD:'],
+    ['an unknown function', 'go_libary(name = "a")\n', 'go_library'],
+    ['an unknown argument', 'filegroup(nmae = "a")\n', 'name'],
+    ['a wrong type', 'filegroup(name = 3)\n', 'name'],
+    ['a missing file', 'filegroup(name = "a", srcs = ["none.txt"])\n', 'none.txt'],
+    ['a missing target', 'filegroup(name = "a", srcs = ["//none:x"])\n', '//none:x'],
+    ['a cycle', 'filegroup(name = "a", srcs = [":b"])\nfilegroup(name = "b", srcs = [":a"])\n', '//a:b'],
+    ['a name used twice', 'filegroup(name = "a")\nfilegroup(name = "a")\n', 'a/BUILD:2'],
+  ])('%s: where, and what', async (_, source, text) => {
+    const outcome = await banksman(await workspace({ 'banksman.yaml': 'name: x\n', 'a/BUILD': source }), ['query', 'targets', '//...']);
+    expect(outcome.stderr).toContain(text);
+    expect(outcome.stderr).toMatch(/error\[(language|graph)\//);
+    expect(outcome.stderr).toContain('a/BUILD:');
+    expect(outcome.stdout).toBe('');
+    expect(outcome.code).toBe(1);
+  });
+
+  it('are JSON on standard error where JSON was asked for', async () => {
+    const root = await workspace({ 'banksman.yaml': 'name: x\n', 'a/BUILD': 'x = (\n' });
+    const outcome = await banksman(root, ['query', 'targets', '//...', '--json']);
+    expect(JSON.parse(outcome.stderr)).toMatchObject({ error: { place: { file: 'a/BUILD' } } });
+    expect(outcome.code).toBe(1);
+  });
+});
+
+describe('errors of a manifest', () => {
+  const build = (containers: string) =>
+    `docker_image(name = "image", files = {"/x": "x.txt"}, entrypoint = ["/x"])\nk8s_config(name = "a", srcs = ["a.yaml"], containers = [${containers}])\n`;
+  const pod = (image: string) => `apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec:\n  containers:\n  - name: a\n    image: ${image}\n`;
+
+  it.each([
+    ['a label that no target has', build('":image"'), pod('//a:imgae'), '//a:imgae'],
+    ['a label that containers does not list', build(''), pod('//a:image'), 'containers'],
+    ['an image that floats', build('":image"'), pod('nginx'), 'nginx'],
+    ['no kind', build('":image"'), 'apiVersion: v1\nmetadata:\n  name: a\n', 'kind'],
+    ['YAML that is none', build('":image"'), 'a: [\n', 'a/a.yaml'],
+    ['an empty file', build('":image"'), '', 'a/a.yaml'],
+  ])('%s: where, and what', async (_, source, manifest, text) => {
+    const root = await workspace({ 'banksman.yaml': 'name: x\n', 'a/BUILD': source, 'a/a.yaml': manifest, 'a/x.txt': 'x' });
+    const outcome = await banksman(root, ['render', '//a']);
+    expect(outcome.stderr).toContain(text);
+    expect(outcome.stderr).toContain('a/a.yaml');
+    expect(outcome.stderr).toMatch(/error\[manifest\//);
+    expect(outcome.stdout).toBe('');
+    expect(outcome.code).toBe(1);
+  });
+
+  it('renders exactly the image nodes, and keeps comments', async () => {
+    const manifest = `# image: //a:image stays in a comment\n${pod('//a:image # ours')}`;
+    const root = await workspace({ 'banksman.yaml': 'name: x\n', 'a/BUILD': build('":image"'), 'a/a.yaml': manifest, 'a/x.txt': 'x' });
+    const outcome = await banksman(root, ['render', '//a', '--env', 'dev']);
+    expect(outcome.stderr).toBe('');
+    const { stdout } = await banksman(root, ['image', 'ls', '--json']);
+    const [image] = JSON.parse(stdout) as { label: string; tag: string; digest: string }[];
+    expect(image).toMatchObject({ label: '//a:image', tag: expect.stringMatching(/^[0-9a-f]{12}$/), digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) });
+    expect(outcome.stdout).toContain('# image: //a:image stays in a comment\n');
+    expect(outcome.stdout).toContain(`    image: registry.local/a:${image?.tag} # ours\n`);
+  });
+});
