@@ -12,7 +12,10 @@ export async function finish(name: string, entries: readonly LayerEntry[]): Prom
   return [];
 }
 
-/** What update-ca-certificates and ca-certificates-java make: all authorities in one PEM file, and as Java's trust store. */
+/**
+ * What update-ca-certificates and ca-certificates-java make: all authorities in one PEM file, and as Java's trust
+ * store; and where OpenSSL looks for them (its folder belongs to the package openssl, which few images hold).
+ */
 async function certificateBundles(entries: readonly LayerEntry[]): Promise<LayerEntry[]> {
   const texts: string[] = [];
   for (const entry of entries) {
@@ -24,6 +27,8 @@ async function certificateBundles(entries: readonly LayerEntry[]): Promise<Layer
   return [
     fileEntry('etc/ssl/certs/ca-certificates.crt', pem),
     fileEntry('etc/ssl/certs/java/cacerts', javaTruststore(pem)),
+    symlinkEntry('usr/lib/ssl/certs', '/etc/ssl/certs'),
+    symlinkEntry('usr/lib/ssl/cert.pem', '/etc/ssl/certs/ca-certificates.crt'),
   ];
 }
 
