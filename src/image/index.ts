@@ -1,5 +1,4 @@
 // The door of src/image. Signatures are published first and filled in one by one: what is `declare`d here is being written.
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Progress } from '../progress/index.ts';
 import type { Digest } from './digest.ts';
 
@@ -24,31 +23,12 @@ export {
   tagFor,
 } from './names.ts';
 export { type Architecture, machineArchitecture } from './platform.ts';
+export { createRegistryHandler, type RegistryAction, type RegistryOptions } from './registry/handler.ts';
 export { type BlobStore, type Expected, openBlobStore, type Stored } from './store.ts';
 
 import type { AssembledImage } from './layout.ts';
 import type { Architecture } from './platform.ts';
 import type { BlobStore } from './store.ts';
-
-// ---- Registry server --------------------------------------------------------------------------------------------
-
-export interface RegistryOptions {
-  /** Folder of repositories, tags and uploads. */
-  readonly root: string;
-  /** Take blobs of the store that the client names by digest (mount without `from`): for a store shared with the builder. */
-  readonly discover?: boolean;
-  /** Asked before each request; false is answered with 403. */
-  readonly authorize?: (
-    request: IncomingMessage,
-    action: 'pull' | 'push' | 'delete',
-    repository: string | undefined,
-  ) => boolean | Promise<boolean>;
-}
-/** OCI distribution-spec 1.1 for node:http(s).createServer(handler); the caller listens. Never throws. */
-export declare function createRegistryHandler(
-  store: BlobStore,
-  options: RegistryOptions,
-): (request: IncomingMessage, response: ServerResponse) => void;
 
 // ---- Registry client --------------------------------------------------------------------------------------------
 
