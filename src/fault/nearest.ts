@@ -1,16 +1,17 @@
 /**
- * The candidate that was probably meant: the fewest edits away (Levenshtein), and at most a third of the word's length.
+ * The candidate that a misspelt word most likely meant.
  *
- * @returns undefined where nothing is near enough
+ * @returns undefined where nothing is near: more than a third of the letters would have to change
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
-  const limit = Math.max(1, Math.floor(word.length / 3));
+  // Longer words come from machines; a distance over them says nothing and costs the square of their length.
+  if (word.length > 200) return undefined;
   let best: string | undefined;
-  let bestDistance = limit + 1;
+  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {
     if (Math.abs(candidate.length - word.length) >= bestDistance) continue;
-    const distance = edits(word, candidate);
-    if (distance < bestDistance) {
+    const distance = editDistance(word, candidate, bestDistance);
+    if (distance < bestDistance || (distance === bestDistance && best !== undefined && candidate < best)) {
       best = candidate;
       bestDistance = distance;
     }
@@ -18,15 +19,24 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   return best;
 }
 
-function edits(from: string, to: string): number {
-  let above = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= from.length; i++) {
+/** Insertions, deletions, changes and swaps of neighbours (optimal string alignment), up to a bound. */
+function editDistance(a: string, b: string, bound: number): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
     const row = [i];
-    for (let j = 1; j <= to.length; j++) {
-      const replaced = (above[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
-      row.push(Math.min(replaced, (above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
+    let least = i;
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      let cost = Math.min(last[j]! + 1, row[j - 1]! + 1, last[j - 1]! + (same ? 0 : 1));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        cost = Math.min(cost, beforeLast[j - 2]! + 1);
+      row.push(cost);
+      if (cost < least) least = cost;
     }
-    above = row;
+    if (least > bound) return least;
+    beforeLast = last;
+    last = row;
   }
-  return above[to.length] ?? 0;
+  return last[b.length]!;
 }

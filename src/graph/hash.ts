@@ -1,4 +1,7 @@
+import { hash } from 'node:crypto';
+import { filesOf, resolvedDependencies } from './dependency.ts';
 import type { Graph } from './load.ts';
+import { findTarget } from './query.ts';
 import type { Label, Target } from './types.ts';
 
 export interface HashOptions {
@@ -6,11 +9,83 @@ export interface HashOptions {
   readonly extraInputs?: (target: Target) => string;
 }
 
+/** Part of every hash: a change of what is hashed makes all of them new. */
+const version = 'banksman target 1';
+
 /** A function that gives hashes of one graph's targets, each computed once. */
-export declare function createTargetHasher(graph: Graph, options?: HashOptions): (label: Label) => string;
+export function createTargetHasher(graph: Graph, options: HashOptions = {}): (label: Label) => string {
+  const known = new Map<Label, string>();
+  return (label) => {
+    const before = known.get(label);
+    if (before !== undefined) return before;
+    // Depth first with a stack of its own: chains of dependencies are longer than the call stack.
+    const stack: Label[] = [findTarget(graph, label).label];
+    while (stack.length > 0) {
+      const top = stack[stack.length - 1]!;
+      const target = graph.targets.get(top)!;
+      const needed = resolvedDependencies(graph.targets, target);
+      const open = known.has(top) ? [] : needed.filter((each) => !known.has(each));
+      if (open.length > 0) {
+        stack.push(...open);
+        continue;
+      }
+      if (!known.has(top)) known.set(top, hashOf(graph, target, needed, known, options));
+      stack.pop();
+    }
+    return known.get(label)!;
+  };
+}
+
+const hashers = new WeakMap<Graph, (label: Label) => string>();
 
 /**
  * SHA-256 in hex over all that determines what a target is: definition, content and mode of its source files,
  * and the hashes of its dependencies. Comments, line numbers, visibility and selection labels are no part of it.
  */
-export declare function targetHash(graph: Graph, label: Label): string;
+export function targetHash(graph: Graph, label: Label): string {
+  let hasher = hashers.get(graph);
+  if (hasher === undefined) {
+    hasher = createTargetHasher(graph);
+    hashers.set(graph, hasher);
+  }
+  return hasher(label);
+}
+
+function hashOf(
+  graph: Graph,
+  target: Target,
+  needed: readonly Label[],
+  known: ReadonlyMap<Label, string>,
+  options: HashOptions,
+): string {
+  return hash(
+    'sha256',
+    JSON.stringify([
+      version,
+      definitionOf(target),
+      filesOf(target).map((path) => [path, graph.tree.contentHash(path)]),
+      needed.map((label) => [label, known.get(label)]).sort(),
+      options.extraInputs?.(target) ?? '',
+    ]),
+  );
+}
+
+/**
+ * What of a target's definition determines its outputs, its runs and its tests. Order counts where a command can see it
+ * (sources, outputs), not among dependencies.
+ */
+function definitionOf(target: Target) {
+  return [
+    target.label,
+    target.action,
+    [target.srcs, target.tools, target.data],
+    target.deps.toSorted(),
+    target.exportedDeps.toSorted(),
+    [target.outs, target.namedOuts],
+    [target.env, target.passEnv.toSorted()],
+    [target.binary, target.needsTransitiveDeps, target.outputIsComplete, target.sandbox, target.timeout ?? null],
+    [target.requires.toSorted(), target.provides],
+    target.hashes.toSorted(),
+    target.test ?? null,
+  ];
+}

@@ -1,27 +1,21 @@
+import { nearest } from '../fault/index.ts';
 import type { Progress } from '../progress/index.ts';
+import { checkTargets } from './check.ts';
+import { dependenciesOf } from './dependency.ts';
+import { GraphFault } from './fault.ts';
+import { formatPattern, type LabelPattern, nearestLabel, parsePattern, splitLabel } from './label.ts';
+import { type LoadFault, PackageLoader } from './packages.ts';
+import { joinFaults } from './place.ts';
 import type { SourceTree } from './tree.ts';
-import type { Label, Target } from './types.ts';
-import type { Workspace } from './workspace.ts';
-
-/** A file of built-in rules, preloaded in every BUILD file. */
-export interface RuleFile {
-  readonly path: string;
-  readonly source: string;
-}
-
-export interface Package {
-  /** '' for the root. */
-  readonly name: string;
-  /** Path of its BUILD file. */
-  readonly file: string;
-  readonly targets: ReadonlyMap<string, Target>;
-}
+import type { Label, Package, RuleFile, Target, Workspace } from './types.ts';
+import { openWorkTree } from './work-tree.ts';
 
 /** Evaluated and checked packages. Immutable. */
 export interface Graph {
   readonly workspace: Workspace;
   readonly tree: SourceTree;
   readonly packages: ReadonlyMap<string, Package>;
+  /** In the order of packages, and in each as its BUILD file makes them. */
   readonly targets: ReadonlyMap<Label, Target>;
 }
 
@@ -38,16 +32,126 @@ export interface LoadOptions {
  *
  * @throws GraphFault | LanguageFault: the first fault by place, with all others found among its `others`
  */
-export declare function loadGraph(workspace: Workspace, options: LoadOptions): Promise<Graph>;
+export async function loadGraph(workspace: Workspace, options: LoadOptions): Promise<Graph> {
+  const { tree, loader } = await prepare(workspace, options);
+  const packages = new Map<string, Package>();
+  const targets = new Map<Label, Target>();
+  for (const name of loader.find('')) {
+    const loaded = loader.load(name);
+    if (loaded === undefined) continue;
+    packages.set(name, loaded);
+    for (const target of loaded.targets.values()) targets.set(target.label, target);
+  }
+  return checkedGraph(workspace, tree, loader, packages, targets);
+}
 
 /**
  * Evaluates only the packages that the wanted targets reach. For commands on a few targets of a large workspace.
  *
  * @param patterns labels or patterns relative to the package `options.from` (the root unless told)
- * @returns the graph and the labels that the patterns match, in the order of the patterns
+ * @returns the graph of what the labels reach, and the labels that the patterns match, each once, in the order of the
+ *   patterns
+ * @throws GraphFault | LanguageFault, as loadGraph, for the packages that were needed
  */
-export declare function loadTargets(
+export async function loadTargets(
   workspace: Workspace,
   patterns: readonly string[],
   options: LoadOptions & { readonly from?: string },
-): Promise<{ readonly graph: Graph; readonly labels: readonly Label[] }>;
+): Promise<{ readonly graph: Graph; readonly labels: readonly Label[] }> {
+  const { tree, loader } = await prepare(workspace, options);
+  const faults: LoadFault[] = [];
+  const labels = new Set<Label>();
+  for (const text of patterns) {
+    try {
+      for (const label of wantedLabels(loader, parsePattern(text, options.from))) labels.add(label);
+    } catch (error) {
+      if (!(error instanceof GraphFault)) throw error;
+      faults.push(error);
+    }
+  }
+  const packages = new Map<string, Package>();
+  const targets = new Map<Label, Target>();
+  const pending = [...labels].reverse();
+  for (let label = pending.pop(); label !== undefined; label = pending.pop()) {
+    if (targets.has(label)) continue;
+    const { package: packageName, name } = splitLabel(label);
+    const loaded = loader.load(packageName);
+    if (loaded === undefined) continue;
+    packages.set(packageName, loaded);
+    const target = loaded.targets.get(name);
+    if (target === undefined) continue;
+    targets.set(label, target);
+    for (const { label: next } of dependenciesOf(target)) pending.push(next);
+    for (const provided of Object.values(target.provides)) pending.push(...provided);
+  }
+  const graph = checkedGraph(workspace, tree, loader, packages, targets, faults);
+  return { graph, labels: [...labels] };
+}
+
+async function prepare(
+  workspace: Workspace,
+  options: LoadOptions,
+): Promise<{ tree: SourceTree; loader: PackageLoader }> {
+  const tree = options.tree ?? (await openWorkTree(workspace.root));
+  const said = new Set<string>();
+  const say = (line: string) => {
+    if (said.has(line)) return;
+    said.add(line);
+    options.progress?.say(line);
+  };
+  return { tree, loader: new PackageLoader(workspace, { ruleFiles: options.ruleFiles, tree, say }) };
+}
+
+function checkedGraph(
+  workspace: Workspace,
+  tree: SourceTree,
+  loader: PackageLoader,
+  packages: ReadonlyMap<string, Package>,
+  targets: ReadonlyMap<Label, Target>,
+  found: readonly LoadFault[] = [],
+): Graph {
+  const broken = new Set(loader.faults.keys());
+  const faults = [
+    ...found,
+    ...loader.faults.values(),
+    ...checkTargets({ targets, tree, buildFiles: workspace.buildFiles, broken }),
+  ];
+  if (faults.length > 0) throw joinFaults(faults);
+  return Object.freeze({ workspace, tree, packages, targets });
+}
+
+/** Labels that a pattern of a person selects. @throws GraphFault where it selects nothing that exists */
+function wantedLabels(loader: PackageLoader, pattern: LabelPattern): Label[] {
+  if (pattern.kind === 'below') {
+    const names = loader.find(pattern.package);
+    if (names.length === 0 && pattern.package !== '') throw noPackage(loader, pattern, pattern.package);
+    return names.flatMap((name) => [...(loader.load(name)?.targets.values() ?? [])].map(({ label }) => label));
+  }
+  const { package: packageName, name } =
+    pattern.kind === 'target' ? splitLabel(pattern.label) : { ...pattern, name: undefined };
+  const loaded = loader.load(packageName);
+  if (loaded === undefined) {
+    // The reason is among the loader's faults.
+    if (loader.faults.has(packageName)) return [];
+    throw noPackage(loader, pattern, packageName);
+  }
+  const all = [...loaded.targets.values()].map(({ label }) => label);
+  if (pattern.kind === 'package') return all;
+  if (name !== undefined && loaded.targets.has(name)) return [pattern.label];
+  const near = nearestLabel(pattern.label, new Map(all.map((label) => [label, true])));
+  throw new GraphFault('graph/missing-target', `there is no target ${pattern.label}`, {
+    place: { file: loaded.file },
+    next: near === undefined ? `${loaded.file} makes ${all.join(', ') || 'no targets'}` : `did you mean ${near}?`,
+  });
+}
+
+function noPackage(loader: PackageLoader, pattern: LabelPattern, packageName: string): GraphFault {
+  const near = nearest(packageName, loader.find(''));
+  return new GraphFault(
+    'graph/missing-package',
+    `${formatPattern(pattern)} selects nothing: there is no package //${packageName}`,
+    {
+      next: near === undefined ? `create //${packageName} by a BUILD file in that folder` : `did you mean //${near}?`,
+    },
+  );
+}

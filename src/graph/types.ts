@@ -97,3 +97,48 @@ export interface Target {
   readonly timeout: number | undefined;
   readonly test: Test | undefined;
 }
+
+/** A file of built-in rules, preloaded in every BUILD file. */
+export interface RuleFile {
+  readonly path: string;
+  readonly source: string;
+}
+
+export interface Package {
+  /** '' for the root. */
+  readonly name: string;
+  /** Path of its BUILD file. */
+  readonly file: string;
+  readonly targets: ReadonlyMap<string, Target>;
+}
+
+/** Where services go: a cluster, a namespace in it, and what differs there. */
+export interface Environment {
+  readonly name: string;
+  /** `local`, or another name for a cluster that `context` reaches. */
+  readonly cluster: string;
+  readonly namespace: string;
+  /** Context of the user's kubeconfig. */
+  readonly context?: string;
+  /** What image references begin with; the workspace's unless told. */
+  readonly registry: string;
+  readonly parameters: Readonly<Record<string, Json>>;
+  readonly place: Place;
+}
+
+/** A parsed `banksman.yaml`, with defaults filled in. */
+export interface Workspace {
+  /** Absolute path of the folder that holds banksman.yaml. */
+  readonly root: string;
+  readonly name: string;
+  readonly buildFiles: readonly string[];
+  /** Files, relative to the root, that every BUILD file sees. */
+  readonly buildDefs: readonly string[];
+  /** Read in BUILD files as CONFIG. */
+  readonly config: Readonly<Record<string, Json>>;
+  /** `mirror`: where packages come from; the system's own Debian sources unless told. */
+  readonly debian: { readonly suite: string; readonly mirror?: string };
+  readonly environments: ReadonlyMap<string, Environment>;
+  readonly registry: string;
+  readonly place: Place;
+}

@@ -1,3 +1,244 @@
-import type { SourceTree } from './tree.ts';
-/** The files as they lie on the disk. */
-export declare function openWorkTree(root: string): Promise<SourceTree>;
+import { createHash } from 'node:crypto';
+import {
+  type BigIntStats,
+  closeSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { type Index, readIndex } from './git/index-file.ts';
+import { submoduleState } from './git/objects.ts';
+import { findRepository, type Repository } from './git/repository.ts';
+import { type HashCache, openHashCache } from './hash-cache.ts';
+import { type IgnoreFile, isIgnored, parseIgnoreFile } from './ignore.ts';
+import { childPath, parentPath } from './paths.ts';
+import { createSourceTree, sortEntries, type TreeStore } from './source-tree.ts';
+import type { Entry, EntryKind, SourceTree } from './tree.ts';
+
+/** Where builds put their results; never a source. */
+export const outputFolder = 'banksman-out';
+
+/**
+ * The files as they lie on the disk now. What git ignores is not listed, but can be named. A tree is for one command:
+ * what it has once seen it doesn't look at again.
+ */
+export async function openWorkTree(root: string): Promise<SourceTree> {
+  return createSourceTree(new WorkTreeStore(root));
+}
+
+/** What git knows a folder's files to be: which patterns of .gitignore files hold there. */
+interface IgnoreState {
+  readonly files: readonly IgnoreFile[];
+  /** The folder itself is ignored: only what is tracked in it counts. */
+  readonly whole: boolean;
+}
+
+class WorkTreeStore implements TreeStore {
+  readonly name = 'the work tree';
+  private readonly root: string;
+  private readonly repository: Repository | undefined;
+  private index: Index | undefined;
+  private indexRead = false;
+  private readonly raw = new Map<string, ReadonlyMap<string, EntryKind>>();
+  private readonly listed = new Map<string, readonly Entry[]>();
+  private readonly ignoring = new Map<string, IgnoreState>();
+  private cache: HashCache | undefined;
+
+  constructor(root: string) {
+    this.root = root;
+    this.repository = findRepository(root);
+  }
+
+  kind(path: string): EntryKind | undefined {
+    if (path === '') return 'folder';
+    const found = this.folder(parentPath(path)).get(path.slice(path.lastIndexOf('/') + 1));
+    if (found !== 'folder') return found;
+    // A repository inside this one is opaque to git, whether it is a submodule or just lies there.
+    return this.folder(path).has('.git') || this.isSubmodule(path) ? 'submodule' : 'folder';
+  }
+
+  list(folder: string): readonly Entry[] {
+    let entries = this.listed.get(folder);
+    if (entries === undefined) {
+      const found: Entry[] = [];
+      const state = this.ignoreState(folder);
+      for (const [name, kind] of this.folder(folder)) {
+        if (name === '.git' || (folder === '' && name === outputFolder)) continue;
+        const path = childPath(folder, name);
+        if (this.ignored(state, path, kind)) continue;
+        const shown = kind === 'folder' ? this.kind(path)! : kind;
+        // Git takes in no untracked repository.
+        if (shown === 'submodule' && !this.isSubmodule(path)) continue;
+        found.push({ name, kind: shown });
+      }
+      entries = sortEntries(found);
+      this.listed.set(folder, entries);
+    }
+    return entries;
+  }
+
+  readFile(path: string): Buffer {
+    return readFileSync(join(this.root, path));
+  }
+
+  readLink(path: string): string {
+    return readlinkSync(join(this.root, path), 'utf8');
+  }
+
+  fileId(path: string): string {
+    const stat = lstatSync(join(this.root, path), { bigint: true });
+    const id = this.indexedId(path, stat) ?? this.hashedId(path, stat);
+    return (stat.mode & 0o100n) !== 0n ? `x${id}` : id;
+  }
+
+  submoduleId(path: string): string {
+    const tracked = this.tracked()?.get(this.inRepository(path));
+    // Not checked out: it is what the commit says.
+    if (tracked !== undefined && !this.folder(path).has('.git')) return tracked.id;
+    const { commit, status } = submoduleState(join(this.root, path));
+    if (status === '') return commit;
+    return `${commit} changed ${createHash('sha256').update(status).digest('hex')}`;
+  }
+
+  async save(): Promise<void> {
+    await this.cache?.save();
+  }
+
+  private folder(path: string): ReadonlyMap<string, EntryKind> {
+    let entries = this.raw.get(path);
+    if (entries === undefined) {
+      const found = new Map<string, EntryKind>();
+      for (const entry of this.dirents(path)) {
+        if (entry.isFile()) found.set(entry.name, 'file');
+        else if (entry.isSymbolicLink()) found.set(entry.name, 'symlink');
+        else if (entry.isDirectory()) found.set(entry.name, 'folder');
+        // Sockets, pipes and devices are no sources.
+      }
+      entries = found;
+      this.raw.set(path, entries);
+    }
+    return entries;
+  }
+
+  private dirents(path: string) {
+    try {
+      return readdirSync(join(this.root, path), { withFileTypes: true });
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+      throw error;
+    }
+  }
+
+  private inRepository(path: string): string {
+    const prefix = this.repository?.prefix ?? '';
+    return prefix === '' ? path : childPath(prefix, path);
+  }
+
+  private tracked(): Index['entries'] | undefined {
+    if (!this.indexRead) {
+      this.indexRead = true;
+      this.index = this.repository && readIndex(this.repository);
+    }
+    return this.index?.entries;
+  }
+
+  private isSubmodule(path: string): boolean {
+    return this.tracked()?.get(this.inRepository(path))?.mode === 0o160000;
+  }
+
+  private ignoreState(folder: string): IgnoreState {
+    let state = this.ignoring.get(folder);
+    if (state === undefined) {
+      const outer = folder === '' ? this.outermostState() : this.ignoreState(parentPath(folder));
+      const own =
+        this.folder(folder).get('.gitignore') === 'file'
+          ? [this.ignoreFile(join(this.root, folder), this.inRepository(folder))]
+          : [];
+      const whole = outer.whole || (folder !== '' && isIgnored(outer.files, this.inRepository(folder), true));
+      state = { files: [...outer.files, ...own], whole };
+      this.ignoring.set(folder, state);
+    }
+    return state;
+  }
+
+  /** What holds above the workspace: the repository's own list and the folders between its top and the workspace. */
+  private outermostState(): IgnoreState {
+    if (this.repository === undefined) return { files: [], whole: false };
+    const files: IgnoreFile[] = [];
+    const read = (path: string, folder: string) => {
+      try {
+        files.push(parseIgnoreFile(folder, readFileSync(path, 'utf8')));
+      } catch {
+        // Most repositories and folders have none.
+      }
+    };
+    read(join(this.repository.common, 'info', 'exclude'), '');
+    const parts = this.repository.prefix === '' ? [] : this.repository.prefix.split('/');
+    for (let depth = 0; depth < parts.length; depth++) {
+      const folder = parts.slice(0, depth).join('/');
+      read(join(this.repository.top, folder, '.gitignore'), folder);
+    }
+    return { files, whole: false };
+  }
+
+  private ignoreFile(folder: string, name: string): IgnoreFile {
+    return parseIgnoreFile(name, readFileSync(join(folder, '.gitignore'), 'utf8'));
+  }
+
+  /** What is tracked is never ignored, whatever the patterns say. */
+  private ignored(state: IgnoreState, path: string, kind: EntryKind): boolean {
+    const full = this.inRepository(path);
+    if (!state.whole && !isIgnored(state.files, full, kind === 'folder')) return false;
+    const tracked = this.tracked();
+    if (tracked === undefined) return true;
+    if (kind !== 'folder') return !tracked.has(full);
+    for (const each of tracked.keys()) if (each.startsWith(`${full}/`)) return false;
+    return true;
+  }
+
+  /** The hash that git's index holds, where the file is as it was when git computed it. */
+  private indexedId(path: string, stat: BigIntStats): string | undefined {
+    const entry = this.tracked()?.get(this.inRepository(path));
+    if (entry === undefined || (entry.mode & 0o170000) !== 0o100000) return undefined;
+    const same =
+      entry.modified === stat.mtimeNs &&
+      entry.changed === stat.ctimeNs &&
+      entry.inode === Number(stat.ino & 0xffffffffn) &&
+      entry.size === Number(stat.size & 0xffffffffn);
+    return same && stat.mtimeNs < this.index!.written ? entry.id : undefined;
+  }
+
+  private hashedId(path: string, stat: BigIntStats): string {
+    this.cache ??= openHashCache(this.root);
+    const known = this.cache.get(path, stat);
+    if (known !== undefined) return known;
+    const id = blobId(join(this.root, path), Number(stat.size), this.repository?.objectFormat ?? 'sha1');
+    this.cache.set(path, stat, id);
+    return id;
+  }
+}
+
+/** The id that git gives to a file's bytes: the hash of `blob <size>\0` and the bytes. */
+function blobId(path: string, size: number, algorithm: 'sha1' | 'sha256'): string {
+  const file = openSync(path, 'r');
+  try {
+    const head = (length: number) => createHash(algorithm).update(`blob ${length}\0`);
+    if (size <= 1 << 20) {
+      // Read to its end, wherever that is by now: the size of the head and the bytes belong together.
+      const bytes = readFileSync(file);
+      return head(bytes.length).update(bytes).digest('hex');
+    }
+    const hash = head(size);
+    const piece = Buffer.allocUnsafe(1 << 20);
+    for (let count = readSync(file, piece); count > 0; count = readSync(file, piece))
+      hash.update(piece.subarray(0, count));
+    return hash.digest('hex');
+  } finally {
+    closeSync(file);
+  }
+}

@@ -1,6 +1,7 @@
 import { charge, checkLength } from './execution.ts';
 import { EvaluationError } from './fault.ts';
 import { type Call, defineFunction, type NativeFunction } from './function.ts';
+import { toJson } from './json.ts';
 import { compare, type Dict, display, FunctionValue, isTruthy, type List, typeOf, type Value } from './value.ts';
 
 /** Functions that are the same wherever the language is embedded: pure, without a world. */
@@ -208,6 +209,11 @@ export const coreFunctions: readonly NativeFunction[] = [
       }
       return point;
     },
+  }),
+  defineFunction({
+    name: 'json',
+    parameters: [{ name: 'value' }, { name: 'pretty', type: 'bool', fallback: false }],
+    implementation: ([value, pretty]) => JSON.stringify(toJson(value!), undefined, pretty === true ? 2 : undefined),
   }),
   defineFunction({
     name: 'fail',

@@ -1,3 +1,4 @@
+import { nearest } from '../fault/index.ts';
 import type { BinaryOperator, Comprehension, Expression, ParameterDefinition } from './ast.ts';
 import { checkedText, checkLength, current, located, type Site } from './execution.ts';
 import { EvaluationError } from './fault.ts';
@@ -10,7 +11,6 @@ import {
   type WrittenArguments,
 } from './invoke.ts';
 import { dictMethods, stringMethods } from './methods.ts';
-import { nearest } from './nearest.ts';
 import { itemOf, operate, sliceOf } from './operate.ts';
 import { type Frame, globalValue, type ModuleNames, type Run, Scope } from './scope.ts';
 import type { Source } from './source.ts';

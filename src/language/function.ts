@@ -1,7 +1,7 @@
 import type { Place } from '../fault/index.ts';
+import { nearest } from '../fault/index.ts';
 import type { Trace } from './execution.ts';
 import { EvaluationError } from './fault.ts';
-import { nearest } from './nearest.ts';
 import { FunctionValue, type Parameter, positionsOf, type TypeName, type Value } from './value.ts';
 
 /** What a native function may ask about the call that it answers. */

@@ -11,8 +11,18 @@ export {
   type NativeFunction,
   type NativeParameter,
 } from './function.ts';
+export { fromJson, type JsonValue, toJson } from './json.ts';
 export { defaultLimits, type Limits } from './limits.ts';
-export { nearest } from './nearest.ts';
 export { parseSource } from './parser.ts';
 export { placeOf, type Source } from './source.ts';
-export { type Dict, display, FunctionValue, isTruthy, type List, sortedKeys, typeOf, type Value } from './value.ts';
+export {
+  type Dict,
+  display,
+  FunctionValue,
+  freeze,
+  isTruthy,
+  type List,
+  sortedKeys,
+  typeOf,
+  type Value,
+} from './value.ts';

@@ -1,3 +1,4 @@
+import { nearest } from '../fault/index.ts';
 import type {
   Argument,
   AssignmentTarget,
@@ -13,7 +14,6 @@ import type {
 import { LanguageFault } from './fault.ts';
 import { type TokenKind, tokenize } from './lexer.ts';
 import { defaultLimits, type Limits } from './limits.ts';
-import { nearest } from './nearest.ts';
 import { placeOf, type Source } from './source.ts';
 import { typeNames } from './value.ts';
 

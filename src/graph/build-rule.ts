@@ -1,0 +1,365 @@
+import { defineFunction, type NativeParameter, sortedKeys, toJson, typeOf, type Value } from '../language/index.ts';
+import type { BuildCall, EvaluationContext } from './context.ts';
+import { GraphFault } from './fault.ts';
+import { ArgumentFault, inputsOf, labelsOf, outputsOf, stringsOf } from './inputs.ts';
+import { checkTargetName, formatPattern, labelOf, parsePattern } from './label.ts';
+import { literalPlace, placed } from './place.ts';
+import type { Action, Input, Json, Target, Test } from './types.ts';
+
+/** Seconds that a test may run unless told, as in Please. */
+const defaultTestTimeout = 600;
+/** Runs of a test that is just called flaky, as in Please. */
+const defaultAttempts = 3;
+
+type Parameter = NativeParameter<EvaluationContext>;
+
+function optional(name: string, type: string, ...aliases: string[]): Parameter {
+  return { name, type, aliases, fallback: null };
+}
+
+function fromConfig(name: string, type: string, key: string): Parameter {
+  return { name, type, fallback: (context) => context.config.get(key) ?? null };
+}
+
+/** Please's arguments by their names there, and this product's own: `action`, `config`, `content`, `_filegroup`. */
+const parameters = [
+  { name: 'name', type: 'str' },
+  optional('cmd', 'str|dict'),
+  optional('test_cmd', 'str|dict'),
+  optional('srcs', 'list|dict'),
+  optional('data', 'list|dict'),
+  optional('outs', 'list|dict'),
+  optional('out', 'str'),
+  optional('deps', 'list'),
+  optional('exported_deps', 'list'),
+  optional('runtime_deps', 'list'),
+  optional('internal_deps', 'list'),
+  optional('tools', 'str|list|dict'),
+  optional('test_tools', 'str|list|dict'),
+  optional('labels', 'list', 'features', 'tags'),
+  fromConfig('visibility', 'list', 'DEFAULT_VISIBILITY'),
+  optional('hashes', 'list'),
+  { name: 'binary', type: 'bool', fallback: false },
+  { name: 'test', type: 'bool', fallback: false },
+  { ...fromConfig('test_only', 'bool', 'DEFAULT_TESTONLY'), aliases: ['testonly'] },
+  optional('building_description', 'str'),
+  { name: 'needs_transitive_deps', type: 'bool', fallback: false },
+  { name: 'output_is_complete', type: 'bool', fallback: false },
+  fromConfig('sandbox', 'bool', 'BUILD_SANDBOX'),
+  fromConfig('test_sandbox', 'bool', 'TEST_SANDBOX'),
+  { name: 'no_test_output', type: 'bool', fallback: false },
+  { name: 'flaky', type: 'bool|int', fallback: 0 },
+  optional('build_timeout', 'int|str', 'timeout'),
+  optional('test_timeout', 'int|str'),
+  optional('requires', 'list'),
+  optional('provides', 'dict'),
+  optional('pass_env', 'list'),
+  optional('env', 'dict'),
+  { name: 'tag', type: 'str', fallback: '' },
+  optional('action', 'str'),
+  optional('config', 'dict'),
+  optional('content', 'str', '_file_content'),
+  { name: '_filegroup', type: 'bool', fallback: false },
+  // Words about a target that nothing here reads: they change neither its outputs nor how it is built.
+  fromConfig('licences', 'list', 'DEFAULT_LICENCES'),
+  optional('size', 'str'),
+  { name: 'local', type: 'bool', fallback: false },
+  { name: 'progress', type: 'bool', fallback: false },
+  fromConfig('exit_on_error', 'bool', 'EXIT_ON_ERROR'),
+  // Arguments of Please that would change what is built. A rule that uses them is told so.
+  ...unsupportedParameters(),
+] as const satisfies readonly Parameter[];
+
+function unsupportedParameters(): Parameter[] {
+  return [
+    optional('secrets', 'list|dict'),
+    optional('pre_build', 'function'),
+    optional('post_build', 'function'),
+    optional('output_dirs', 'list'),
+    optional('optional_outs', 'list'),
+    optional('test_outputs', 'list'),
+    optional('system_srcs', 'list'),
+    optional('entry_points', 'dict'),
+    { name: 'stamp', type: 'bool', fallback: false },
+    optional('debug_cmd', 'str'),
+    optional('debug_data', 'list|dict'),
+    optional('debug_tools', 'str|list|dict'),
+    optional('_urls', 'list'),
+    { name: '_subrepo', type: 'bool', fallback: false },
+  ];
+}
+
+const unsupported = new Set(unsupportedParameters().map(({ name }) => name));
+
+/** `build_rule`: the one function that makes targets; every rule ends here. Returns `:name`. */
+export const buildRule = defineFunction<EvaluationContext>({
+  name: 'build_rule',
+  parameters,
+  implementation: (args, call) => {
+    const given: Record<string, Value> = {};
+    parameters.forEach((parameter, index) => {
+      given[parameter.name] = args[index]!;
+    });
+    try {
+      const target = createTarget(given, call);
+      return `:${target.name}`;
+    } catch (error) {
+      throw placedAt(error, call);
+    }
+  },
+});
+
+/** A wrong string is shown where the BUILD file writes it, if it does. */
+export function placedAt(error: unknown, call: BuildCall): unknown {
+  const trace = call.trace();
+  if (!(error instanceof ArgumentFault)) return placed(error, trace);
+  const written = call.outermost().place;
+  const place = literalPlace(written, error.literal);
+  return placed(error, place === written ? trace : { ...trace, place });
+}
+
+type Given = Readonly<Record<string, Value>>;
+
+function createTarget(given: Given, call: BuildCall): Target {
+  const { context } = call;
+  const name = taggedName(given.name as string, given.tag as string);
+  checkTargetName(name);
+  if (context.targets === undefined) {
+    throw new GraphFault('graph/bad-target', `${name} would be made by a file that is only included`, {
+      next: 'make targets in BUILD files, or put the call into a function that these call',
+    });
+  }
+  refuseUnsupported(given);
+  const before = context.targets.get(name);
+  if (before !== undefined) {
+    throw new GraphFault('graph/duplicate-target', `two targets of this package are named ${name}`, {
+      related: [{ message: 'the first one', place: before.place }],
+      next: 'give one of them another name',
+    });
+  }
+  const packageName = context.package;
+  const { name: rule, place } = call.outermost();
+  const outs = outputsOf('outs', given.outs!);
+  const out = given.out === null ? [] : outputsOf('out', given.out!).all;
+  if (out.length > 0 && outs.all.length > 0) {
+    throw new GraphFault('graph/bad-target', 'both out and outs are given', { next: 'put all of them into outs' });
+  }
+  const requires = stringsOf('requires', given.requires!);
+  const data = inputsOf('data', given.data!, packageName, 'file');
+  const runtime = labelsOf('runtime_deps', given.runtime_deps!, packageName).map(
+    (label): Input => ({ kind: 'label', label }),
+  );
+  const isTest = given.test === true;
+  const description = given.building_description;
+  const target: Target = {
+    label: labelOf(packageName, name),
+    package: packageName,
+    name,
+    rule,
+    place,
+    ...(typeof description === 'string' && { description }),
+    srcs: inputsOf('srcs', given.srcs!, packageName, 'file'),
+    tools: inputsOf('tools', given.tools!, packageName, 'program'),
+    data:
+      runtime.length === 0 ? data : Object.freeze({ all: Object.freeze([...data.all, ...runtime]), named: data.named }),
+    deps: withMore(
+      labelsOf('deps', given.deps!, packageName),
+      labelsOf('internal_deps', given.internal_deps!, packageName),
+    ),
+    exportedDeps: labelsOf('exported_deps', given.exported_deps!, packageName),
+    outs: out.length > 0 ? out : outs.all,
+    namedOuts: outs.named,
+    action: actionOf(given),
+    env: environmentOf(given.env!),
+    passEnv: Object.freeze([...stringsOf('pass_env', given.pass_env!)]),
+    labels: Object.freeze([...new Set([...stringsOf('labels', given.labels!), ...requires])]),
+    visibility: visibilityOf(given.visibility!, packageName),
+    testOnly: given.test_only === true || isTest,
+    binary: given.binary === true,
+    needsTransitiveDeps: given.needs_transitive_deps === true,
+    outputIsComplete: given.output_is_complete === true,
+    requires: Object.freeze([...requires]),
+    provides: providesOf(given.provides!, packageName),
+    hashes: Object.freeze(stringsOf('hashes', given.hashes!).map(checkedSum)),
+    sandbox: given.sandbox !== false,
+    timeout: secondsOf('build_timeout', given.build_timeout!),
+    test: isTest ? testOf(given, packageName) : undefined,
+  };
+  if (!isTest && given.test_cmd !== null) {
+    throw new GraphFault('graph/bad-target', 'test_cmd is given, but this is no test', { next: 'add test = True' });
+  }
+  context.targets.set(name, Object.freeze(target));
+  return target;
+}
+
+function withMore<T>(list: readonly T[], more: readonly T[]): readonly T[] {
+  return more.length === 0 ? list : Object.freeze([...list, ...more]);
+}
+
+/** Internal parts of a rule: `_name#tag`. */
+export function taggedName(name: string, tag: string): string {
+  if (tag === '') return name;
+  if (name.startsWith('_') && name.includes('#')) return `${name}_${tag}`;
+  return `_${name}#${tag}`;
+}
+
+function refuseUnsupported(given: Given): void {
+  for (const name of unsupported) {
+    const value = given[name];
+    const empty =
+      value === null ||
+      value === false ||
+      value === '' ||
+      (Array.isArray(value) && value.length === 0) ||
+      (value instanceof Map && value.size === 0);
+    if (!empty)
+      throw new GraphFault('graph/bad-target', `the argument ${name} of build_rule is not supported`, {
+        next: `leave ${name} out`,
+      });
+  }
+}
+
+function actionOf(given: Given): Action {
+  const kinds = [
+    given.cmd !== null && given.cmd !== '' ? 'cmd' : undefined,
+    given.action !== null ? 'action' : undefined,
+    given.content !== null ? 'content' : undefined,
+    given._filegroup === true ? '_filegroup' : undefined,
+  ].filter((kind) => kind !== undefined);
+  if (kinds.length > 1)
+    throw new GraphFault('graph/bad-target', `${kinds.join(' and ')} are given together`, { next: 'give one of them' });
+  if (given.action === null && given.config !== null) {
+    throw new GraphFault('graph/bad-target', 'config is given without action', {
+      next: 'name the action that reads it',
+    });
+  }
+  switch (kinds[0]) {
+    case 'action':
+      return Object.freeze({
+        kind: 'builtin',
+        name: given.action as string,
+        config: frozenJson(toJson(given.config ?? null)),
+      });
+    case 'content':
+      return Object.freeze({ kind: 'text', content: given.content as string });
+    case '_filegroup':
+      return Object.freeze({ kind: 'filegroup' });
+    default:
+      return Object.freeze({ kind: 'shell', command: commandOf('cmd', given.cmd!) });
+  }
+}
+
+function frozenJson(json: Json): Json {
+  if (json !== null && typeof json === 'object') {
+    for (const value of Object.values(json)) frozenJson(value as Json);
+    Object.freeze(json);
+  }
+  return json;
+}
+
+/** A dict gives one command for each build configuration; there is one, `opt`. */
+function commandOf(argument: string, value: Value): string {
+  if (value === null) return '';
+  if (!(value instanceof Map)) return value as string;
+  const command = value.get('opt');
+  if (typeof command !== 'string') {
+    throw new GraphFault('graph/bad-target', `${argument} has no command for the configuration opt`, {
+      next: 'add the key "opt"',
+    });
+  }
+  return command;
+}
+
+function testOf(given: Given, packageName: string): Test {
+  const { flaky } = given;
+  const attempts = flaky === true ? defaultAttempts : flaky === false ? 1 : Math.max(1, flaky as number);
+  return Object.freeze({
+    command: commandOf('test_cmd', given.test_cmd!),
+    timeout: secondsOf('test_timeout', given.test_timeout!) ?? defaultTestTimeout,
+    attempts,
+    tools: inputsOf('test_tools', given.test_tools!, packageName, 'program'),
+    noOutput: given.no_test_output === true,
+    sandbox: given.test_sandbox !== false,
+  });
+}
+
+/** Seconds, or a text such as `90s`, `5m`, `1h30m`; 0 is the default. */
+function secondsOf(argument: string, value: Value): number | undefined {
+  if (value === null || value === 0 || value === '') return undefined;
+  if (typeof value === 'number' && value > 0) return value;
+  const match = typeof value === 'string' ? /^(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?$/.exec(value) : null;
+  if (match === null) {
+    throw new GraphFault('graph/bad-target', `${argument} is ${JSON.stringify(value)}, which is no length of time`, {
+      next: 'give seconds, or a text such as "90s" or "5m"',
+    });
+  }
+  const [hours, minutes, seconds] = [match[1], match[2], match[3]].map((part) => Number(part ?? 0));
+  return hours! * 3600 + minutes! * 60 + seconds!;
+}
+
+function environmentOf(value: Value): Readonly<Record<string, string>> {
+  if (!(value instanceof Map) || value.size === 0) return noEnvironment;
+  return Object.freeze(
+    Object.fromEntries(
+      sortedKeys(value).map((name) => {
+        const text = value.get(name)!;
+        if (typeof text !== 'string') {
+          throw new GraphFault('graph/bad-target', `env has ${typeOf(text)} for ${name}, which must be a string`);
+        }
+        if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+          throw new GraphFault(
+            'graph/bad-target',
+            `env has ${JSON.stringify(name)}, which can't be the name of a variable`,
+          );
+        }
+        return [name, text];
+      }),
+    ),
+  );
+}
+
+const noEnvironment: Readonly<Record<string, string>> = Object.freeze({});
+
+function visibilityOf(value: Value, packageName: string): readonly string[] {
+  return Object.freeze(
+    stringsOf('visibility', value).map((text) => {
+      if (text === 'PUBLIC' || text === '//visibility:public') return 'PUBLIC';
+      try {
+        return formatPattern(parsePattern(text, packageName));
+      } catch (error) {
+        if (!(error instanceof GraphFault)) throw error;
+        throw new ArgumentFault(
+          new GraphFault('graph/bad-target', `visibility has ${JSON.stringify(text)}, which is no pattern of labels`, {
+            next: 'write "PUBLIC", "//package/..." or "//package:all"',
+          }),
+          text,
+        );
+      }
+    }),
+  );
+}
+
+function providesOf(value: Value, packageName: string): Target['provides'] {
+  if (!(value instanceof Map) || value.size === 0) return noProvides;
+  return Object.freeze(
+    Object.fromEntries(
+      sortedKeys(value).map((kind) => [
+        kind,
+        labelsOf(`provides[${JSON.stringify(kind)}]`, value.get(kind)!, packageName),
+      ]),
+    ),
+  );
+}
+
+const noProvides: Target['provides'] = Object.freeze({});
+
+function checkedSum(text: string): string {
+  const sum = text.replace(/^sha256: ?/, '').toLowerCase();
+  if (/^[0-9a-f]{64}$/.test(sum)) return sum;
+  throw new ArgumentFault(
+    new GraphFault('graph/bad-target', `hashes has ${JSON.stringify(text)}, which is no SHA-256 sum`, {
+      next: 'write its 64 hexadecimal digits',
+    }),
+    text,
+  );
+}

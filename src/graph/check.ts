@@ -1,0 +1,236 @@
+import type { Place } from '../fault/index.ts';
+import { nearest } from '../fault/index.ts';
+import { dependenciesOf, filesOf, resolvedDependencies } from './dependency.ts';
+import { GraphFault } from './fault.ts';
+import { buildFileOf } from './glob.ts';
+import { isTargetVisible, nearestLabel, splitLabel } from './label.ts';
+import { childPath, lastPart, parentPath } from './paths.ts';
+import { literalPlace } from './place.ts';
+import type { SourceTree } from './tree.ts';
+import type { Label, Target } from './types.ts';
+
+export interface CheckedTargets {
+  readonly targets: ReadonlyMap<Label, Target>;
+  readonly tree: SourceTree;
+  readonly buildFiles: readonly string[];
+  /** Packages whose evaluation failed: what they would have made is not called missing. */
+  readonly broken: ReadonlySet<string>;
+}
+
+/** Everything that is wrong between targets, each with both sides. */
+export function checkTargets(checked: CheckedTargets): GraphFault[] {
+  const faults: GraphFault[] = [];
+  for (const target of checked.targets.values()) {
+    faults.push(...checkDependencies(checked, target), ...checkFiles(checked, target));
+  }
+  faults.push(...checkOutputs(checked.targets), ...findCycles(checked.targets));
+  return faults;
+}
+
+function checkDependencies({ targets, broken }: CheckedTargets, target: Target): GraphFault[] {
+  const faults: GraphFault[] = [];
+  const told = new Set<Label>();
+  for (const { label, role, named } of dependenciesOf(target)) {
+    const dependency = targets.get(label);
+    if (dependency === undefined) {
+      if (broken.has(splitLabel(label).package) || told.has(label)) continue;
+      told.add(label);
+      faults.push(missingTarget(targets, target, label));
+      continue;
+    }
+    if (named !== undefined && dependency.namedOuts[named] === undefined) {
+      const near = nearest(named, Object.keys(dependency.namedOuts));
+      faults.push(
+        new GraphFault(
+          'graph/missing-target',
+          `${target.label} takes ${label}|${named}, but ${label} has no outputs of that name`,
+          {
+            place: dependencyPlace(target, label),
+            related: [{ message: 'the target', place: dependency.place }],
+            next: near && `did you mean ${label}|${near}?`,
+          },
+        ),
+      );
+    }
+    if (told.has(label)) continue;
+    if (!isTargetVisible(dependency, target.label)) {
+      told.add(label);
+      faults.push(
+        new GraphFault('graph/not-visible', `${target.label} depends on ${label}, which it may not see`, {
+          place: dependencyPlace(target, label),
+          related: [
+            {
+              message: `visible to ${dependency.visibility.join(', ') || 'its own package only'}`,
+              place: dependency.place,
+            },
+          ],
+          next: `add //${target.package}:all to the visibility of ${label}, if its owner agrees`,
+        }),
+      );
+    }
+    if (dependency.testOnly && !target.testOnly && role !== 'tools') {
+      told.add(label);
+      faults.push(
+        new GraphFault('graph/test-only', `${target.label} depends on ${label}, which is for tests only`, {
+          place: dependencyPlace(target, label),
+          related: [{ message: 'declared test_only', place: dependency.place }],
+          next: 'depend on something else, or add test_only = True to the target that depends on it',
+        }),
+      );
+    }
+  }
+  return faults;
+}
+
+function missingTarget(targets: ReadonlyMap<Label, Target>, target: Target, label: Label): GraphFault {
+  const near = nearestLabel(label, targets);
+  return new GraphFault('graph/missing-target', `${target.label} depends on ${label}, which does not exist`, {
+    place: dependencyPlace(target, label),
+    next: near === undefined ? 'create that target, or remove it from the dependencies' : `did you mean ${near}?`,
+  });
+}
+
+/** The label where the BUILD file writes it, in whichever of its forms. */
+function dependencyPlace(target: Target, label: Label): Place {
+  const { package: packageName, name } = splitLabel(label);
+  const forms: string[] = [label];
+  if (packageName === target.package) forms.push(`:${name}`);
+  if (lastPart(packageName) === name) forms.push(`//${packageName}`);
+  for (const form of forms) {
+    const place = literalPlace(target.place, form);
+    if (place !== target.place) return place;
+  }
+  return target.place;
+}
+
+function checkFiles({ tree, buildFiles }: CheckedTargets, target: Target): GraphFault[] {
+  const faults: GraphFault[] = [];
+  for (const path of filesOf(target)) {
+    const written = target.package === '' ? path : path.slice(target.package.length + 1);
+    const place = literalPlace(target.place, written);
+    const between = otherPackage(tree, buildFiles, target.package, path);
+    if (between !== undefined) {
+      faults.push(
+        new GraphFault(
+          'graph/crosses-package',
+          `${target.label} takes the file ${path}, which belongs to the package //${between}`,
+          {
+            place,
+            next: `make a target of it there, such as a filegroup, and name that: //${between}:name`,
+          },
+        ),
+      );
+    } else if (tree.kind(path) === undefined) {
+      const near = nearest(
+        lastPart(path),
+        tree.list(parentPath(path)).map(({ name }) => name),
+      );
+      faults.push(
+        new GraphFault('graph/missing-source', `${target.label} takes the file ${path}, which does not exist`, {
+          place,
+          next: near === undefined ? 'create it, or remove it from the sources' : `did you mean ${near}?`,
+        }),
+      );
+    }
+  }
+  return faults;
+}
+
+/** The package that a file of a deeper folder belongs to, where that is another one. */
+function otherPackage(
+  tree: SourceTree,
+  buildFiles: readonly string[],
+  packageName: string,
+  path: string,
+): string | undefined {
+  for (let folder = parentPath(path); folder.length > packageName.length; folder = parentPath(folder)) {
+    if (buildFileOf(tree, folder, buildFiles) !== undefined) return folder;
+  }
+  return undefined;
+}
+
+/** No two targets write the same file, and none writes a file where another needs a folder. */
+function checkOutputs(targets: ReadonlyMap<Label, Target>): GraphFault[] {
+  const faults: GraphFault[] = [];
+  const owners = new Map<string, Target>();
+  for (const target of targets.values()) {
+    // A filegroup's outputs are somebody else's files, which several may show.
+    if (target.action.kind === 'filegroup') continue;
+    for (const out of new Set(target.outs)) {
+      const path = childPath(target.package, out);
+      const owner = owners.get(path);
+      if (owner === undefined) owners.set(path, target);
+      else if (owner !== target) faults.push(clash(path, owner, target));
+    }
+  }
+  for (const [path, target] of owners) {
+    for (let folder = parentPath(path); folder !== ''; folder = parentPath(folder)) {
+      const owner = owners.get(folder);
+      if (owner !== undefined) faults.push(clash(folder, owner, target, ` as a folder for ${path}`));
+    }
+  }
+  return faults;
+}
+
+function clash(path: string, first: Target, second: Target, how = ''): GraphFault {
+  const what =
+    first === second
+      ? `${first.label} makes ${path} twice${how}`
+      : `${first.label} and ${second.label} both make ${path}${how}`;
+  return new GraphFault('graph/output-clash', what, {
+    place: literalPlace(second.place, path.slice(second.package === '' ? 0 : second.package.length + 1)),
+    related: [{ message: `${first.label} makes it here`, place: first.place }],
+    next: 'give one of the outputs another name',
+  });
+}
+
+/** Each circle of dependencies once, found by a depth-first search with a stack of its own. */
+function findCycles(targets: ReadonlyMap<Label, Target>): GraphFault[] {
+  const faults: GraphFault[] = [];
+  const done = new Set<Label>();
+  for (const start of targets.keys()) {
+    if (done.has(start)) continue;
+    const path: { label: Label; next: Label[] }[] = [];
+    const onPath = new Set<Label>();
+    const enter = (label: Label) => {
+      path.push({
+        label,
+        next: resolvedDependencies(targets, targets.get(label)!).filter((each) => targets.has(each)),
+      });
+      onPath.add(label);
+    };
+    enter(start);
+    while (path.length > 0) {
+      const top = path[path.length - 1]!;
+      const next = top.next.pop();
+      if (next === undefined) {
+        done.add(top.label);
+        onPath.delete(top.label);
+        path.pop();
+      } else if (onPath.has(next)) {
+        const circle = path.slice(path.findIndex(({ label }) => label === next)).map(({ label }) => label);
+        faults.push(cycle(targets, circle));
+      } else if (!done.has(next)) enter(next);
+    }
+  }
+  return faults;
+}
+
+function cycle(targets: ReadonlyMap<Label, Target>, circle: readonly Label[]): GraphFault {
+  // Told from its first label, wherever the search entered it.
+  const least = circle.indexOf([...circle].sort()[0]!);
+  const labels = [...circle.slice(least), ...circle.slice(0, least)];
+  const first = targets.get(labels[0]!)!;
+  const message =
+    labels.length === 1
+      ? `${first.label} depends on itself`
+      : `these depend on one another in a circle: ${[...labels, labels[0]].join(' -> ')}`;
+  return new GraphFault('graph/cycle', message, {
+    place: dependencyPlace(first, labels[1] ?? labels[0]!),
+    related: labels.slice(1).map((label, index) => ({
+      message: `${label} depends on ${labels[index + 2] ?? labels[0]}`,
+      place: dependencyPlace(targets.get(label)!, labels[index + 2] ?? labels[0]!),
+    })),
+    next: 'take one of these dependencies out, or split a target',
+  });
+}

@@ -1,0 +1,136 @@
+import { spawnSync } from 'node:child_process';
+import { ProcessFault, run } from '../../process/index.ts';
+import { GraphFault } from '../fault.ts';
+import { isShallow, type Repository } from './repository.ts';
+
+/** Bytes of the answers of git that are held at a time: listings and BUILD files of very large repositories. */
+const maximumOutput = 1024 * 1024 * 1024;
+
+/** Runs git in a repository, with messages in English and without a lock or a pager. */
+async function git(repository: Repository, args: readonly string[], input?: string): Promise<Buffer> {
+  try {
+    const { stdout } = await run('git', ['--no-optional-locks', '-C', repository.top, ...args], {
+      env: environment(),
+      maximumOutput,
+      ...(input !== undefined && { input }),
+    });
+    return stdout;
+  } catch (cause) {
+    if (!(cause instanceof ProcessFault) || cause.code !== 'process/failed') throw cause;
+    throw new GraphFault('graph/git', `git ${args[0]} failed`, { notes: cause.notes, cause });
+  }
+}
+
+function environment(): Record<string, string | undefined> {
+  // Variables that would make git look at another repository, such as in a hook.
+  const { GIT_DIR: _d, GIT_WORK_TREE: _w, GIT_INDEX_FILE: _i, GIT_PREFIX: _p, ...rest } = process.env;
+  return { ...rest, LC_ALL: 'C', GIT_TERMINAL_PROMPT: '0' };
+}
+
+/**
+ * The commit that a revision names.
+ *
+ * @throws GraphFault graph/unknown-revision | graph/shallow-clone
+ */
+export async function resolveRevision(repository: Repository, revision: string): Promise<string> {
+  const id = await git(repository, [
+    'rev-parse',
+    '--verify',
+    '--quiet',
+    '--end-of-options',
+    `${revision}^{commit}`,
+  ]).catch((cause: unknown) => {
+    if (!(cause instanceof GraphFault) || cause.notes.some((note) => note.includes('dubious ownership'))) throw cause;
+    if (isShallow(repository)) {
+      throw new GraphFault('graph/shallow-clone', `${revision} is not in this clone, whose history was cut off`, {
+        next: 'run git fetch --unshallow, or git fetch --depth=1 origin with that commit',
+        cause,
+      });
+    }
+    throw new GraphFault('graph/unknown-revision', `git knows no commit ${revision}`, {
+      next: 'name a branch, a tag or a commit; git fetch may bring it',
+      cause,
+    });
+  });
+  return id.toString('latin1').trim().split('\n').at(-1)!;
+}
+
+export interface TreeEntry {
+  readonly path: string;
+  readonly mode: number;
+  readonly id: string;
+}
+
+/** All files of a commit below a folder; '' for all. A folder that is not in the commit has none. */
+export async function listCommit(repository: Repository, commit: string): Promise<TreeEntry[]> {
+  const { prefix } = repository;
+  if (prefix !== '') {
+    const found = await git(repository, ['ls-tree', '-z', commit, '--', prefix]);
+    if (!found.toString('utf8').includes(' tree ')) return [];
+  }
+  const text = (
+    await git(repository, ['ls-tree', '-r', '-z', prefix === '' ? commit : `${commit}:${prefix}`])
+  ).toString('utf8');
+  const entries: TreeEntry[] = [];
+  for (let at = 0; at < text.length; ) {
+    const end = text.indexOf('\0', at);
+    const tab = text.indexOf('\t', at);
+    // "<mode> <type> <id>\t<path>\0"
+    const [mode, , id] = text.slice(at, tab).split(' ');
+    entries.push({ path: text.slice(tab + 1, end), mode: Number.parseInt(mode!, 8), id: id! });
+    at = end + 1;
+  }
+  return entries;
+}
+
+/** The contents of blobs, read by one process. */
+export async function readBlobs(repository: Repository, ids: Iterable<string>): Promise<Map<string, Buffer>> {
+  const wanted = [...new Set(ids)];
+  const blobs = new Map<string, Buffer>();
+  if (wanted.length === 0) return blobs;
+  const output = await git(repository, ['cat-file', '--batch'], `${wanted.join('\n')}\n`);
+  let at = 0;
+  for (const id of wanted) {
+    const end = output.indexOf(10, at);
+    // "<id> blob <size>\n<bytes>\n", or "<id> missing\n"
+    const [, type, size] = output.toString('latin1', at, end).split(' ');
+    if (type !== 'blob') throw missing(id);
+    const length = Number(size);
+    blobs.set(id, output.subarray(end + 1, end + 1 + length));
+    at = end + 1 + length + 1;
+  }
+  return blobs;
+}
+
+/** The content of one blob, at once: for what turns out to be needed in the middle of an evaluation. */
+export function readBlobNow(repository: Repository, id: string): Buffer {
+  const result = spawnSync('git', ['--no-optional-locks', '-C', repository.top, 'cat-file', 'blob', id], {
+    env: environment() as NodeJS.ProcessEnv,
+    maxBuffer: maximumOutput,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  if (result.status !== 0) throw missing(id, result.stderr?.toString('utf8'));
+  return result.stdout;
+}
+
+function missing(id: string, said?: string): GraphFault {
+  return new GraphFault('graph/git', `git can't read the object ${id}`, {
+    notes: said ? [said] : [],
+    next: 'run git fsck; in a partial clone, fetch with a connection to the remote',
+  });
+}
+
+/** Commit at which a submodule's own work tree stands, and whether files in it differ from that commit. */
+export function submoduleState(folder: string): { commit: string; status: string } {
+  const ask = (...args: string[]) => {
+    const result = spawnSync('git', ['--no-optional-locks', '-C', folder, ...args], {
+      env: environment() as NodeJS.ProcessEnv,
+      maxBuffer: maximumOutput,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    return result.status === 0 ? result.stdout.toString('utf8').trim() : '';
+  };
+  const status = ask('status', '--porcelain');
+  // What differs, by content: a second edit of a dirty file is a change too.
+  return { commit: ask('rev-parse', 'HEAD'), status: status === '' ? '' : `${status}\n${ask('diff', 'HEAD')}` };
+}

@@ -1,0 +1,126 @@
+import type { Source } from '../language/index.ts';
+import { resolvePath } from './paths.ts';
+import type { Environment, Json, Workspace } from './types.ts';
+import {
+  entriesOf,
+  type FormNode,
+  fieldsOf,
+  isMapping,
+  jsonOf,
+  listOf,
+  parseForm,
+  textOf,
+  wrong,
+} from './yaml-form.ts';
+
+const workspaceKeys = ['name', 'build_files', 'build_defs', 'config', 'debian', 'environments', 'registry'] as const;
+const environmentKeys = ['cluster', 'namespace', 'context', 'registry', 'parameters'] as const;
+
+const simpleName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+/** RFC 1123 label, which Kubernetes asks of namespaces. */
+const dnsLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+/** Host, port and path as image references have them; see the reference grammar of github.com/distribution/reference. */
+const registryName = /^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]{1,5})?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/;
+const fileName = /^[^/\\\0]+$/;
+const configKey = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** Reads a `banksman.yaml`. */
+export function readWorkspace(root: string, source: Source): Workspace {
+  const top = parseForm(source);
+  if (top.node === null) throw wrong(top, 'is empty', 'give the workspace a name: name: x');
+  const fields = fieldsOf(top, workspaceKeys);
+  if (fields.name === undefined) throw wrong(top, 'name is missing', 'add the line: name: x');
+  const registry =
+    fields.registry === undefined ? 'registry.local' : textOf(fields.registry, registryName, 'the name of a registry');
+  return Object.freeze<Workspace>({
+    root,
+    name: textOf(fields.name, simpleName, 'a name of letters, digits and . _ -'),
+    buildFiles: fields.build_files === undefined ? ['BUILD'] : buildFiles(fields.build_files),
+    buildDefs: fields.build_defs === undefined ? [] : listOf(fields.build_defs).map(buildDefs),
+    config: fields.config === undefined ? {} : config(fields.config),
+    debian: fields.debian === undefined ? { suite: 'bookworm' } : debian(fields.debian),
+    environments: environments(fields.environments, registry, top),
+    registry,
+    place: top.place,
+  });
+}
+
+function buildFiles(form: FormNode): string[] {
+  const names = listOf(form).map((each) => textOf(each, fileName, 'the name of a file'));
+  if (names.length === 0) throw wrong(form, 'is empty', 'leave it out for BUILD');
+  return names;
+}
+
+function buildDefs(form: FormNode): string {
+  const text = textOf(form, /./, 'a path');
+  const path = resolvePath('', text.replace(/^\/\//, '').replace(':', '/'));
+  if (path === undefined || path === '') throw wrong(form, `${JSON.stringify(text)} leads out of the workspace`);
+  return path;
+}
+
+function debian(form: FormNode): Workspace['debian'] {
+  const fields = fieldsOf(form, ['suite', 'mirror']);
+  const suite =
+    fields.suite === undefined ? 'bookworm' : textOf(fields.suite, simpleName, 'the name of a Debian suite');
+  if (fields.mirror === undefined) return { suite };
+  return {
+    suite,
+    mirror: textOf(fields.mirror, /^https?:\/\/[^\s]+$/, 'the http or https address of a Debian mirror'),
+  };
+}
+
+/** Keys at every level become attributes: CONFIG.GO.IMPORT_PATH. */
+function config(form: FormNode): Record<string, Json> {
+  const values = entriesOf(form).map(({ key, value: each }): [string, Json] => {
+    if (!configKey.test(key)) {
+      throw wrong(each, `${JSON.stringify(key)} can't be read as an attribute of CONFIG`, 'use letters, digits and _');
+    }
+    return [key, isMapping(each) ? config(each) : jsonOf(each)];
+  });
+  return Object.fromEntries(values);
+}
+
+/** Without any, there is dev on the local cluster. */
+function environments(form: FormNode | undefined, registry: string, top: FormNode): ReadonlyMap<string, Environment> {
+  if (form === undefined) {
+    const dev: Environment = {
+      name: 'dev',
+      cluster: 'local',
+      namespace: 'dev',
+      registry,
+      parameters: {},
+      place: top.place,
+    };
+    return new Map([['dev', dev]]);
+  }
+  const result = new Map<string, Environment>();
+  for (const { key, value, place } of entriesOf(form)) {
+    if (!dnsLabel.test(key))
+      throw wrong(
+        value,
+        `${JSON.stringify(key)} can't be the name of an environment`,
+        'use small letters, digits and -',
+      );
+    const fields = fieldsOf(value, environmentKeys);
+    for (const needed of ['cluster', 'namespace'] as const) {
+      if (fields[needed] === undefined) throw wrong(value, `${needed} is missing`, `add ${needed}: ...`);
+    }
+    const parameters = fields.parameters === undefined ? {} : parametersOf(fields.parameters);
+    result.set(key, {
+      name: key,
+      cluster: textOf(fields.cluster!, dnsLabel, 'the name of a cluster: small letters, digits and -'),
+      namespace: textOf(fields.namespace!, dnsLabel, 'the name of a namespace: small letters, digits and -'),
+      ...(fields.context !== undefined && { context: textOf(fields.context, /./, 'the name of a context') }),
+      registry:
+        fields.registry === undefined ? registry : textOf(fields.registry, registryName, 'the name of a registry'),
+      parameters,
+      place,
+    });
+  }
+  if (result.size === 0) throw wrong(form, 'is empty', 'leave it out for dev on the local cluster');
+  return result;
+}
+
+function parametersOf(form: FormNode): Record<string, Json> {
+  return Object.fromEntries(entriesOf(form).map(({ key, value }) => [key, jsonOf(value)]));
+}

@@ -1,0 +1,118 @@
+import { isAlias, isMap, isPair, isScalar, isSeq, type Node, parseDocument, type YAMLMap } from 'yaml';
+import { nearest, type Place } from '../fault/index.ts';
+import { placeOf, type Source } from '../language/index.ts';
+import { GraphFault } from './fault.ts';
+import type { Json } from './types.ts';
+
+/** One value of a YAML file, with what is needed to say where it stands. */
+export interface FormNode {
+  readonly source: Source;
+  /** Null where nothing stands behind a key. */
+  readonly node: Node | null;
+  /** How a person would name it: `environments.dev.cluster`. */
+  readonly path: string;
+  readonly place: Place;
+}
+
+/** Bytes of a file that people write by hand. */
+const maximumLength = 1024 * 1024;
+
+/** Parses a file into its top node. @throws GraphFault graph/bad-workspace with the place */
+export function parseForm(source: Source): FormNode {
+  if (source.text.length > maximumLength) {
+    throw new GraphFault('graph/bad-workspace', `${source.file} is longer than ${maximumLength} characters`);
+  }
+  const document = parseDocument(source.text, { prettyErrors: false });
+  const [error] = [...document.errors, ...document.warnings];
+  if (error !== undefined) {
+    throw new GraphFault('graph/bad-workspace', `${source.file} is not valid YAML: ${error.message}`, {
+      place: placeOf(source, error.pos[0], error.pos[1]),
+    });
+  }
+  return formNode(source, document.contents as Node | null, '');
+}
+
+function formNode(source: Source, node: Node | null, path: string, fallback?: Place): FormNode {
+  const place = node?.range ? placeOf(source, node.range[0], node.range[1]) : (fallback ?? { file: source.file });
+  if (isAlias(node))
+    throw wrong({ source, node, path, place }, 'an alias (*name) is not taken here', 'write the value out');
+  return { source, node, path, place };
+}
+
+export function wrong(form: FormNode, why: string, next?: string): GraphFault {
+  const what = form.path === '' ? form.source.file : form.path;
+  return new GraphFault('graph/bad-workspace', `${what}: ${why}`, { place: form.place, next });
+}
+
+export function isMapping(form: FormNode): boolean {
+  return isMap(form.node);
+}
+
+/** Entries of a mapping, in the order written. */
+export function entriesOf(form: FormNode): { key: string; value: FormNode; place: Place }[] {
+  if (!isMap(form.node)) throw wrong(form, `must be a mapping of keys to values, not ${kindOf(form)}`);
+  return (form.node as YAMLMap<Node, Node | null>).items.map((item) => {
+    if (!isPair(item) || !isScalar(item.key) || typeof item.key.value !== 'string') {
+      throw wrong(form, 'has a key that is no text', 'put the key in quotes');
+    }
+    const key = item.key.value;
+    const range = (item.key as Node).range!;
+    const place = placeOf(form.source, range[0], range[1]);
+    const value = formNode(form.source, item.value ?? null, form.path === '' ? key : `${form.path}.${key}`, place);
+    return { key, value, place };
+  });
+}
+
+/** A mapping whose keys are known beforehand. @throws GraphFault for an unknown one, with the nearest */
+export function fieldsOf<Key extends string>(form: FormNode, keys: readonly Key[]): Partial<Record<Key, FormNode>> {
+  const fields: Partial<Record<Key, FormNode>> = {};
+  for (const { key, value, place } of entriesOf(form)) {
+    if (!(keys as readonly string[]).includes(key)) {
+      const near = nearest(key, keys);
+      throw new GraphFault('graph/bad-workspace', `${value.path}: there is no such key`, {
+        place,
+        next: near === undefined ? `the keys here are ${keys.join(', ')}` : `did you mean ${near}?`,
+      });
+    }
+    fields[key as Key] = value;
+  }
+  return fields;
+}
+
+export function textOf(form: FormNode, pattern: RegExp, what: string): string {
+  const value = isScalar(form.node) ? form.node.value : undefined;
+  if (typeof value !== 'string')
+    throw wrong(form, `must be ${what}, not ${kindOf(form)}`, isScalar(form.node) ? 'put it in quotes' : undefined);
+  if (!pattern.test(value)) throw wrong(form, `${JSON.stringify(value)} is not ${what}`);
+  return value;
+}
+
+export function listOf(form: FormNode): FormNode[] {
+  if (!isSeq(form.node)) throw wrong(form, `must be a list, not ${kindOf(form)}`);
+  return form.node.items.map((item, index) =>
+    formNode(form.source, item as Node | null, `${form.path}[${index}]`, form.place),
+  );
+}
+
+/** A value of any shape. Fractions are refused: the BUILD language has none. */
+export function jsonOf(form: FormNode): Json {
+  if (form.node === null) return null;
+  if (isMap(form.node)) return Object.fromEntries(entriesOf(form).map(({ key, value }) => [key, jsonOf(value)]));
+  if (isSeq(form.node)) return listOf(form).map(jsonOf);
+  const value = isScalar(form.node) ? form.node.value : undefined;
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value;
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
+  throw wrong(
+    form,
+    `${JSON.stringify(value) ?? 'this'} is neither a text, a whole number, a truth value, a list nor a mapping`,
+    'put it in quotes',
+  );
+}
+
+function kindOf(form: FormNode): string {
+  if (form.node === null) return 'nothing';
+  if (isMap(form.node)) return 'a mapping';
+  if (isSeq(form.node)) return 'a list';
+  const value = isScalar(form.node) ? form.node.value : undefined;
+  return value === null ? 'nothing' : typeof value === 'string' ? 'a text' : `a ${typeof value}`;
+}
