@@ -12,6 +12,8 @@ export function faultOfAnswer(
   const answer = parseStatus(text);
   const message = answer.message ?? (text.trim().slice(0, 300) || `the API server answered ${status}`);
   const asked = `${request.method ?? 'GET'} ${request.path}`;
+  // Server-side apply answers 500 to a field of an unknown name or a wrong type, although the mistake is the manifest's.
+  if (message.startsWith(untyped)) return invalid(message, answer);
   switch (status) {
     case 401:
       return new KubeFault('kube/unauthorized', 'the API server does not accept these credentials', {
@@ -122,12 +124,15 @@ function conflict(message: string, { reason, details }: Status): KubeFault {
   return new KubeFault('kube/changed', message, { next: 'try again: somebody changed it at the same time' });
 }
 
-function invalid(message: string, { details }: Status): KubeFault {
+const untyped = 'failed to create typed patch object';
+
+function invalid(answer: string, { details }: Status): KubeFault {
+  // `failed to create typed patch object (dev/ledger; apps/v1, Kind=Deployment): .spec.replcias: field not declared in schema`
+  const message = answer.startsWith(untyped) ? answer.replace(/^[^)]*\): (?:errors:\s+)?/, '') : answer;
   const causes = details?.causes.filter(({ field }) => field !== '') ?? [];
   const fields: FieldCause[] = causes.map((cause) => ({ path: fieldPath(cause.field), message: cause.message }));
   if (fields.length === 0) {
-    // Server-side apply: `failed to create typed patch object (...): .spec.replcias: field not declared in schema`
-    const typed = /\): (?:errors:\s+)?(?<field>\.[^\s]+?): (?<text>[^\n]+)/.exec(message)?.groups;
+    const typed = /^\s*(?<field>\.[^\s]+?): (?<text>[^\n]+)/.exec(message)?.groups;
     if (typed?.field !== undefined && typed.text !== undefined) {
       fields.push({ path: fieldPath(typed.field), message: typed.text });
     }

@@ -95,17 +95,22 @@ export async function planApply(
   return planned.filter((plan) => plan !== undefined);
 }
 
-/** Applies what a plan would change, in the order that kinds need. */
+/**
+ * Applies what a plan would change, in the order that kinds need.
+ *
+ * @returns every object of the plan as it is now, those included that were not touched
+ */
 export async function applyPlan(
   cluster: Cluster,
   plan: readonly PlannedObject[],
   options: ApplyOptions,
-): Promise<void> {
+): Promise<KubeObject[]> {
+  const now = plan.flatMap(({ action, live }) => (action === 'unchanged' && live !== undefined ? [live] : []));
   const due = plan.filter(({ action }) => action !== 'unchanged').map(({ object }) => object);
   for (const group of inOrder(due)) {
     await mapConcurrently(group, atOnce, async (object) => {
       try {
-        await applyObject(cluster, object, options);
+        now.push(await applyObject(cluster, object, options));
       } catch (error) {
         if (!isKubeFault(error) || !aboutObject.includes(error.code)) throw error;
         throw new ObjectFault(object, error);
@@ -114,6 +119,7 @@ export async function applyPlan(
     const definitions = group.filter(({ kind }) => kind === 'CustomResourceDefinition');
     if (definitions.length > 0) await untilServed(cluster, definitions, options.signal);
   }
+  return now;
 }
 
 /** A refusal with the object that it is about. */

@@ -1,4 +1,4 @@
-import type { Document, Node } from 'yaml';
+import type { Document, Node, YAMLSeq } from 'yaml';
 import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseAllDocuments, visit } from 'yaml';
 import type { Place } from '../fault/index.ts';
 import { ManifestFault } from './fault.ts';
@@ -89,10 +89,24 @@ export function resolve(document: YamlDocument, node: unknown): unknown {
 }
 
 function child(node: unknown, step: string | number): Node | undefined {
-  if (isSeq(node)) return node.items[Number(step)] as Node | undefined;
+  if (isSeq(node)) return (typeof step === 'number' ? node.items[step] : keyed(node, step)) as Node | undefined;
   if (!isMap(node)) return undefined;
   const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
   return (pair?.value ?? pair?.key ?? undefined) as Node | undefined;
+}
+
+/** The entry of a list that the API server names by its keys: `name="ledger"`, `port=80,protocol="TCP"`. Defaults need not be written. */
+function keyed(list: YAMLSeq, step: string): unknown {
+  const keys = [...step.matchAll(/([^=,]+)=("(?:[^"\\]|\\.)*"|[^,]+)/g)];
+  if (keys.length === 0) return undefined;
+  return list.items.find(
+    (item) =>
+      isMap(item) &&
+      keys.every(([, key = '', value = '']) => {
+        const found: unknown = item.get(key);
+        return found === undefined ? key !== keys[0]?.[1] : String(found) === value.replace(/^"|"$/g, '');
+      }),
+  );
 }
 
 export function rangeOf(node: Node): readonly [number, number] {

@@ -1,0 +1,111 @@
+import { type BuildResult, createBuilder, languageActions, type TestResult } from '../build/index.ts';
+import { cacheFolder } from '../disk/index.ts';
+import { findTarget, type Graph, type Label, loadTargets, type Target, type Workspace } from '../graph/index.ts';
+import { openBlobStore, readImageLayout, repositoryFor } from '../image/index.ts';
+import type { Progress } from '../progress/index.ts';
+import { ruleFiles } from '../rules/index.ts';
+import { releaseActions } from './actions.ts';
+import { servicesOf } from './environment.ts';
+import { ReleaseFault } from './fault.ts';
+import type { BuiltImage, Service } from './types.ts';
+
+/** A workspace's graph with what builds it. */
+export interface WorkspaceBuilder {
+  readonly workspace: Workspace;
+  /** What was loaded: the packages that the wanted targets reach. */
+  readonly graph: Graph;
+  /** Labels that the patterns match. */
+  readonly labels: readonly Label[];
+  build(labels: readonly Label[]): Promise<BuildResult>;
+  test(labels: readonly Label[], options?: { readonly rerun?: boolean }): Promise<TestResult>;
+  /** Builds and names images: these, or all `docker_image` targets of the graph. */
+  images(labels?: readonly Label[]): Promise<BuiltImage[]>;
+  /** All `k8s_config` targets of the graph, sorted by label. */
+  services(): Service[];
+}
+
+export interface WorkspaceBuilderOptions {
+  readonly progress: Progress;
+  /** `//...` unless told; only packages that these reach are evaluated. */
+  readonly patterns?: readonly string[];
+  /** Package that patterns are relative to. */
+  readonly from?: string;
+  /** Actions at a time; the number of cores unless told. */
+  readonly jobs?: number;
+  /** Go on with what doesn't depend on what failed. */
+  readonly keepGoing?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Loads the graph and joins build, images and manifests to it.
+ *
+ * @throws GraphFault, LanguageFault where BUILD files are wrong or a pattern matches nothing
+ */
+export async function createWorkspaceBuilder(
+  workspace: Workspace,
+  options: WorkspaceBuilderOptions,
+): Promise<WorkspaceBuilder> {
+  const { progress, signal, keepGoing } = options;
+  const { graph, labels } = await loadTargets(workspace, options.patterns ?? ['//...'], {
+    ruleFiles: ruleFiles(),
+    ...(options.from !== undefined && { from: options.from }),
+  });
+  let store: ReturnType<typeof openBlobStore> | undefined;
+  const openStore = () => (store ??= openBlobStore(cacheFolder('blobs')));
+  const builder = createBuilder({
+    graph,
+    builtins: { ...languageActions, ...releaseActions(() => graph, openStore) },
+    progress,
+    ...(options.jobs !== undefined && { jobs: options.jobs }),
+  });
+  const run = { ...(signal && { signal }), ...(keepGoing !== undefined && { keepGoing }) };
+  return {
+    workspace,
+    graph,
+    labels,
+    build: (wanted) => builder.build(wanted, run),
+    test: (wanted, { rerun } = {}) => builder.test(wanted, { ...run, ...(rerun !== undefined && { rerun }) }),
+    async images(wanted = imagesOf(graph)) {
+      const targets = wanted.map((label) => imageTarget(graph, label));
+      // One that fails is thrown: an image that is left out of a release would be a hole in it.
+      const { targets: built } = await builder.build(wanted, { ...(signal && { signal }) });
+      return await Promise.all(
+        targets.map(async (target): Promise<BuiltImage> => {
+          const layout = built.get(target.label)?.outputs[0]?.absolute ?? noImage(target);
+          const { tag, digest } = await readImageLayout(layout);
+          return { label: target.label, repository: repositoryOf(target), tag, digest, layout };
+        }),
+      );
+    },
+    services: () => servicesOf(graph),
+  };
+}
+
+function imagesOf(graph: Graph): Label[] {
+  return [...graph.targets.values()]
+    .filter(isImage)
+    .map(({ label }) => label)
+    .sort();
+}
+
+function isImage({ action }: Target): boolean {
+  return action.kind === 'builtin' && action.name === 'image';
+}
+
+function imageTarget(graph: Graph, label: Label): Target {
+  const target = findTarget(graph, label);
+  return isImage(target) ? target : noImage(target);
+}
+
+function noImage({ label, rule, place }: Target): never {
+  throw new ReleaseFault('release/not-an-image', `${label} is no image, but a ${rule}`, {
+    place,
+    next: 'name a docker_image target',
+  });
+}
+
+function repositoryOf({ label, action }: Target): string {
+  const config = action.kind === 'builtin' ? (action.config as { repo?: unknown } | null) : null;
+  return repositoryFor(label, typeof config?.repo === 'string' ? config.repo : undefined);
+}

@@ -1,0 +1,95 @@
+import type { Label } from '../graph/index.ts';
+import type { Progress } from '../progress/index.ts';
+import type { WorkspaceBuilder } from './builder.ts';
+import { originOf } from './origin.ts';
+import { pushImages } from './push.ts';
+import { releaseId } from './record.ts';
+import { type RenderedService, renderServices } from './render.ts';
+import { rollOut } from './rollout.ts';
+import { ensureNamespace, openSession } from './session.ts';
+import type { ClusterAccess, DeployEvent, Environment, Origin, Release, ServiceDeployment } from './types.ts';
+
+export interface RolloutOptions {
+  readonly environment: Environment;
+  readonly cluster: ClusterAccess;
+  readonly progress: Progress;
+  /** Called for each change of a service's state. */
+  readonly observe?: (event: DeployEvent) => void;
+  /** Seconds until a rollout that is not healthy counts as failed; 120 unless told, or a manifest's progressDeadlineSeconds. */
+  readonly deadline?: number;
+  /** Take over fields that another field manager holds. */
+  readonly force?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface DeployOptions extends RolloutOptions {
+  readonly builder: WorkspaceBuilder;
+  /** All services unless told. */
+  readonly labels?: readonly Label[];
+}
+
+/**
+ * Builds, pushes, renders, applies and waits, for several services at once. There is no order among services: one whose needs
+ * are not there yet becomes ready later.
+ *
+ * @returns how each ended, in the order of the labels; a rollout that fails is no thrown error
+ * @throws what stops everything: a build that fails, a cluster or registry that can't be reached
+ */
+export async function deploy(options: DeployOptions): Promise<ServiceDeployment[]> {
+  const { builder, environment, progress, signal } = options;
+  const services = builder.services();
+  const labels = options.labels ?? services.map(({ label }) => label);
+  const session = await openSession(options.cluster, environment, signal);
+  try {
+    const [rendered, origin] = await Promise.all([
+      renderServices(builder, labels, environment),
+      originOf(builder.workspace.root, signal),
+      ensureNamespace(session, signal),
+    ]);
+    await pushImages(layoutsOf(rendered), options.cluster.registry, { progress, signal });
+    return await all(
+      rendered.map(async (service) => {
+        const found = services.find(({ label }) => label === service.service);
+        return await rollOut({
+          service: found ?? { label: service.service, name: service.service.slice(2), owner: undefined },
+          release: releaseOf(service, origin),
+          documents: service.documents,
+          kind: 'deploy',
+          cluster: session.cluster,
+          namespace: session.namespace,
+          store: session.store,
+          mirror: session.mirror,
+          deadline: options.deadline,
+          force: options.force ?? false,
+          observe: options.observe ?? (() => {}),
+          signal,
+        });
+      }),
+    );
+  } finally {
+    session.close();
+  }
+}
+
+function releaseOf(rendered: RenderedService, origin: Origin): Release {
+  const content = { service: rendered.service, manifests: rendered.text, images: rendered.images };
+  return { id: releaseId(content), ...content, origin, createdAt: new Date().toISOString() };
+}
+
+function layoutsOf(rendered: readonly RenderedService[]) {
+  return rendered.flatMap(({ built, images }) =>
+    built.flatMap(({ label, layout }) => {
+      const reference = images.find((image) => image.label === label)?.reference;
+      return reference === undefined ? [] : [{ layout, reference }];
+    }),
+  );
+}
+
+/** Waits for all before it throws: a service that can't go on must not stop another in the middle of its record. */
+async function all<Result>(work: readonly Promise<Result>[]): Promise<Result[]> {
+  const ended = await Promise.allSettled(work);
+  return ended.map((each) => {
+    if (each.status === 'rejected') throw each.reason;
+    return each.value;
+  });
+}

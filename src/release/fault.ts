@@ -1,0 +1,21 @@
+import { Fault } from '../fault/index.ts';
+
+/** What can go wrong between a workspace and an environment. */
+export class ReleaseFault extends Fault<
+  | 'release/unknown-environment'
+  | 'release/unknown-service'
+  | 'release/not-a-service'
+  | 'release/not-an-image'
+  | 'release/bad-rule'
+  | 'release/not-text'
+  | 'release/rejected'
+  | 'release/rollout-failed'
+  | 'release/superseded'
+  | 'release/busy'
+  | 'release/no-good-release'
+  | 'release/unknown-release'
+  | 'release/never-deployed'
+  | 'release/no-container'
+  | 'release/bad-record'
+  | 'release/record-too-large'
+> {}

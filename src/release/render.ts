@@ -1,0 +1,87 @@
+import { readFile } from 'node:fs/promises';
+import { type Environment, findTarget, type Label } from '../graph/index.ts';
+import { type ManifestBundle, parseBundle, type RenderedManifests, renderManifests } from '../manifest/index.ts';
+import type { WorkspaceBuilder } from './builder.ts';
+import { ReleaseFault } from './fault.ts';
+import type { BuiltImage, ReleasedImage } from './types.ts';
+
+/** A service's manifests for one environment, with what went into them. */
+export interface RenderedService extends RenderedManifests {
+  readonly service: Label;
+  /** Those that the manifests name, sorted by label. */
+  readonly images: readonly ReleasedImage[];
+  readonly built: readonly BuiltImage[];
+}
+
+/**
+ * What `banksman render` prints: the service's manifests with every image resolved. Needs no cluster.
+ *
+ * @throws ReleaseFault release/not-a-service; ManifestFault; what building throws
+ */
+export async function renderService(
+  builder: WorkspaceBuilder,
+  label: Label,
+  { environment }: { readonly environment: Environment },
+): Promise<string> {
+  const [rendered] = await renderServices(builder, [label], environment);
+  return rendered?.text ?? '';
+}
+
+/** Several at once: their bundles and images are built in one run. */
+export async function renderServices(
+  builder: WorkspaceBuilder,
+  labels: readonly Label[],
+  environment: Environment,
+): Promise<RenderedService[]> {
+  const bundles = await bundlesOf(builder, labels);
+  const wanted = [...new Set(bundles.flatMap(({ containers }) => containers))].sort();
+  const images = new Map((await builder.images(wanted)).map((image) => [image.label, image]));
+  const references = new Map([...images].map(([label, image]) => [label, referenceOf(image, environment)]));
+  return bundles.map(({ service, containers, files }) => {
+    const target = findTarget(builder.graph, service);
+    const rendered = renderManifests(files, references, {
+      package: target.package,
+      containers,
+      namespace: environment.namespace,
+      place: target.place,
+    });
+    const built = containers.flatMap((label) => images.get(label) ?? []);
+    const released = built.map((image) => ({
+      label: image.label,
+      reference: referenceOf(image, environment),
+      digest: image.digest,
+    }));
+    released.sort((a, b) => (a.label < b.label ? -1 : 1));
+    return { ...rendered, service, images: released, built };
+  });
+}
+
+/** `registry.local/bank/ledger:0123456789ab` */
+function referenceOf({ repository, tag }: BuiltImage, { registry }: Environment): string {
+  return `${registry}/${repository}:${tag}`;
+}
+
+async function bundlesOf(builder: WorkspaceBuilder, labels: readonly Label[]): Promise<ManifestBundle[]> {
+  for (const label of labels) {
+    const { action, place, rule } = findTarget(builder.graph, label);
+    if (action.kind === 'builtin' && action.name === 'k8s_config') continue;
+    throw new ReleaseFault('release/not-a-service', `${label} is no service, but a ${rule}`, {
+      place,
+      next: 'name a k8s_config target; `banksman query targets //...` lists all',
+    });
+  }
+  const { targets, failures } = await builder.build(labels);
+  const [failure] = failures;
+  if (failure !== undefined) throw failure;
+  return await Promise.all(
+    labels.map(async (label) => {
+      const file = targets.get(label)?.outputs[0];
+      if (file === undefined) {
+        throw new ReleaseFault('release/bad-rule', `${label} has no output`, {
+          place: findTarget(builder.graph, label).place,
+        });
+      }
+      return parseBundle(await readFile(file.absolute, 'utf8'), file.path);
+    }),
+  );
+}

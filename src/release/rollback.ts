@@ -1,0 +1,58 @@
+import { checkManifests } from '../manifest/index.ts';
+import type { RolloutOptions } from './deploy.ts';
+import { findRelease, lastRollout, neverDeployed, releaseNamed, rollbackTarget } from './record.ts';
+import { rollOut } from './rollout.ts';
+import { openSession } from './session.ts';
+import type { Release, Service, ServiceDeployment } from './types.ts';
+
+export interface RollbackOptions extends RolloutOptions {
+  readonly service: Service;
+  /** Id of a release, or the beginning of one; the last good one other than the current unless told. */
+  readonly to?: string;
+}
+
+/**
+ * Applies an earlier release again, as it was, and waits until it serves. Builds nothing and needs no work tree.
+ *
+ * @throws ReleaseFault release/never-deployed, release/no-good-release, release/unknown-release
+ */
+export async function rollback(options: RollbackOptions): Promise<ServiceDeployment & { readonly to: Release }> {
+  const { service, environment, progress, signal } = options;
+  const session = await openSession(options.cluster, environment, signal);
+  try {
+    const record = await session.store.read(service.label);
+    const last = lastRollout(record);
+    if (last === undefined) throw neverDeployed(service.label);
+    const to = options.to === undefined ? rollbackTarget(record) : releaseNamed(record, options.to);
+    progress.say(`${service.label} goes back from ${named(findRelease(record, last.release))} to ${named(to)}`);
+    const { documents } = checkManifests([{ path: `release ${to.id.slice(0, 12)}`, source: to.manifests }], {
+      package: '',
+      containers: [],
+      namespace: session.namespace,
+    });
+    const ended = await rollOut({
+      service,
+      release: to,
+      documents,
+      kind: 'rollback',
+      cluster: session.cluster,
+      namespace: session.namespace,
+      store: session.store,
+      mirror: session.mirror,
+      deadline: options.deadline,
+      force: options.force ?? false,
+      observe: options.observe ?? (() => {}),
+      signal,
+    });
+    return { ...ended, to };
+  } finally {
+    session.close();
+  }
+}
+
+function named(release: Release | undefined): string {
+  if (release === undefined) return 'a release that is remembered no more';
+  const { commit, dirty } = release.origin;
+  const from = commit === undefined ? '' : ` (commit ${commit.slice(0, 10)}${dirty ? ' + edits' : ''})`;
+  return `release ${release.id.slice(0, 12)}${from}`;
+}

@@ -1,0 +1,58 @@
+import { type Cluster, connect, createObject, getObject, isKubeFault, type Mirror, openMirror } from '../kube/index.ts';
+import { observedKinds } from './assess.ts';
+import { createClusterStore } from './cluster-store.ts';
+import type { ReleaseStore } from './store.ts';
+import type { ClusterAccess, Environment } from './types.ts';
+
+/** One command's connection to an environment. */
+export interface Session {
+  readonly cluster: Cluster;
+  readonly namespace: string;
+  readonly store: ReleaseStore;
+  /** What is in the namespace, watched from the first call on. */
+  mirror(): Promise<Mirror>;
+  close(): void;
+}
+
+export async function openSession(
+  access: ClusterAccess,
+  environment: Environment,
+  signal?: AbortSignal | undefined,
+): Promise<Session> {
+  const cluster = await connect({ kubeconfig: access.kubeconfigPath, context: access.context });
+  const { namespace } = environment;
+  let mirror: Promise<Mirror> | undefined;
+  return {
+    cluster,
+    namespace,
+    // Without the signal: how an interrupted rollout ended is written down too.
+    store: createClusterStore(cluster, namespace),
+    mirror: () => (mirror ??= openMirror(cluster, observedKinds, { namespace, signal })),
+    close() {
+      mirror?.then(
+        (open) => open.close(),
+        () => {},
+      );
+      cluster.close();
+    },
+  };
+}
+
+/** Makes the environment's namespace where it is missing. Whoever may not look is told by what he does next. */
+export async function ensureNamespace({ cluster, namespace }: Session, signal?: AbortSignal): Promise<void> {
+  const name = { apiVersion: 'v1', kind: 'Namespace', name: namespace };
+  try {
+    if ((await getObject(cluster, name, { signal })) !== undefined) return;
+    await createObject(
+      cluster,
+      {
+        apiVersion: 'v1',
+        kind: 'Namespace',
+        metadata: { name: namespace, labels: { 'app.kubernetes.io/managed-by': 'banksman' } },
+      },
+      { signal },
+    );
+  } catch (error) {
+    if (!isKubeFault(error, 'kube/forbidden', 'kube/already-exists')) throw error;
+  }
+}

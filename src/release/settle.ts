@@ -1,0 +1,181 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type Cluster,
+  type Diagnosis,
+  deleteObject,
+  healthOf,
+  isKubeFault,
+  type KubeObject,
+  lastLines,
+  type Mirror,
+  nameOf,
+} from '../kube/index.ts';
+import { type Assessment, assess, hasHealth } from './assess.ts';
+import { ReleaseFault } from './fault.ts';
+import type { PodStatus } from './types.ts';
+
+export interface SettleRequest {
+  readonly cluster: Cluster;
+  readonly mirror: Mirror;
+  readonly namespace: string;
+  /** The service's objects as they were right after they were applied. */
+  readonly applied: readonly KubeObject[];
+  /** The same objects before, where they were changed. */
+  readonly before: readonly KubeObject[];
+  /** Milliseconds since the epoch. */
+  readonly deadline: number;
+  /** What is new, for a live view. */
+  readonly onChange: (message: string, pods: readonly PodStatus[]) => void;
+  /** Asked now and then; true ends the waiting. */
+  readonly superseded: () => Promise<boolean>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type Settled =
+  | { readonly result: 'healthy'; readonly message: string; readonly pods: readonly PodStatus[] }
+  | { readonly result: 'superseded' }
+  | { readonly result: 'failed'; readonly fault: ReleaseFault };
+
+/** Milliseconds. */
+const tick = 1_000;
+/** Changes come in swarms; they are looked at together. */
+const gather = 50;
+const supersededEvery = 3_000;
+
+/**
+ * Waits until a service is healthy, until it is certain that it will not be, or until the deadline.
+ *
+ * Healthy means that the new pods serve and those of before are gone.
+ */
+export async function settle(request: SettleRequest): Promise<Settled> {
+  const { mirror, deadline, signal } = request;
+  const watched = request.applied.filter(hasHealth);
+  await Promise.all(watched.map((object) => mirror.follow(object)));
+  const stalledBefore = new Set(request.before.filter(isStalled).map(({ metadata }) => metadata.uid));
+  const deleted = new Set<string>();
+  let told = '';
+  let askedAt = Date.now();
+  for (;;) {
+    signal?.throwIfAborted();
+    const seen = nextChange(mirror, signal);
+    const now = Date.now();
+    const assessment = look(watched, mirror, stalledBefore, now);
+    const news = JSON.stringify([assessment.message, assessment.pods]);
+    if (news !== told) request.onChange(assessment.message, assessment.pods);
+    told = news;
+    if (assessment.state === 'healthy') {
+      return { result: 'healthy', message: assessment.message, pods: assessment.pods };
+    }
+    if (now - askedAt > supersededEvery) {
+      askedAt = now;
+      if (await request.superseded()) return { result: 'superseded' };
+    }
+    if (assessment.state === 'failed' || now >= deadline) {
+      // A pod that takes its time to stop does no harm: the new ones serve.
+      if (assessment.onlyLeaving) {
+        return { result: 'healthy', message: assessment.message, pods: assessment.pods };
+      }
+      if (await request.superseded()) return { result: 'superseded' };
+      return { result: 'failed', fault: await failure(request, assessment) };
+    }
+    for (const { apiVersion, kind, metadata } of assessment.stuck) {
+      if (metadata.uid === undefined || deleted.has(metadata.uid)) continue;
+      deleted.add(metadata.uid);
+      await deleteObject(request.cluster, { apiVersion, kind, ...metadata }, { uid: metadata.uid, signal });
+    }
+    await Promise.race([seen, sleep(Math.min(tick, Math.max(1, deadline - now))), mirror.failure]);
+    await sleep(gather);
+  }
+}
+
+function look(
+  watched: readonly KubeObject[],
+  mirror: Mirror,
+  stalledBefore: Set<string | undefined>,
+  now: number,
+): Assessment {
+  const missing: string[] = [];
+  const live = watched.flatMap((object) => {
+    const found = mirror
+      .list(object.kind)
+      .find(({ apiVersion, metadata }) => apiVersion === object.apiVersion && metadata.name === object.metadata.name);
+    // The mirror may be a moment behind what was just applied.
+    if (found === undefined || (found.metadata.generation ?? 0) < (object.metadata.generation ?? 0)) {
+      missing.push(nameOf(object));
+      return [];
+    }
+    if (!stalledBefore.has(found.metadata.uid)) return [found];
+    // Stalled from the rollout before: that counts only when it has been otherwise in between.
+    if (isStalled(found)) return [withoutStall(found)];
+    stalledBefore.delete(found.metadata.uid);
+    return [found];
+  });
+  const assessment = assess(live, mirror.list, now);
+  if (missing.length === 0 || assessment.state === 'failed') return assessment;
+  return { ...assessment, state: 'progressing', message: `${missing.join(', ')} to appear`, onlyLeaving: false };
+}
+
+interface Conditions {
+  readonly conditions?: readonly { readonly reason?: string }[];
+}
+
+function isStalled(object: KubeObject): boolean {
+  const { conditions } = (object.status ?? {}) as Conditions;
+  return conditions?.some(({ reason }) => reason === 'ProgressDeadlineExceeded') ?? false;
+}
+
+function withoutStall(object: KubeObject): KubeObject {
+  const { conditions = [], ...status } = object.status as Conditions & Record<string, unknown>;
+  const kept = conditions.filter(({ reason }) => reason !== 'ProgressDeadlineExceeded');
+  return { ...object, status: { ...status, conditions: kept } };
+}
+
+function nextChange(mirror: Mirror, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const end = mirror.onChange(() => {
+      end();
+      resolve();
+    });
+    signal?.addEventListener(
+      'abort',
+      () => {
+        end();
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}
+
+async function failure(request: SettleRequest, { diagnosis, message, state }: Assessment): Promise<ReleaseFault> {
+  const reason = diagnosis?.message ?? message;
+  const log = diagnosis === undefined ? [] : await logOf(request, diagnosis);
+  return new ReleaseFault('release/rollout-failed', state === 'failed' ? reason : `not healthy in time: ${reason}`, {
+    notes: [...(diagnosis?.notes ?? []), ...log],
+    next: diagnosis?.next ?? 'see its pods: banksman status',
+  });
+}
+
+/** The last lines of the log of the container that is to blame. */
+async function logOf({ cluster, namespace, signal }: SettleRequest, { log }: Diagnosis): Promise<string[]> {
+  if (log === undefined) return [];
+  try {
+    const lines = await lastLines(
+      cluster,
+      { namespace, pod: log.pod, container: log.container },
+      { count: 15, previousFirst: log.previousFirst, signal },
+    );
+    return lines.length === 0
+      ? [`container ${log.container} wrote nothing to its log`]
+      : [`the last lines of ${log.pod}/${log.container}:\n${lines.join('\n')}`];
+  } catch (error) {
+    // The reason stands without its log, and says why there is none.
+    if (!isKubeFault(error)) throw error;
+    return [`its log can't be read: ${error.message}`];
+  }
+}
+
+/** Whether objects that were not changed are well, by what was read of them a moment ago. */
+export function areWell(objects: readonly KubeObject[]): boolean {
+  return objects.filter(hasHealth).every((object) => healthOf(object).state === 'current');
+}
