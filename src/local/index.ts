@@ -1,15 +1,9 @@
-/**
- * The cluster on this machine.
- *
- *     ensureEngine({ engineSource, progress }): Promise<Engine>     builds the programs once
- *     up({ name, progress, engineSource, apiPort }): Promise<UpResult>
- *     down({ name, progress, purge }): Promise<DownResult>
- *     status({ name }): Promise<ClusterStatus>
- *     list(): Promise<string[]>
- *     clusterAccess(name): ClusterAccess        throws local/not-up where there is no cluster of that name
- *     kubectl({ name, engineSource, progress, args }): Promise<Invocation>
- */
+/** The cluster on this machine: see README.md. */
+export { down } from './down.ts';
+export { ensureEngine } from './engine.ts';
 export { LocalFault } from './fault.ts';
+export { kubectl } from './kubectl.ts';
+export { clusterAccess, list, status } from './status.ts';
 export type {
   ClusterAccess,
   ClusterState,
@@ -24,3 +18,4 @@ export type {
   UpRequest,
   UpResult,
 } from './types.ts';
+export { up } from './up.ts';

@@ -7,7 +7,7 @@ import { writeAtomically } from '../disk/index.ts';
 import { cgroupMembers } from './cgroup.ts';
 import type { Component, ComponentName } from './components/component.ts';
 import { type Action, adopted, decide, type Health, initialHealth } from './health.ts';
-import { type Identity, identify, isAlive, residentBytes, signal } from './identity.ts';
+import { type Identity, identify, isAlive, readStat, residentBytes, signal } from './identity.ts';
 import type { Layout } from './layout.ts';
 import {
   anchor,
@@ -144,7 +144,8 @@ export async function openSupervision(request: {
     if ((await mountNamespace(layout)) === undefined || !isNamespaceFile(layout.netnsFile)) {
       const spare = new Set(request.spare());
       for (const pid of await cgroupMembers(layout.cgroup)) {
-        if (!spare.has(pid)) killQuietly(pid);
+        // The guard's own child is no more than a pause in its loop.
+        if (!spare.has(pid) && !spare.has(readStat(pid)?.parent ?? 0)) killQuietly(pid);
       }
     }
     await ensureNetworkNamespace(layout);

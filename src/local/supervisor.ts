@@ -61,7 +61,12 @@ async function supervise(layout: Layout, settings: Settings): Promise<void> {
   let node: Answer = { reason: 'the API server is not ready yet' };
   let dns: Answer = { reason: 'the API server is not ready yet' };
 
-  const ports = await openPorts(layout, settings, () => tellPortal(), log);
+  let running: Supervision | undefined;
+  const tellPortal = () => {
+    const portal = running?.process('portal');
+    if (portal) signal(portal, 'SIGHUP');
+  };
+  const ports = await openPorts(layout, settings, tellPortal, log);
   const limits = process.report.getReport() as { userLimits?: { open_files?: { hard?: number | string } } };
   const openFiles = Number(limits.userLimits?.open_files?.hard);
   const supervision: Supervision = await openSupervision({
@@ -72,10 +77,7 @@ async function supervise(layout: Layout, settings: Settings): Promise<void> {
     spare: () => [process.pid, ...[readIdentity(layout, 'guard')?.pid ?? 0]],
     log,
   });
-  function tellPortal(): void {
-    const portal = supervision?.process('portal');
-    if (portal) signal(portal, 'SIGHUP');
-  }
+  running = supervision;
 
   let settled = hasSettled(layout);
   const whole = () => supervision.allReady() && node === 'ready' && dns === 'ready' && ports.status().apiListening;

@@ -3,9 +3,6 @@ import { authorityPath, certificatePath, keyPath, serviceAccountPaths } from '..
 import { kubeconfigPath } from '../kubeconfig.ts';
 import { type Component, flags, goEnvironment, type Plan, probeSocket } from './component.ts';
 
-/** Those that have nothing to do on one machine without a cloud. */
-const unused = ['cloud-node-lifecycle', 'node-route', 'service-lb-controller', 'bootstrap-signer', 'token-cleaner'];
-
 export function controllerManager({ layout, settings }: Plan): Component {
   const kubeconfig = kubeconfigPath(layout, 'controller-manager');
   return {
@@ -34,7 +31,6 @@ export function controllerManager({ layout, settings }: Plan): Component {
         'node-cidr-mask-size': 16,
         'service-cluster-ip-range': addresses.services,
         'leader-elect': false,
-        controllers: ['*', ...unused.map((name) => `-${name}`)].join(','),
         profiling: false,
       }),
     ],
