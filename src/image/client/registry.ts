@@ -4,7 +4,15 @@ import { ImageFault } from '../fault.ts';
 import { maximumManifest, mediaTypes } from '../manifest.ts';
 import { answerChallenge, parseChallenge, smallBody, unauthorized } from './authorize.ts';
 import { storedCredentials } from './credentials.ts';
-import { type Call, connect, type RegistryTransport, sendWithRetries } from './transport.ts';
+import {
+  backOff,
+  type Call,
+  connect,
+  maximumTries,
+  mayPass,
+  type RegistryTransport,
+  sendWithRetries,
+} from './transport.ts';
 
 /** One repository of one registry, seen from outside. distribution-spec 1.1. */
 export interface RemoteRepository {
@@ -44,9 +52,9 @@ export function openRemoteRepository(
   let pending: Promise<string> | undefined;
 
   /** Sends; where the registry asks who this is, answers once and sends again. */
-  async function send(call: Call): Promise<IncomingMessage> {
+  async function send(call: Call, tries?: number): Promise<IncomingMessage> {
     const used = authorization;
-    const answer = await once(call, used);
+    const answer = await once(call, used, tries);
     if (answer.statusCode !== 401) return answer;
     const header = answer.headers['www-authenticate'] ?? '';
     answer.resume();
@@ -57,7 +65,7 @@ export function openRemoteRepository(
       });
       authorization = await pending;
     }
-    const second = await once(call, authorization);
+    const second = await once(call, authorization, tries);
     if (second.statusCode === 401 || second.statusCode === 403) {
       second.resume();
       throw unauthorized(registry, `does not let this client ${action === 'pull' ? 'pull' : 'push'} ${repository}`);
@@ -65,12 +73,12 @@ export function openRemoteRepository(
     return second;
   }
 
-  function once(call: Call, using: string | undefined): Promise<IncomingMessage> {
+  function once(call: Call, using: string | undefined, tries: number | undefined): Promise<IncomingMessage> {
     const headers = {
       ...call.headers,
       ...(using !== undefined && call.url.origin === new URL(base).origin && { authorization: using }),
     };
-    return sendWithRetries(connection, { ...call, headers, signal });
+    return sendWithRetries(connection, { ...call, headers, signal }, tries);
   }
 
   async function authorize(header: string): Promise<string> {
@@ -97,6 +105,24 @@ export function openRemoteRepository(
     if (statusCode === 401 || statusCode === 403)
       throw unauthorized(registry, `does not let this client have or send ${what}`);
     throw new ImageFault('image/registry-refused', `${registry} answered ${statusCode} for ${what}`, { notes });
+  }
+
+  /** Where to send the blob; undefined where the registry has found it among what it has. */
+  async function beginUpload(digest: Digest): Promise<URL | undefined> {
+    const start = at('blobs/uploads/');
+    // A registry that has the blob elsewhere may take it from there (automatic content discovery); others ignore this.
+    start.searchParams.set('mount', digest);
+    const opened = await send({ method: 'POST', url: start, headers: { 'content-length': 0 } });
+    if (opened.statusCode !== 201 && opened.statusCode !== 202) return refused(opened, `the blob ${digest}`);
+    opened.resume();
+    if (opened.statusCode === 201) return undefined;
+    const { location } = opened.headers;
+    if (location === undefined || !URL.canParse(location, base)) {
+      throw new ImageFault('image/bad-registry-answer', `${registry} began an upload and does not say where`);
+    }
+    const target = new URL(location, base);
+    target.searchParams.set('digest', digest);
+    return target;
   }
 
   return {
@@ -171,24 +197,25 @@ export function openRemoteRepository(
     },
 
     async putBlob(digest, size, body) {
-      const start = at('blobs/uploads/');
-      // A registry that has the blob elsewhere may take it from there (automatic content discovery); others ignore this.
-      start.searchParams.set('mount', digest);
-      const opened = await send({ method: 'POST', url: start, headers: { 'content-length': 0 } });
-      opened.resume();
-      if (opened.statusCode === 201) return 0;
-      if (opened.statusCode !== 202) return refused(opened, `the blob ${digest}`);
-      const { location } = opened.headers;
-      if (location === undefined || !URL.canParse(location, base)) {
-        throw new ImageFault('image/bad-registry-answer', `${registry} began an upload and does not say where`);
+      // A broken upload begins anew as a whole: what a registry makes of half a blob is its own affair.
+      for (let attempt = 1; ; attempt++) {
+        const target = await beginUpload(digest);
+        if (target === undefined) return 0;
+        const headers = { 'content-type': 'application/octet-stream', 'content-length': size };
+        const last = attempt === maximumTries;
+        try {
+          const done = await send({ method: 'PUT', url: target, headers, body }, 1);
+          if (done.statusCode === 201) {
+            done.resume();
+            return size;
+          }
+          if (last || !mayPass(done.statusCode)) return refused(done, `the blob ${digest}`);
+          done.resume();
+        } catch (error) {
+          if (last || !(error instanceof ImageFault) || error.code !== 'image/registry-unreachable') throw error;
+        }
+        await backOff(attempt, signal);
       }
-      const target = new URL(location, base);
-      target.searchParams.set('digest', digest);
-      const headers = { 'content-type': 'application/octet-stream', 'content-length': size };
-      const done = await send({ method: 'PUT', url: target, headers, body });
-      if (done.statusCode !== 201) return refused(done, `the blob ${digest}`);
-      done.resume();
-      return size;
     },
 
     close: () => connection.close(),

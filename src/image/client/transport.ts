@@ -107,10 +107,16 @@ async function writeBody(
 }
 
 /** Tries at one request, the first included. */
-const maximumTries = 5;
+export const maximumTries = 5;
 /** Milliseconds: the first pause, doubled each time, and the longest one. */
 const firstPause = 200;
 const longestPause = 20_000;
+
+/** Waits before the next try: longer each time, and never for all clients at the same moment. */
+export async function backOff(attempt: number, signal: AbortSignal | undefined, asked?: number): Promise<void> {
+  const pause = Math.min(longestPause, firstPause * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
+  await sleep(asked ?? pause, undefined, signal && { signal });
+}
 
 const transient = new Set([
   'ECONNRESET',
@@ -129,26 +135,29 @@ const transient = new Set([
  *
  * @throws ImageFault image/registry-unreachable
  */
-export async function sendWithRetries(connection: Connection, call: Call): Promise<IncomingMessage> {
+export async function sendWithRetries(
+  connection: Connection,
+  call: Call,
+  tries = maximumTries,
+): Promise<IncomingMessage> {
   for (let attempt = 1; ; attempt++) {
     let pause: number | undefined;
     try {
       const answer = await connection.send(call);
-      if (attempt === maximumTries || !mayPass(answer.statusCode)) return answer;
+      if (attempt >= tries || !mayPass(answer.statusCode)) return answer;
       pause = retryAfter(answer.headers['retry-after']);
       answer.resume();
     } catch (error) {
       if (call.signal?.aborted) throw call.signal.reason;
       if (error instanceof ImageFault) throw error;
-      if (attempt === maximumTries || !transient.has((error as NodeJS.ErrnoException).code ?? ''))
+      if (attempt >= tries || !transient.has((error as NodeJS.ErrnoException).code ?? ''))
         throw unreachable(call.url, error);
     }
-    const backOff = Math.min(longestPause, firstPause * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
-    await sleep(pause ?? backOff, undefined, call.signal && { signal: call.signal });
+    await backOff(attempt, call.signal, pause);
   }
 }
 
-function mayPass(status: number | undefined): boolean {
+export function mayPass(status: number | undefined): boolean {
   return status === 429 || status === 500 || status === 502 || status === 503 || status === 504;
 }
 

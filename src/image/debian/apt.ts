@@ -39,8 +39,6 @@ export interface Apt {
 export interface AptOptions {
   readonly progress: Progress;
   readonly signal?: AbortSignal | undefined;
-  /** The system's root folder, for tests. */
-  readonly root?: string;
 }
 
 /** Milliseconds for one call; a download of hundreds of megabytes over a slow line ends in this. */
@@ -50,7 +48,7 @@ const timeout = 30 * 60 * 1000;
 export async function openApt(source: DebianSource, options: AptOptions): Promise<Apt> {
   const { progress, signal } = options;
   const architecture = source.architecture ?? debianArchitecture(machineArchitecture());
-  const sources = formatSources(await aptSources(source, options.root));
+  const sources = formatSources(await aptSources(source));
   const key = createHash('sha256').update(`${architecture}\n${sources}`).digest('hex').slice(0, 16);
   const folder = cacheFolder('apt', key);
   const configuration = join(folder, 'apt.conf');

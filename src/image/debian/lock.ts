@@ -84,7 +84,9 @@ async function resolveLock(apt: Apt, request: LockRequest): Promise<DebianLock> 
   const depends = new Map([...offers].map(([name, offer]) => [name, dependenciesOf(offer, offers, excluded)]));
   for (const name of [...reachable(requested, depends)].sort()) {
     const { version, architecture, sha256, size } = offers.get(name) as Offer;
-    packages[name] = { version, architecture, sha256, size, depends: depends.get(name) ?? [] };
+    const circle = circleOf(name, depends);
+    const others = (depends.get(name) ?? []).filter((other) => !circle.includes(other));
+    packages[name] = { version, architecture, sha256, size, depends: others, with: circle };
   }
   return {
     format: 1,
@@ -135,6 +137,13 @@ function providerOf(name: string, offers: ReadonlyMap<string, Offer>): string | 
     .filter(({ paragraph }) => parseDependencies(paragraph.get('provides') ?? '').some((group) => group.includes(name)))
     .map((offer) => offer.name)
     .sort()[0];
+}
+
+/** The packages that a package depends on and that depend on it in turn, however far. */
+function circleOf(name: string, depends: ReadonlyMap<string, readonly string[]>): string[] {
+  return [...reachable(depends.get(name) ?? [], depends)]
+    .filter((other) => other !== name && reachable([other], depends).has(name))
+    .sort();
 }
 
 function reachable(from: readonly string[], depends: ReadonlyMap<string, readonly string[]>): Set<string> {

@@ -8,8 +8,10 @@ export interface LockedPackage {
   readonly sha256: string;
   /** Bytes of the .deb. */
   readonly size: number;
-  /** Names in the same lock. */
+  /** Names in the same lock, those of `with` left out: the lock has no cycles. */
   readonly depends: readonly string[];
+  /** The others that this one and they themselves depend on in a circle, such as libc6 and libgcc-s1: had together or not at all. */
+  readonly with: readonly string[];
 }
 
 /** debian.lock.json: written by `banksman lock debian`, read here and by the build_defs. It names no mirror: any will do. */
@@ -28,8 +30,9 @@ export function formatDebianLock(lock: DebianLock): string {
     Object.keys(lock.packages)
       .sort()
       .map((name) => {
-        const { version, architecture, sha256, size, depends } = lock.packages[name] as LockedPackage;
-        return [name, { version, architecture, sha256, size, depends: [...depends].sort() }];
+        const { version, architecture, sha256, size, depends, with: circle } = lock.packages[name] as LockedPackage;
+        const entry = { version, architecture, sha256, size, depends: [...depends].sort() };
+        return [name, circle.length === 0 ? entry : { ...entry, with: [...circle].sort() }];
       }),
   );
   const { format, suite, architecture } = lock;
@@ -69,8 +72,8 @@ export function parseDebianLock(text: string, file: string): DebianLock {
     if (!/^[a-z0-9][a-z0-9+.-]+$/.test(name)) throw bad(`has a package with the name ${JSON.stringify(name)}`);
     packages[name] = lockedPackage(name, object(value, bad), bad);
   }
-  for (const [name, { depends }] of Object.entries(packages)) {
-    for (const other of depends)
+  for (const [name, { depends, with: circle }] of Object.entries(packages)) {
+    for (const other of [...depends, ...circle])
       if (!Object.hasOwn(packages, other)) throw bad(`has no package ${other}, which ${name} depends on`);
   }
   const requested = names(lock.requested, 'requested', bad);
@@ -89,7 +92,9 @@ function lockedPackage(name: string, value: Readonly<Record<string, unknown>>, b
     throw bad(`has no usable architecture of ${name}`);
   if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) throw bad(`has no usable sha256 of ${name}`);
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size <= 0) throw bad(`has no usable size of ${name}`);
-  return { version, architecture, sha256, size, depends: names(value.depends, `depends of ${name}`, bad) };
+  const depends = names(value.depends, `depends of ${name}`, bad);
+  const circle = value.with === undefined ? [] : names(value.with, `with of ${name}`, bad);
+  return { version, architecture, sha256, size, depends, with: circle };
 }
 
 function names(value: unknown, what: string, bad: Bad): string[] {

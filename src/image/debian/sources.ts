@@ -13,6 +13,8 @@ export interface DebianSource {
   readonly securityMirror?: string | undefined;
   /** Debian's name of it (`amd64`); this machine's unless told. */
   readonly architecture?: string | undefined;
+  /** Root folder of the system whose sources count; `/` unless told. */
+  readonly root?: string | undefined;
 }
 
 /** One entry for apt. sources.list(5), deb822 style. */
@@ -25,7 +27,7 @@ export interface AptSource {
   readonly trusted?: boolean | undefined;
 }
 
-/** Files that may not exist; their folder is a parameter so that a test can bring its own. */
+/** Of the package debian-archive-keyring; the second name is that of newer releases. */
 const keyrings = ['usr/share/keyrings/debian-archive-keyring.gpg', 'usr/share/keyrings/debian-archive-keyring.pgp'];
 
 /**
@@ -33,12 +35,11 @@ const keyrings = ['usr/share/keyrings/debian-archive-keyring.gpg', 'usr/share/ke
  * whose keys may be missing or whose servers may be down, neither matter nor fail anything. A system of another
  * release, or another distribution, lends its mirror or debootstrap's.
  *
- * @param root the system's root folder
  * @throws ImageFault image/no-debian-source
  */
-export async function aptSources(source: DebianSource, root = '/'): Promise<AptSource[]> {
+export async function aptSources(source: DebianSource): Promise<AptSource[]> {
   checkSource(source);
-  const { suite } = source;
+  const { suite, root = '/' } = source;
   const configured = (await systemSources(root)).filter(isDebianArchive);
   const signedBy = configured.find((entry) => entry.signedBy)?.signedBy ?? (await firstExisting(root, keyrings));
   const from = (main: readonly string[], security: readonly string[], other: Partial<AptSource> = {}): AptSource[] => [
