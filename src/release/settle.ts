@@ -64,6 +64,8 @@ export async function settle(request: SettleRequest): Promise<Settled> {
     if (news !== told) request.onChange(assessment.message, assessment.pods);
     told = news;
     if (assessment.state === 'healthy') {
+      // What is healthy may be the newer release.
+      if (await request.superseded()) return { result: 'superseded' };
       return { result: 'healthy', message: assessment.message, pods: assessment.pods };
     }
     if (now - askedAt > supersededEvery) {
@@ -71,11 +73,11 @@ export async function settle(request: SettleRequest): Promise<Settled> {
       if (await request.superseded()) return { result: 'superseded' };
     }
     if (assessment.state === 'failed' || now >= deadline) {
+      if (await request.superseded()) return { result: 'superseded' };
       // A pod that takes its time to stop does no harm: the new ones serve.
       if (assessment.onlyLeaving) {
         return { result: 'healthy', message: assessment.message, pods: assessment.pods };
       }
-      if (await request.superseded()) return { result: 'superseded' };
       return { result: 'failed', fault: await failure(request, assessment) };
     }
     for (const { apiVersion, kind, metadata } of assessment.stuck) {
