@@ -3,7 +3,7 @@ export { openCommit } from './commit-tree.ts';
 export { GraphFault } from './fault.ts';
 export { createTargetHasher, type HashOptions, targetHash } from './hash.ts';
 export { isTargetVisible, type LabelPattern, labelOf, parseLabel, parsePattern, splitLabel } from './label.ts';
-export { type Graph, type LoadOptions, loadGraph, loadTargets } from './load.ts';
+export { type Graph, type LoadOptions, loadGraph, loadTargets, loadUnchecked } from './load.ts';
 export {
   buildDependencies,
   dependencies,

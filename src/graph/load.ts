@@ -46,6 +46,16 @@ export async function loadGraph(workspace: Workspace, options: LoadOptions): Pro
 }
 
 /**
+ * Every target that can be evaluated, unchecked: for commands that mend what makes the graph as a whole wrong, such as a
+ * lock file without a package that is already depended on.
+ */
+export async function loadUnchecked(workspace: Workspace, options: LoadOptions): Promise<ReadonlyMap<Label, Target>> {
+  const { loader } = await prepare(workspace, options);
+  const targets = loader.find('').flatMap((name) => [...(loader.load(name)?.targets.values() ?? [])]);
+  return new Map(targets.map((target) => [target.label, target]));
+}
+
+/**
  * Evaluates only the packages that the wanted targets reach. For commands on a few targets of a large workspace.
  *
  * @param patterns labels or patterns relative to the package `options.from` (the root unless told)

@@ -3,6 +3,7 @@ import { renderFault } from '../../fault/index.ts';
 import { createWorkspaceBuilder } from '../../release/index.ts';
 import type { CommandContext } from '../context.ts';
 import { UsageFault } from '../usage.ts';
+import { count } from '../views/count.ts';
 import { here } from '../workspace.ts';
 
 interface Options {
@@ -59,10 +60,6 @@ Examples:
       for (const fault of result.failures) process.stderr.write(`${renderFault(fault, { color: terminal.color })}\n`);
       if (result.failures.length > 0) process.exitCode = 1;
     });
-}
-
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
 export function jobCount(text: string): number {

@@ -2,12 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { writeAtomically } from '../../disk/index.ts';
-import { type Label, loadGraph, type Target, targetsMatching, type Workspace } from '../../graph/index.ts';
+import { type Label, loadUnchecked, parsePattern, splitLabel, type Target, type Workspace } from '../../graph/index.ts';
 import { type DebianLock, type DebianSource, formatDebianLock, lockDebian, parseDebianLock, refreshGone } from '../../image/index.ts';
 import type { CommandContext } from '../context.ts';
 import { UsageFault } from '../usage.ts';
 import { graphOptions, here } from '../workspace.ts';
-import { count } from './build.ts';
+import { count } from '../views/count.ts';
 
 export function define(command: Command, context: CommandContext): void {
   command.addHelpText(
@@ -24,9 +24,9 @@ Examples:
     .option('--if-gone', 'lock anew only where a locked version is neither in the cache nor offered any more')
     .action(async (patterns: string[], options: { ifGone?: boolean }) => {
       const { workspace, currentPackage } = await here();
-      const graph = await loadGraph(workspace, graphOptions());
-      const labels = targetsMatching(graph, patterns.length === 0 ? ['//...'] : patterns, currentPackage);
-      const wanted = labels.map((label) => lockTarget(graph.targets.get(label))).filter((target) => target !== undefined);
+      const wanted = (await lockTargets(workspace)).filter(
+        ({ label }) => patterns.length === 0 || patterns.some((pattern) => matches(pattern, label, currentPackage)),
+      );
       if (wanted.length === 0 && patterns.length > 0) {
         throw new UsageFault('cli/unknown-label', `no debian_packages target matches ${patterns.join(' ')}`, {
           next: "see 'banksman query targets //...'",
@@ -46,10 +46,24 @@ interface LockTarget {
   readonly lock: string;
 }
 
-function lockTarget(target: Target | undefined): LockTarget | undefined {
-  if (target?.action.kind !== 'builtin' || target.action.name !== 'debian_packages') return undefined;
+function lockTarget(target: Target): LockTarget | undefined {
+  if (target.action.kind !== 'builtin' || target.action.name !== 'debian_packages') return undefined;
   const config = target.action.config as unknown as Omit<LockTarget, 'label'>;
   return { label: target.label, ...config };
+}
+
+/** Unchecked: a lock without a package that is depended on already is what this command mends. */
+async function lockTargets(workspace: Workspace): Promise<LockTarget[]> {
+  const targets = await loadUnchecked(workspace, graphOptions());
+  return [...targets.values()].map(lockTarget).filter((target) => target !== undefined);
+}
+
+function matches(text: string, label: Label, currentPackage: string): boolean {
+  const pattern = parsePattern(text, currentPackage);
+  if (pattern.kind === 'target') return pattern.label === label;
+  const { package: name } = splitLabel(label);
+  if (pattern.kind === 'package') return name === pattern.package;
+  return pattern.package === '' || name === pattern.package || name.startsWith(`${pattern.package}/`);
 }
 
 async function lockOne(target: LockTarget, workspace: Workspace, ifGone: boolean, context: CommandContext): Promise<void> {

@@ -3,7 +3,8 @@ import { faultToJson, renderFault } from '../../fault/index.ts';
 import { createWorkspaceBuilder } from '../../release/index.ts';
 import type { CommandContext } from '../context.ts';
 import { here } from '../workspace.ts';
-import { count, jobCount } from './build.ts';
+import { count } from '../views/count.ts';
+import { jobCount } from './build.ts';
 
 interface Options {
   readonly rerun?: boolean;
