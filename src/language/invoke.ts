@@ -100,8 +100,9 @@ export function invokeWritten(
     if (parameter.types.length > 0) {
       const type = typeOf(value);
       if (type === 'none') {
-        // None stands for the default where there is one.
+        // None stands for the default where there is one. Functions of the language then see it; native ones can't.
         if (parameter.optional) continue;
+        if (native) throw located(wrongType(callee, parameter, type), args.sites[index]!);
       } else if (!parameter.types.includes(type)) throw located(wrongType(callee, parameter, type), args.sites[index]!);
     }
     slots[offset + at] = value;
@@ -125,7 +126,7 @@ function invokeValues(callee: FunctionValue, values: readonly Value[]): Value {
       slots.push(value);
       return;
     }
-    if (parameter.types.length > 0 && value !== null && !parameter.types.includes(typeOf(value))) {
+    if (parameter.types.length > 0 && (native || value !== null) && !parameter.types.includes(typeOf(value))) {
       throw wrongType(callee, parameter, typeOf(value));
     }
     slots[index + (native ? 0 : 1)] = value;

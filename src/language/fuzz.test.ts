@@ -1,0 +1,134 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createEvaluator, LanguageFault } from './index.ts';
+
+const limits = { steps: 20_000, stringLength: 100_000, listLength: 10_000, callDepth: 50, nesting: 50 };
+
+/** Words of the language, so that random texts get past the lexer. */
+const words = fc.constantFrom(
+  ...'def for in if elif else return assert pass continue break and or not is lambda True False None f x y len str sorted range map'.split(
+    ' ',
+  ),
+  ...'( ) [ ] { } , : . = + - * / // % | < > <= >= == != += -> &'.split(' '),
+  ...[
+    '\n',
+    '\n    ',
+    '\n        ',
+    ' ',
+    '"a"',
+    "'b'",
+    'f"{x}"',
+    'r"\\"',
+    '"""c"""',
+    '0',
+    '7',
+    '# c\n',
+    '"%s"',
+    '.join',
+    '.format',
+    '\\\n',
+    '"a"*3',
+    '{"k":1}',
+  ],
+);
+
+/** Programs in the grammar: statements over expressions, with names that may be unknown and types that don't fit. */
+const name = fc.constantFrom('x', 'y', 'z', 'f', 'g', 'len', 'str', 'sorted', 'json', 'zip');
+const { expression } = fc.letrec<{ expression: string }>((tie) => {
+  const inner = tie('expression');
+  return {
+    expression: fc.oneof(
+      { maxDepth: 6, depthIdentifier: 'expression' },
+      fc.oneof(
+        name,
+        fc.integer({ min: -5, max: 9999 }).map(String),
+        fc.constantFrom('"s"', '""', 'None', 'True', '[]', '{}', '"%s %d"', '"{} {x}"'),
+      ),
+      fc
+        .tuple(
+          inner,
+          fc.constantFrom('+', '-', '*', '/', '//', '%', '|', '==', '<', 'in', 'not in', 'is', 'and', 'or'),
+          inner,
+        )
+        .map(([a, operator, b]) => `(${a} ${operator} ${b})`),
+      fc.tuple(inner, inner, inner).map(([a, test, b]) => `(${a} if ${test} else ${b})`),
+      fc.array(inner, { maxLength: 3 }).map((items) => `[${items.join(', ')}]`),
+      fc.tuple(inner, inner).map(([a, b]) => `{str(${a}): ${b}}`),
+      fc.tuple(name, fc.array(inner, { maxLength: 3 })).map(([callee, args]) => `${callee}(${args.join(', ')})`),
+      fc
+        .tuple(
+          inner,
+          fc.constantFrom('join', 'split', 'replace', 'format', 'keys', 'get', 'strip', 'items'),
+          fc.array(inner, { maxLength: 2 }),
+        )
+        .map(([object, method, args]) => `(${object}).${method}(${args.join(', ')})`),
+      fc.tuple(inner, name, inner).map(([item, each, over]) => `[${item} for ${each} in ${over}]`),
+      fc.tuple(inner, inner).map(([object, key]) => `(${object})[${key}]`),
+      fc.tuple(inner, inner, inner).map(([object, from, to]) => `(${object})[${from}:${to}]`),
+      inner.map((body) => `(lambda x, y = 1: ${body})`),
+    ),
+  };
+});
+const statement = fc.oneof(
+  fc.tuple(name, expression).map(([target, value]) => `${target} = ${value}`),
+  fc.tuple(name, expression).map(([target, value]) => `${target} += ${value}`),
+  fc.tuple(name, expression, expression).map(([target, key, value]) => `${target}[${key}] = ${value}`),
+  fc
+    .tuple(name, expression, expression)
+    .map(([each, over, body]) => `for ${each} in ${over}:\n    x = ${body}\n    f = [x, f]`),
+  fc.tuple(expression, expression).map(([test, body]) => `if ${test}:\n    y = ${body}\nelse:\n    y = 1`),
+  fc.tuple(name, expression).map(([defined, body]) => `def ${defined}(x, y = 2):\n    return ${body}`),
+);
+const program = fc
+  .array(statement, { maxLength: 12 })
+  .map((statements) => `x = 1\ny = [1, "a"]\nz = {"k": y}\n${statements.join('\n')}\n`);
+
+/** Ends in time, with a result or with a fault that has a place in the text. */
+function survives(text: string): void {
+  const evaluator = createEvaluator({ limits });
+  try {
+    evaluator.evaluate(evaluator.compile({ file: 'BUILD', text, internal: false }), undefined);
+  } catch (error) {
+    expect(error).toBeInstanceOf(LanguageFault);
+    const { place, message } = error as LanguageFault;
+    expect(message).not.toBe('');
+    expect(place?.line).toBeGreaterThan(0);
+    expect(place?.line).toBeLessThanOrEqual(text.split('\n').length);
+  }
+}
+
+describe('hostile files neither crash nor hang', () => {
+  it('any text', () =>
+    fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 300 }), survives), { numRuns: 3000 }));
+
+  it('any row of words', () =>
+    fc.assert(
+      fc.property(
+        fc.array(words, { maxLength: 80 }).map((row) => row.join('')),
+        survives,
+      ),
+      { numRuns: 5000 },
+    ));
+
+  it('any program', () => fc.assert(fc.property(program, survives), { numRuns: 5000 }));
+
+  it('the same text gives the same values or the same fault', () =>
+    fc.assert(
+      fc.property(program, (text) => {
+        const outcome = () => {
+          const evaluator = createEvaluator({ limits });
+          try {
+            const names = evaluator.evaluate(
+              evaluator.compile({ file: 'BUILD', text: `${text}\nresult = str([x, y, z])\n`, internal: false }),
+              undefined,
+            );
+            return String(names.get('result'));
+          } catch (error) {
+            return `${(error as LanguageFault).code} ${(error as LanguageFault).message}`;
+          }
+        };
+        expect(outcome()).toBe(outcome());
+      }),
+      { numRuns: 500 },
+    ));
+});
