@@ -1,4 +1,303 @@
-import type { Builder, BuilderOptions } from './types.ts';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { cacheFolder as cachePlace } from '../disk/index.ts';
+import { type Fault, isFault } from '../fault/index.ts';
+import type { Label, Target } from '../graph/index.ts';
+import { runAction, type Workshop } from './action.ts';
+import type { Artifact } from './artifact.ts';
+import { openCache } from './cache.ts';
+import { actionDependencies, postOrder, testDependencies, withData } from './closure.ts';
+import { BuildFault } from './fault.ts';
+import { openHistory } from './history.ts';
+import { type InputSource, namedArtifacts, resolveActionInputs } from './inputs.ts';
+import { actionKeyParts, explain, keyOf } from './key.ts';
+import { materialise } from './materialise.ts';
+import { openSandbox, type Sandbox } from './sandbox.ts';
+import { removeAbandoned } from './scratch.ts';
+import { createSlots } from './slots.ts';
+import { createSourceWatch } from './source-watch.ts';
+import { runTest } from './test.ts';
+import { resolveTool } from './tool.ts';
+import type {
+  Builder,
+  BuilderOptions,
+  BuildResult,
+  BuiltFile,
+  BuiltTarget,
+  RunOptions,
+  TestedTarget,
+} from './types.ts';
 
-/** Runs the actions of one graph. */
-export declare function createBuilder(options: BuilderOptions): Builder;
+/** Bytes that the cache may hold, where nobody says otherwise. */
+const defaultLimit = 20 * 1024 ** 3;
+
+/** A target whose outputs are in the cache. */
+interface Made {
+  readonly label: Label;
+  readonly artifacts: readonly Artifact[];
+  readonly how: 'ran' | 'cached';
+  readonly why: string | undefined;
+  readonly seconds: number;
+}
+
+/** Runs the actions of one graph, which has to be that of the work tree. */
+export function createBuilder(options: BuilderOptions): Builder {
+  const { graph, builtins, progress } = options;
+  const cacheFolder = options.cacheFolder ?? cachePlace('build');
+  const outputRoot = options.outputRoot ?? join(graph.workspace.root, 'banksman-out');
+  const cache = openCache(cacheFolder, options.cacheLimit ?? defaultLimit);
+  const slots = createSlots(options.jobs ?? Math.max(1, cpus().length));
+  const history = openHistory(cacheFolder, graph.workspace.root);
+  const watch = createSourceWatch(graph.workspace.root);
+  const made = new Map<Label, Made>();
+  let confinement: Promise<Sandbox> | undefined;
+  const shop: Workshop = {
+    workspaceRoot: graph.workspace.root,
+    outputRoot,
+    scratchFolder: join(cacheFolder, 'scratch'),
+    cacheRoot: cachePlace(),
+    cache,
+    progress,
+    target: (label) => graph.targets.get(label),
+    sandbox() {
+      confinement ??= removeAbandoned(join(cacheFolder, 'scratch')).then(() => openSandbox(cacheFolder, progress));
+      return confinement;
+    },
+  };
+  const source: InputSource = {
+    graph,
+    outputs(label) {
+      const there = made.get(label);
+      if (there === undefined) throw new Error(`${label} is needed before it is made`);
+      return there;
+    },
+    noteSource: (path) => watch.note(path),
+  };
+
+  const targetOf = (label: Label): Target => {
+    const target = graph.targets.get(label);
+    if (target === undefined) throw new Error(`${label} is not in the graph`);
+    return target;
+  };
+
+  /** Makes one target, all that it needs being there. */
+  const make = async (target: Target, signal: AbortSignal, priority: number): Promise<Made> => {
+    const { action, label } = target;
+    const builtin = action.kind === 'builtin' ? builtins[action.name] : undefined;
+    if (action.kind === 'builtin' && builtin === undefined) {
+      throw new BuildFault(
+        'build/unknown-action',
+        `${label} wants the built-in action ${action.name}, which there is not`,
+        {
+          place: target.place,
+          next: `use one of ${Object.keys(builtins).sort().join(', ')}`,
+        },
+      );
+    }
+    const inputs = await resolveActionInputs(source, target, builtin?.dependencyOutputs);
+    const shell = action.kind === 'shell' ? await resolveTool('bash') : undefined;
+    const parts = await actionKeyParts(target, inputs, shell, builtin);
+    const key = keyOf(parts);
+    const record = await cache.find(key);
+    if (record !== undefined) {
+      await history.note(label, key);
+      return { label, artifacts: record.outputs, how: 'cached', why: undefined, seconds: 0 };
+    }
+    return slots.run(priority, async () => {
+      signal.throwIfAborted();
+      const why = explain(await history.before(label), parts);
+      const task = progress.begin(label);
+      const started = performance.now();
+      try {
+        const artifacts = await runAction(shop, target, inputs, builtin, task, signal);
+        watch.check(target);
+        const seconds = (performance.now() - started) / 1000;
+        await cache.keep(key, { outputs: artifacts, seconds });
+        await history.note(label, key, parts);
+        task.done();
+        return { label, artifacts, how: 'ran', why, seconds };
+      } catch (error) {
+        task.fail();
+        throw error;
+      }
+    });
+  };
+
+  /** Makes all of these and what they need; what fails is handed to `failed`, and what depends on it is left out. */
+  const makeAll = async (
+    labels: readonly Label[],
+    signal: AbortSignal,
+    failed: (label: Label, error: unknown) => void,
+    each: (label: Label) => Promise<void>,
+  ): Promise<void> => {
+    const needs = new Map<Label, readonly Label[]>();
+    const order = postOrder(labels, (label) => {
+      const found = actionDependencies(graph.targets, targetOf(label));
+      needs.set(label, found);
+      return found;
+    });
+    const heights = heightsOf([...order], needs);
+    const pending = new Map<Label, Promise<boolean>>();
+    const wanted = new Set(labels);
+    for (const label of order) {
+      const before = (needs.get(label) ?? []).map((need) => pending.get(need));
+      const run = async (): Promise<boolean> => {
+        const ready = await Promise.all(before);
+        if (!ready.every((good) => good !== false)) return false;
+        if (signal.aborted) return false;
+        try {
+          if (!made.has(label)) made.set(label, await make(targetOf(label), signal, heights.get(label) ?? 0));
+          if (wanted.has(label)) await each(label);
+          return true;
+        } catch (error) {
+          failed(label, error);
+          return false;
+        }
+      };
+      pending.set(label, run());
+    }
+    await Promise.all(pending.values());
+  };
+
+  const place = (label: Label) => {
+    const binary = graph.targets.get(label)?.binary === true;
+    return (artifact: Artifact) => join(outputRoot, binary ? 'bin' : 'gen', artifact.path);
+  };
+
+  const builtTarget = ({ label, artifacts, how, why, seconds }: Made): BuiltTarget => {
+    const at = place(label);
+    const file = (artifact: Artifact): BuiltFile => ({
+      path: artifact.path,
+      absolute: at(artifact),
+      kind: artifact.kind,
+      sha256: artifact.sha256,
+      executable: artifact.kind === 'file' && artifact.executable,
+    });
+    const named = namedArtifacts(graph.targets.get(label), artifacts);
+    return {
+      label,
+      outputs: artifacts.map(file),
+      named: Object.fromEntries(Object.entries(named).map(([name, group]) => [name, group.map(file)])),
+      how,
+      why,
+      seconds,
+    };
+  };
+
+  const putInPlace = async (label: Label): Promise<void> => {
+    const at = place(label);
+    for (const artifact of made.get(label)?.artifacts ?? []) await materialise(artifact, at(artifact), cache.blobs);
+  };
+
+  /** Runs `work` with a signal that ends with the caller's, and with the first failure unless `keepGoing`. */
+  const supervise = async (
+    options: RunOptions,
+    work: (signal: AbortSignal, failed: (label: Label, error: unknown) => void) => Promise<void>,
+  ): Promise<{ failures: Fault[] }> => {
+    options.signal?.throwIfAborted();
+    const own = new AbortController();
+    const signal = options.signal === undefined ? own.signal : AbortSignal.any([own.signal, options.signal]);
+    const failures: Fault[] = [];
+    let first: unknown;
+    const failed = (_label: Label, error: unknown) => {
+      if (signal.aborted && error === signal.reason) return;
+      if (isFault(error) && options.keepGoing === true) {
+        failures.push(error);
+        return;
+      }
+      first ??= error;
+      own.abort(new Error('another action has failed'));
+    };
+    try {
+      await work(signal, failed);
+    } finally {
+      await history.save();
+      await graph.tree.save();
+      await cache.trim();
+    }
+    options.signal?.throwIfAborted();
+    if (first !== undefined) throw first;
+    return { failures };
+  };
+
+  return {
+    async build(labels, options = {}): Promise<BuildResult> {
+      const wanted = [...new Set(labels)];
+      // A program that was asked for is about to be run: what it needs for that is put beside it.
+      const beside = wanted.flatMap((label) =>
+        targetOf(label).binary && targetOf(label).test === undefined ? withData(graph.targets, label) : [],
+      );
+      const before = new Set(made.keys());
+      const { failures } = await supervise(options, (signal, failed) =>
+        makeAll([...new Set([...wanted, ...beside])], signal, failed, putInPlace),
+      );
+      const fresh = [...made.values()].filter((each) => !before.has(each.label));
+      const targets = new Map<Label, BuiltTarget>();
+      for (const label of wanted) {
+        const there = made.get(label);
+        if (there !== undefined) targets.set(label, builtTarget(there));
+      }
+      return {
+        targets,
+        failures,
+        ran: fresh
+          .filter((each) => each.how === 'ran')
+          .map(({ label, why, seconds }) => ({ label, why: why ?? '', seconds })),
+        cached: fresh.filter((each) => each.how === 'cached').length,
+      };
+    },
+
+    async test(labels, options = {}) {
+      const tests = [...new Set(labels)].filter((label) => targetOf(label).test !== undefined);
+      const needs = new Map(tests.map((label) => [label, testDependencies(graph.targets, targetOf(label))]));
+      const outcomes = new Map<Label, TestedTarget>();
+      const { failures } = await supervise(options, async (signal, failed) => {
+        const waiting = new Map<Label, number>();
+        const dependants = new Map<Label, Label[]>();
+        for (const label of tests) {
+          const all = [...new Set([label, ...(needs.get(label) ?? [])])];
+          waiting.set(label, all.length);
+          for (const need of all) dependants.set(need, [...(dependants.get(need) ?? []), label]);
+        }
+        const running: Promise<void>[] = [];
+        const start = async (label: Label): Promise<void> => {
+          try {
+            const run = (work: () => Promise<TestedTarget>) => slots.run(0, work);
+            const outcome = await runTest(
+              { shop, source, run },
+              targetOf(label),
+              made.get(label)?.artifacts ?? [],
+              options.rerun === true,
+              signal,
+            );
+            outcomes.set(label, outcome);
+          } catch (error) {
+            failed(label, error);
+          }
+        };
+        await makeAll([...dependants.keys()], signal, failed, async (label) => {
+          for (const test of dependants.get(label) ?? []) {
+            const left = (waiting.get(test) ?? 0) - 1;
+            waiting.set(test, left);
+            if (left === 0) running.push(start(test));
+          }
+        });
+        await Promise.all(running);
+      });
+      return {
+        tests: new Map(tests.flatMap((label) => (outcomes.has(label) ? [[label, outcomes.get(label)!] as const] : []))),
+        failures,
+      };
+    },
+  };
+}
+
+/** How many actions follow on each at most: what has the longest way ahead goes first. */
+function heightsOf(order: readonly Label[], needs: ReadonlyMap<Label, readonly Label[]>): Map<Label, number> {
+  const heights = new Map<Label, number>();
+  for (const label of [...order].reverse()) {
+    const height = heights.get(label) ?? 0;
+    for (const need of needs.get(label) ?? []) heights.set(need, Math.max(heights.get(need) ?? 0, height + 1));
+  }
+  return heights;
+}

@@ -8,8 +8,8 @@ export interface BuiltFile {
   readonly path: string;
   /** Where it can be read now. Never to be written to. */
   readonly absolute: string;
-  readonly kind: 'file' | 'folder' | 'symlink';
-  /** SHA-256 (hex) of a file's bytes, of a symbolic link's target, or of a folder's listing with all that is below it. */
+  readonly kind: 'file' | 'folder';
+  /** SHA-256 (hex) of a file's bytes, or of a folder's listing with all that is below it. */
   readonly sha256: string;
   readonly executable: boolean;
 }
@@ -28,6 +28,8 @@ export interface LaidInputs {
 /** A dependency with its outputs. */
 export interface LaidDependency {
   readonly label: Label;
+  /** Named by the target itself, or exported by one that is; false for what only `needsTransitiveDeps` brings. */
+  readonly direct: boolean;
   readonly files: readonly BuiltFile[];
   readonly named: Readonly<Record<string, readonly BuiltFile[]>>;
 }
@@ -38,14 +40,12 @@ export interface BuiltinRequest {
   readonly config: Json;
   readonly srcs: LaidInputs;
   readonly tools: LaidInputs;
-  /** Targets of `data`, for built-in actions that package what is needed at run time. */
-  readonly data: LaidInputs;
   /**
    * Outputs of the dependencies that the action sees: the direct ones and what these export, or with `needsTransitiveDeps`
    * all of them. A dependency comes before what depends on it.
    */
   readonly deps: readonly LaidDependency[];
-  /** The outputs of a label among `srcs`, `deps`, `tools` or `data`. @throws BuildFault build/undeclared-input */
+  /** The outputs of a label among `srcs`, `deps` or `tools`. @throws BuildFault build/undeclared-input */
   outputsOf(label: Label): readonly BuiltFile[];
   /** An empty folder. An output `out` of the target is to be written at `<outputFolder>/<out>`, folders above it made. */
   readonly outputFolder: string;
@@ -58,6 +58,8 @@ export interface BuiltinRequest {
   readonly progress: Progress;
   /** Runs a program in the action's sandbox. @throws BuildFault build/action-failed with its last lines */
   run(request: ToolRequest): Promise<ToolOutput>;
+  /** Where Banksman keeps what can be made again: for what is worth keeping between actions, such as a compiled library. */
+  readonly cacheFolder: string;
 }
 
 export interface ToolRequest {

@@ -1,0 +1,349 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, isAbsolute, join } from 'node:path';
+import type { Input, Label, Target } from '../graph/index.ts';
+import type { Progress, Task } from '../progress/index.ts';
+import type { Artifact } from './artifact.ts';
+import type { Cache } from './cache.ts';
+import { checkHashes, collectOne, collectOutputs } from './collect.ts';
+import { execute } from './execute.ts';
+import { BuildFault } from './fault.ts';
+import { type ActionInputs, namedArtifacts, type Resolved, type ResolvedInputs } from './inputs.ts';
+import { lastLines } from './log.ts';
+import type { Sandbox } from './sandbox.ts';
+import { makeScratch, type Scratch, toolsFolder } from './scratch.ts';
+import { describeSource } from './source.ts';
+import { inputKey, outputNames, pathOf } from './target.ts';
+import { resolveTool } from './tool.ts';
+import type { BuiltFile, BuiltinAction, LaidInputs, ToolOutput, ToolRequest } from './types.ts';
+import { actionEnvironment, baseEnvironment, type Layout, substitute } from './variables.ts';
+
+/** What all actions of a builder share. */
+export interface Workshop {
+  readonly workspaceRoot: string;
+  readonly outputRoot: string;
+  readonly scratchFolder: string;
+  /** Parent of all cache folders. */
+  readonly cacheRoot: string;
+  readonly cache: Cache;
+  readonly progress: Progress;
+  sandbox(): Promise<Sandbox>;
+  target(label: Label): Target | undefined;
+}
+
+/** Seconds, where a target does not say. */
+export const defaultTimeout = 600;
+
+/**
+ * Runs a target's action in a scratch folder of its own and takes its outputs into the cache.
+ *
+ * @throws BuildFault; the signal's reason when aborted
+ */
+export async function runAction(
+  shop: Workshop,
+  target: Target,
+  inputs: ActionInputs,
+  builtin: BuiltinAction | undefined,
+  task: Task,
+  signal: AbortSignal,
+): Promise<Artifact[]> {
+  const scratch = await makeScratch(shop.scratchFolder, shop.workspaceRoot, shop.cache.blobs);
+  try {
+    const outputs = await runIn(shop, scratch, target, inputs, builtin, task, signal);
+    const damaged = await scratch.damaged();
+    if (damaged.length > 0) {
+      throw new BuildFault(
+        'build/action-failed',
+        `the action of ${target.label} wrote to its inputs: ${damaged.join(', ')}`,
+        {
+          place: target.place,
+          next: 'have it write to a copy',
+        },
+      );
+    }
+    checkHashes(target, outputs);
+    return outputs;
+  } finally {
+    await scratch.remove();
+  }
+}
+
+async function runIn(
+  shop: Workshop,
+  scratch: Scratch,
+  target: Target,
+  inputs: ActionInputs,
+  builtin: BuiltinAction | undefined,
+  task: Task,
+  signal: AbortSignal,
+): Promise<Artifact[]> {
+  const { action } = target;
+  const { blobs } = shop.cache;
+  if (action.kind === 'text') {
+    const [name = ''] = outputNames(target);
+    const path = join(scratch.root, pathOf(target, name));
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, action.content, { mode: target.binary ? 0o755 : 0o644 });
+    return collectOutputs(target, join(scratch.root, target.package), scratch.root, blobs);
+  }
+  if (action.kind === 'filegroup') return collectGroup(shop, scratch, target, inputs);
+  const outputFolder = builtin === undefined ? join(scratch.root, target.package) : join(scratch.root, '.out');
+  for (const name of outputNames(target)) await mkdir(dirname(join(outputFolder, name)), { recursive: true });
+  await layOut(scratch, inputs);
+  if (builtin === undefined) await runCommand(shop, scratch, target, inputs, signal);
+  else await runBuiltin(shop, scratch, target, inputs, builtin, outputFolder, task, signal);
+  return collectOutputs(target, outputFolder, scratch.root, blobs);
+}
+
+async function layOut(scratch: Scratch, inputs: ActionInputs): Promise<void> {
+  for (const { what } of inputs.srcs.all) await layResolved(scratch, what);
+  for (const { artifacts } of inputs.deps) for (const artifact of artifacts) await scratch.addArtifact(artifact);
+  for (const { what } of inputs.tools.all) await layResolved(scratch, what, toolsFolder);
+  for (const what of inputs.toolData) await layResolved(scratch, what, toolsFolder);
+}
+
+export async function layResolved(scratch: Scratch, what: Resolved, below = ''): Promise<void> {
+  if (what.kind === 'source') await scratch.addSource(what.path, below === '' ? what.path : `${below}/${what.path}`);
+  else if (what.kind === 'outputs') for (const artifact of what.artifacts) await scratch.addArtifact(artifact, below);
+}
+
+/** The outputs of a filegroup are its inputs: sources are taken into the cache, outputs are there. */
+async function collectGroup(
+  shop: Workshop,
+  scratch: Scratch,
+  target: Target,
+  inputs: ActionInputs,
+): Promise<Artifact[]> {
+  const found = new Map<string, Artifact>();
+  for (const { what } of inputs.srcs.all) {
+    if (what.kind === 'outputs') for (const artifact of what.artifacts) found.set(artifact.path, artifact);
+    if (what.kind !== 'source') continue;
+    await scratch.addSource(what.path);
+    const path = join(scratch.root, what.path);
+    found.set(what.path, await collectOne(target, path, what.path, scratch.root, shop.cache.blobs));
+  }
+  return [...found.values()];
+}
+
+async function runCommand(
+  shop: Workshop,
+  scratch: Scratch,
+  target: Target,
+  inputs: ActionInputs,
+  signal: AbortSignal,
+): Promise<void> {
+  if (target.action.kind !== 'shell') return;
+  const sandbox = await shop.sandbox();
+  const root = sandbox.mountFor(scratch.root);
+  const layout = layoutOf(target, inputs, root);
+  const temporary = join(root, scratch.temporary.slice(scratch.root.length + 1));
+  const env = actionEnvironment(target, layout, temporary);
+  const command = substitute(target.action.command, target, layout);
+  const shell = await resolveTool('bash');
+  const confined = sandbox.confine({
+    program: shell.path,
+    args: ['--noprofile', '--norc', '-euo', 'pipefail', '-c', `umask 022\n${command}`],
+    scratch: scratch.root,
+    mount: root,
+    folder: root,
+    env,
+    network: !target.sandbox,
+    readable: programFolders(inputs.tools),
+    writable: [],
+  });
+  const timeout = target.timeout ?? defaultTimeout;
+  const log = await logFile(shop, target, 'log');
+  const done = await execute({ ...confined, env, timeout: timeout * 1000, signal, log });
+  if (done.timedOut) throw timedOut(target, timeout, done.text, log.slice(shop.workspaceRoot.length + 1));
+  if (done.code === 0) return;
+  const how = done.code === undefined ? `was ended by ${done.endedBy}` : `failed with exit code ${done.code}`;
+  throw new BuildFault('build/action-failed', `the action of ${target.label} ${how}`, {
+    place: target.place,
+    notes: done.text.trim() === '' ? ['it printed nothing'] : [lastLines(done.text)],
+    next: `see all that it printed in ${log.slice(shop.workspaceRoot.length + 1)}`,
+  });
+}
+
+export function timedOut(target: Target, seconds: number, text: string, log: string): BuildFault {
+  return new BuildFault('build/timed-out', `${target.label} took longer than ${seconds} s and was stopped`, {
+    place: target.place,
+    notes: text.trim() === '' ? [] : [lastLines(text)],
+    next: `see ${log}; if it needs longer, raise its timeout`,
+  });
+}
+
+/** `banksman-out/log/<package>/<name>.<kind>`, from which what was there before is removed. */
+export async function logFile(shop: Workshop, target: Target, kind: string): Promise<string> {
+  const path = join(shop.outputRoot, 'log', target.package, `${target.name}.${kind}`);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, '');
+  return path;
+}
+
+/** What tools outside of the system's folders need to be seen: the folder of the tool's whole installation. */
+export function programFolders(tools: ResolvedInputs): string[] {
+  const folders = new Set<string>();
+  for (const { what } of tools.all) {
+    if (what.kind !== 'program') continue;
+    for (const path of [what.tool.path, what.tool.realPath]) {
+      if (/^\/(usr|bin|sbin|lib\w*|opt|etc)\//.test(path)) continue;
+      const folder = dirname(path);
+      folders.add(folder.endsWith('/bin') ? dirname(folder) : folder);
+    }
+  }
+  return [...folders];
+}
+
+export function layoutOf(target: Target, inputs: ActionInputs, root: string): Layout {
+  const paths = (what: Resolved): string[] => {
+    if (what.kind === 'source') return [what.path];
+    return what.kind === 'outputs' ? what.artifacts.map((artifact) => artifact.path) : [what.tool.path];
+  };
+  const toolPaths = (what: Resolved) =>
+    paths(what).map((path) => (isAbsolute(path) ? path : join(root, toolsFolder, path)));
+  const srcs = inputs.srcs.all.flatMap(({ what }) => paths(what));
+  return {
+    root,
+    srcs,
+    srcsNamed: groups(inputs.srcs, paths),
+    tools: inputs.tools.all.flatMap(({ what }) => toolPaths(what)),
+    toolsNamed: groups(inputs.tools, toolPaths),
+    data: [],
+    dataNamed: {},
+    locate(label, named) {
+      if (label === target.label) return outputNames(target).map((name) => pathOf(target, name));
+      const key = inputKey({ kind: 'label', label, ...(named !== undefined && { named }) });
+      for (const { input, what } of inputs.srcs.all) if (inputKey(input) === key) return paths(what);
+      for (const { input, what } of inputs.tools.all) if (inputKey(input) === key) return toolPaths(what);
+      const dependency = inputs.deps.find((each) => each.label === label);
+      const artifacts = named === undefined ? dependency?.artifacts : dependency?.named[named];
+      return artifacts?.map((artifact) => artifact.path);
+    },
+    sumOf(label) {
+      for (const { what } of [...inputs.srcs.all, ...inputs.tools.all]) {
+        if (what.kind === 'outputs' && what.label === label) return sum(what.artifacts);
+      }
+      return sum(inputs.deps.find((each) => each.label === label)?.artifacts ?? []);
+    },
+  };
+}
+
+const sum = (artifacts: readonly Artifact[]) => artifacts.map((artifact) => artifact.sha256).join(' ');
+
+export function groups(
+  inputs: ResolvedInputs,
+  paths: (what: Resolved) => readonly string[],
+): Record<string, readonly string[]> {
+  return Object.fromEntries(
+    Object.entries(inputs.named).map(([name, group]) => [name, group.flatMap(({ what }) => paths(what))]),
+  );
+}
+
+async function runBuiltin(
+  shop: Workshop,
+  scratch: Scratch,
+  target: Target,
+  inputs: ActionInputs,
+  builtin: BuiltinAction,
+  outputFolder: string,
+  task: Task,
+  signal: AbortSignal,
+): Promise<void> {
+  const config = target.action.kind === 'builtin' ? target.action.config : null;
+  const file = (artifact: Artifact, below = ''): BuiltFile => ({
+    path: artifact.path,
+    absolute: join(scratch.root, below, artifact.path),
+    kind: artifact.kind,
+    sha256: artifact.sha256,
+    executable: artifact.kind === 'file' && artifact.executable,
+  });
+  const files = async (what: Resolved, below: string): Promise<BuiltFile[]> => {
+    if (what.kind === 'outputs') return what.artifacts.map((artifact) => file(artifact, below));
+    if (what.kind === 'source') return [await describeSource(join(scratch.root, below, what.path), what.path)];
+    const { name, path, identity } = what.tool;
+    return [{ path: name, absolute: path, kind: 'file', sha256: identity, executable: true }];
+  };
+  const laid = async (resolved: ResolvedInputs, below = ''): Promise<LaidInputs> => {
+    const known = new Map<string, BuiltFile[]>();
+    for (const { input, what } of resolved.all) known.set(inputKey(input), await files(what, below));
+    const pick = ({ input }: { input: Input }) => ({ input, files: known.get(inputKey(input)) ?? [] });
+    return {
+      all: resolved.all.map(pick),
+      named: Object.fromEntries(Object.entries(resolved.named).map(([name, group]) => [name, group.map(pick)])),
+    };
+  };
+  const srcs = await laid(inputs.srcs);
+  const tools = await laid(inputs.tools, toolsFolder);
+  const deps = inputs.deps.map(({ label, direct, artifacts, named }) => ({
+    label,
+    direct,
+    files: artifacts.map((artifact) => file(artifact)),
+    named: Object.fromEntries(
+      Object.entries(named).map(([name, group]) => [name, group.map((artifact) => file(artifact))]),
+    ),
+  }));
+  const sandbox = await shop.sandbox();
+  await builtin.run({
+    target,
+    config,
+    srcs,
+    tools,
+    deps,
+    outputFolder,
+    temporaryFolder: scratch.temporary,
+    cacheFolder: shop.cacheRoot,
+    signal,
+    progress: shop.progress,
+    update: (text) => task.update(text),
+    outputsOf(label) {
+      for (const { input, files: of } of [...srcs.all, ...tools.all]) {
+        if (input.kind === 'label' && input.label === label) return of;
+      }
+      const dependency = deps.find((each) => each.label === label);
+      if (dependency !== undefined) return dependency.files;
+      throw new BuildFault('build/undeclared-input', `${target.label} uses ${label}, which is not among its inputs`, {
+        place: target.place,
+        next: `add it to the srcs or deps of ${target.label}`,
+      });
+    },
+    run: (request) => runTool(shop, sandbox, scratch, target, request, signal),
+  });
+}
+
+async function runTool(
+  shop: Workshop,
+  sandbox: Sandbox,
+  scratch: Scratch,
+  target: Target,
+  request: ToolRequest,
+  signal: AbortSignal,
+): Promise<ToolOutput> {
+  const tool = isAbsolute(request.program) ? undefined : await resolveTool(request.program);
+  const program = tool?.path ?? request.program;
+  const env = { ...baseEnvironment(target, scratch.root, scratch.temporary), ...request.env };
+  const confined = sandbox.confine({
+    program,
+    args: request.args,
+    scratch: scratch.root,
+    mount: scratch.root,
+    folder: request.folder ?? scratch.temporary,
+    env,
+    network: request.network === true && !target.sandbox,
+    readable: request.readable ?? [],
+    writable: request.writable ?? [],
+  });
+  const timeout = request.timeout ?? target.timeout ?? defaultTimeout;
+  const done = await execute({ ...confined, env, timeout: timeout * 1000, signal });
+  const name = program.slice(program.lastIndexOf('/') + 1);
+  if (done.timedOut) throw timedOut(target, timeout, done.text, `what ${name} printed above`);
+  if (done.code === 0) return { stdout: done.stdout, text: done.text };
+  // Paths of the scratch folder say nothing to a person, those of the workspace do.
+  const text = done.text.replaceAll(`${scratch.root}/`, '');
+  const log = await logFile(shop, target, 'log');
+  await writeFile(log, text);
+  const how = done.code === undefined ? `was ended by ${done.endedBy}` : `failed with exit code ${done.code}`;
+  throw new BuildFault('build/action-failed', `${target.label} can't be built: ${name} ${how}`, {
+    place: target.place,
+    notes: text.trim() === '' ? [`${name} printed nothing`] : [lastLines(text)],
+    next: `correct what ${name} complains of; all of it is in ${log.slice(shop.workspaceRoot.length + 1)}`,
+  });
+}

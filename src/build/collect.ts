@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto';
+import { copyFile, lstat, mkdir, readdir, readlink, realpath, rm, stat } from 'node:fs/promises';
+import { dirname, isAbsolute, join, normalize, relative, sep } from 'node:path';
+import type { Target } from '../graph/index.ts';
+import { type Artifact, type FolderEntry, folderSum } from './artifact.ts';
+import type { Blobs } from './blobs.ts';
+import { BuildFault } from './fault.ts';
+import { outputNames, pathOf } from './target.ts';
+
+/**
+ * Takes an action's outputs into the cache: they are moved out of the folder.
+ *
+ * @param folder where the action wrote: an output `out` is at `<folder>/<out>`
+ * @param root links must not lead out of it
+ * @throws BuildFault build/missing-output, build/bad-output
+ */
+export async function collectOutputs(target: Target, folder: string, root: string, blobs: Blobs): Promise<Artifact[]> {
+  const names = outputNames(target);
+  const missing: string[] = [];
+  for (const name of names)
+    if ((await lstat(join(folder, name)).catch(() => undefined)) === undefined) missing.push(name);
+  if (missing.length > 0) {
+    const made = await listing(folder);
+    throw new BuildFault('build/missing-output', `the action of ${target.label} did not make ${missing.join(', ')}`, {
+      place: target.place,
+      notes: [made.length === 0 ? 'it made no file' : `beside its inputs are: ${made.join(', ')}`],
+      next: `write it to "$OUT" (${pathOf(target, missing[0] ?? '')}), or correct the target's outputs`,
+    });
+  }
+  const artifacts: Artifact[] = [];
+  for (const name of names)
+    artifacts.push(await collectOne(target, join(folder, name), pathOf(target, name), root, blobs));
+  return artifacts;
+}
+
+/**
+ * Takes one file or folder into the cache.
+ *
+ * @param at path that the artifact gets
+ */
+export async function collectOne(
+  target: Target,
+  path: string,
+  at: string,
+  root: string,
+  blobs: Blobs,
+): Promise<Artifact> {
+  const found = await lstat(path);
+  if (found.isSymbolicLink()) {
+    // A link to an input or another output would dangle outside of the scratch folder: its content counts.
+    const copy = `${path}.content`;
+    await copyLinked(target, path, at, root, copy);
+    await rm(path);
+    return collectOne(target, copy, at, root, blobs);
+  }
+  if (found.isFile()) return { kind: 'file', path: at, ...(await blobs.takeIn(path)) };
+  if (found.isDirectory()) {
+    const entries: FolderEntry[] = [];
+    await collectFolder(target, path, '', at, root, blobs, entries);
+    return { kind: 'folder', path: at, sha256: folderSum(entries), entries };
+  }
+  throw badOutput(target, at, 'is neither a file nor a folder');
+}
+
+async function collectFolder(
+  target: Target,
+  top: string,
+  below: string,
+  name: string,
+  root: string,
+  blobs: Blobs,
+  entries: FolderEntry[],
+): Promise<void> {
+  const children = (await readdir(join(top, below), { withFileTypes: true })).sort((a, b) =>
+    a.name < b.name ? -1 : 1,
+  );
+  for (const child of children) {
+    const path = below === '' ? child.name : `${below}/${child.name}`;
+    const absolute = join(top, path);
+    if (child.isDirectory()) {
+      entries.push({ kind: 'folder', path });
+      await collectFolder(target, top, path, name, root, blobs, entries);
+    } else if (child.isSymbolicLink()) {
+      const link = await readlink(absolute);
+      const leads = normalize(join(dirname(path), link));
+      if (!isAbsolute(link) && leads !== '..' && !leads.startsWith('../')) {
+        entries.push({ kind: 'symlink', path, target: link });
+        continue;
+      }
+      const copy = `${absolute}.content`;
+      await copyLinked(target, absolute, `${name}/${path}`, root, copy);
+      entries.push({ kind: 'file', path, ...(await blobs.takeIn(copy)) });
+    } else if (child.isFile()) {
+      entries.push({ kind: 'file', path, ...(await blobs.takeIn(absolute)) });
+    } else {
+      throw badOutput(target, `${name}/${path}`, 'is neither a file, a folder nor a link');
+    }
+  }
+}
+
+async function copyLinked(target: Target, link: string, name: string, root: string, copy: string): Promise<void> {
+  const leads = await realpath(link).catch(() => undefined);
+  if (leads === undefined) throw badOutput(target, name, `is a link that leads to nothing: ${await readlink(link)}`);
+  const inside = relative(await realpath(root), leads);
+  if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) {
+    throw badOutput(target, name, `is a link that leads out of the scratch folder: ${await readlink(link)}`);
+  }
+  if (!(await stat(leads)).isFile())
+    throw badOutput(target, name, `is a link to what is not a file: ${await readlink(link)}`);
+  await mkdir(dirname(copy), { recursive: true });
+  await copyFile(leads, copy);
+}
+
+function badOutput(target: Target, name: string, what: string): BuildFault {
+  return new BuildFault('build/bad-output', `output ${name} of ${target.label} ${what}`, {
+    place: target.place,
+    next: 'make it a file or a folder of the scratch folder',
+  });
+}
+
+/** Some names of what is there, for an error. */
+async function listing(folder: string): Promise<string[]> {
+  const names = await readdir(folder, { recursive: true }).catch(() => []);
+  const shown = names.filter((name) => !name.startsWith('.')).sort();
+  return shown.length > 12 ? [...shown.slice(0, 12), `and ${shown.length - 12} more`] : shown;
+}
+
+/**
+ * Holds outputs against the sums that the target locks.
+ *
+ * @throws BuildFault build/hash-mismatch with the sum that was had
+ */
+export function checkHashes(target: Target, outputs: readonly Artifact[]): void {
+  if (target.hashes.length === 0) return;
+  const [only] = outputs;
+  const actual =
+    only !== undefined && outputs.length === 1
+      ? only.sha256
+      : createHash('sha256')
+          .update(outputs.map((output) => `${output.sha256}\n`).join(''))
+          .digest('hex');
+  // Please writes `sha256: <hex>` too.
+  if (target.hashes.some((hash) => hash.replace(/^.*:\s*/, '').toLowerCase() === actual)) return;
+  throw new BuildFault('build/hash-mismatch', `the output of ${target.label} has another sum than the target locks`, {
+    place: target.place,
+    notes: [`locked: ${target.hashes.join(', ')}`, `had:    ${actual}`],
+    next: 'find out why it is another content; if it is right, lock its sum',
+  });
+}

@@ -1,0 +1,151 @@
+import type { Graph, Input, Inputs, Label, Target } from '../graph/index.ts';
+import { type Artifact, artifactIdentity } from './artifact.ts';
+import { visibleDependencies, withData } from './closure.ts';
+import { BuildFault } from './fault.ts';
+import { allInputs, inputKey, labelsIn, pathOf } from './target.ts';
+import { resolveTool, type Tool } from './tool.ts';
+
+/** What a target's action, or one before it, has made. */
+export interface Outputs {
+  readonly label: Label;
+  readonly artifacts: readonly Artifact[];
+}
+
+export type Resolved =
+  | { readonly kind: 'source'; readonly path: string; readonly hash: string }
+  | { readonly kind: 'outputs'; readonly label: Label; readonly artifacts: readonly Artifact[] }
+  | { readonly kind: 'program'; readonly tool: Tool };
+
+export interface ResolvedInputs {
+  readonly all: readonly { readonly input: Input; readonly what: Resolved }[];
+  readonly named: Readonly<Record<string, readonly { readonly input: Input; readonly what: Resolved }[]>>;
+}
+
+export interface ResolvedDependency extends Outputs {
+  readonly direct: boolean;
+  readonly named: Readonly<Record<string, readonly Artifact[]>>;
+}
+
+/** Everything that an action reads, by content. */
+export interface ActionInputs {
+  readonly srcs: ResolvedInputs;
+  readonly tools: ResolvedInputs;
+  /** What tools need when they run. */
+  readonly toolData: readonly Resolved[];
+  readonly deps: readonly ResolvedDependency[];
+}
+
+export interface InputSource {
+  readonly graph: Graph;
+  /** Outputs of a target that was made before. */
+  outputs(label: Label): Outputs;
+  /** Notes that a source is read, so that a change under our hands is found. */
+  noteSource(path: string): void;
+}
+
+/** @param dependencyOutputs narrows dependencies to the named outputs of this name, where they have such */
+export async function resolveActionInputs(
+  source: InputSource,
+  target: Target,
+  dependencyOutputs: string | undefined,
+): Promise<ActionInputs> {
+  const { targets } = source.graph;
+  const deps = visibleDependencies(targets, target).map(({ label, direct }): ResolvedDependency => {
+    const { artifacts } = source.outputs(label);
+    const named = namedArtifacts(targets.get(label), artifacts);
+    const narrowed = dependencyOutputs === undefined ? undefined : named[dependencyOutputs];
+    return { label, direct, artifacts: narrowed ?? artifacts, named };
+  });
+  return {
+    srcs: await resolveInputs(source, target, target.srcs),
+    tools: await resolveInputs(source, target, target.tools),
+    toolData: await resolveToolData(source, target.tools),
+    deps,
+  };
+}
+
+export async function resolveInputs(source: InputSource, target: Target, inputs: Inputs): Promise<ResolvedInputs> {
+  const known = new Map<string, Resolved>();
+  for (const input of allInputs(inputs)) known.set(inputKey(input), await resolveInput(source, target, input));
+  const pick = (input: Input) => ({ input, what: known.get(inputKey(input))! });
+  return {
+    all: allInputs(inputs).map(pick),
+    named: Object.fromEntries(Object.entries(inputs.named).map(([name, group]) => [name, group.map(pick)])),
+  };
+}
+
+async function resolveInput(source: InputSource, target: Target, input: Input): Promise<Resolved> {
+  if (input.kind === 'file') return resolveSource(source, target, input.path);
+  if (input.kind === 'program') {
+    const tool = await resolveTool(input.name).catch((error: unknown) => {
+      if (!(error instanceof BuildFault)) throw error;
+      throw new BuildFault(error.code, `${target.label} needs a program: ${error.message}`, {
+        place: target.place,
+        next: error.next,
+        cause: error,
+      });
+    });
+    return { kind: 'program', tool };
+  }
+  const { artifacts } = source.outputs(input.label);
+  if (input.named === undefined) return { kind: 'outputs', label: input.label, artifacts };
+  const named = namedArtifacts(source.graph.targets.get(input.label), artifacts)[input.named];
+  if (named === undefined) {
+    throw new BuildFault(
+      'build/undeclared-input',
+      `${target.label} wants the outputs ${input.named} of ${input.label}, which has none of this name`,
+      { place: target.place, next: `name one of its groups, or leave out |${input.named}` },
+    );
+  }
+  return { kind: 'outputs', label: input.label, artifacts: named };
+}
+
+export function resolveSource(source: InputSource, target: Target, path: string): Resolved {
+  source.noteSource(path);
+  const hash = source.graph.tree.contentHash(path);
+  if (hash === undefined) {
+    throw new BuildFault('build/input-changed', `${path}, a source of ${target.label}, is not there any more`, {
+      place: target.place,
+      next: 'bring it back, or take it out of the target, and build again',
+    });
+  }
+  return { kind: 'source', path, hash };
+}
+
+/** What tools, or targets among the data of a test, need when they run: without themselves. */
+export async function resolveToolData(source: InputSource, inputs: Inputs): Promise<Resolved[]> {
+  const { targets } = source.graph;
+  const found = new Map<string, Resolved>();
+  for (const label of labelsIn(inputs)) {
+    for (const each of withData(targets, label)) {
+      const target = targets.get(each);
+      if (target === undefined) continue;
+      if (each !== label) found.set(each, { kind: 'outputs', ...source.outputs(each) });
+      for (const input of allInputs(target.data)) {
+        if (input.kind === 'file') found.set(input.path, resolveSource(source, target, input.path));
+      }
+    }
+  }
+  return [...found.values()];
+}
+
+export function namedArtifacts(
+  target: Target | undefined,
+  artifacts: readonly Artifact[],
+): Record<string, readonly Artifact[]> {
+  if (target === undefined) return {};
+  const byPath = new Map(artifacts.map((artifact) => [artifact.path, artifact]));
+  return Object.fromEntries(
+    Object.entries(target.namedOuts).map(([name, outs]) => [
+      name,
+      outs.flatMap((out) => byPath.get(pathOf(target, out)) ?? []),
+    ]),
+  );
+}
+
+/** What of an input is part of a key: a name for a person, and its content. */
+export function inputParts(what: Resolved, role: 'source' | 'tool' | 'data'): [string, string][] {
+  if (what.kind === 'source') return [[`${role} ${what.path}`, what.hash]];
+  if (what.kind === 'program') return [[`program ${what.tool.name}`, what.tool.identity]];
+  return what.artifacts.map((artifact) => [`${role} ${artifact.path} of ${what.label}`, artifactIdentity(artifact)]);
+}

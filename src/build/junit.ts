@@ -1,0 +1,63 @@
+import type { TestCase } from './types.ts';
+import { escapeXml, parseXml, type XmlElement } from './xml.ts';
+
+/**
+ * Reads the test cases of a JUnit XML report: `testcase` elements at any depth, with `failure`, `error` or `skipped` in them.
+ *
+ * @throws Error where the text is not XML
+ */
+export function parseJunit(text: string): TestCase[] {
+  const cases: TestCase[] = [];
+  const visit = (element: XmlElement, suite: string) => {
+    if (element.name === 'testcase') {
+      cases.push(testCase(element, suite));
+      return;
+    }
+    const name = element.attributes.name ?? suite;
+    for (const child of element.children) visit(child, name);
+  };
+  const root = parseXml(text);
+  if (root.name !== 'testsuites' && root.name !== 'testsuite') throw new Error(`the root element is <${root.name}>`);
+  visit(root, '');
+  return cases;
+}
+
+function testCase(element: XmlElement, suite: string): TestCase {
+  const { name = '', classname, time = '' } = element.attributes;
+  const bad = element.children.find((child) => child.name === 'failure' || child.name === 'error');
+  const skipped = element.children.find((child) => child.name === 'skipped');
+  const about = bad ?? skipped;
+  const message = [about?.attributes.message, about?.text.trim()].filter((part) => part !== undefined && part !== '');
+  const seconds = Number(time.replaceAll(',', ''));
+  return {
+    name,
+    suite: classname ?? suite,
+    status: bad !== undefined ? 'failed' : skipped !== undefined ? 'skipped' : 'passed',
+    seconds: Number.isFinite(seconds) && seconds > 0 ? seconds : 0,
+    ...(message.length > 0 && { message: [...new Set(message)].join('\n') }),
+  };
+}
+
+/** A report of one target's cases, as CI systems read it. */
+export function formatJunit(suite: string, cases: readonly TestCase[], output: string): string {
+  const count = (status: TestCase['status']) => cases.filter((each) => each.status === status).length;
+  const seconds = cases.reduce((sum, each) => sum + each.seconds, 0);
+  const numbers = `tests="${cases.length}" failures="${count('failed')}" errors="0" skipped="${count('skipped')}" time="${seconds.toFixed(3)}"`;
+  const lines = cases.map(({ name, suite: group, status, seconds: time, message }) => {
+    const head = `    <testcase name="${escapeXml(name)}" classname="${escapeXml(group)}" time="${time.toFixed(3)}"`;
+    if (status === 'passed') return `${head}/>`;
+    const element = status === 'failed' ? 'failure' : 'skipped';
+    const [first = ''] = (message ?? '').split('\n');
+    return `${head}><${element} message="${escapeXml(first)}">${escapeXml(message ?? '')}</${element}></testcase>`;
+  });
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites ${numbers}>`,
+    `  <testsuite name="${escapeXml(suite)}" ${numbers}>`,
+    ...lines,
+    ...(output === '' ? [] : [`    <system-out>${escapeXml(output)}</system-out>`]),
+    '  </testsuite>',
+    '</testsuites>',
+    '',
+  ].join('\n');
+}

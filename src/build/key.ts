@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto';
+import type { Target } from '../graph/index.ts';
+import { artifactIdentity } from './artifact.ts';
+import { type ActionInputs, inputParts, type Resolved, type ResolvedInputs } from './inputs.ts';
+import { allInputs, inputKey } from './target.ts';
+import type { Tool } from './tool.ts';
+import type { BuiltinAction } from './types.ts';
+import { passed } from './variables.ts';
+
+/** What an action's outputs depend on: names for a person, with contents. The key is the sum over all of it. */
+export type KeyParts = readonly (readonly [name: string, content: string])[];
+
+/** Goes up when the way in which actions are run changes what they make. */
+const format = 1;
+
+export function keyOf(parts: KeyParts): string {
+  return createHash('sha256')
+    .update(JSON.stringify([format, parts]))
+    .digest('hex');
+}
+
+/** @param shell bash, for actions that are commands */
+export async function actionKeyParts(
+  target: Target,
+  inputs: ActionInputs,
+  shell: Tool | undefined,
+  builtin: BuiltinAction | undefined,
+): Promise<KeyParts> {
+  const parts: [string, string][] = [['definition', JSON.stringify(definition(target))]];
+  parts.push(...common(target, inputs, shell));
+  if (builtin !== undefined) {
+    parts.push(['version of the built-in action', builtin.version]);
+    if (builtin.key !== undefined) parts.push(['facts of the built-in action', await builtin.key(target)]);
+  }
+  return parts;
+}
+
+function common(target: Target, inputs: ActionInputs, shell: Tool | undefined): [string, string][] {
+  const parts: [string, string][] = [];
+  parts.push(...ofInputs(inputs.srcs, 'source'), ...ofInputs(inputs.tools, 'tool'));
+  for (const what of inputs.toolData) parts.push(...inputParts(what, 'tool'));
+  for (const { label, artifacts, direct } of inputs.deps) {
+    for (const artifact of artifacts) {
+      parts.push([`output ${artifact.path} of ${label}`, `${artifactIdentity(artifact)}${direct ? '' : ' indirect'}`]);
+    }
+  }
+  for (const [name, value] of Object.entries(passed(target)).sort()) parts.push([`variable ${name}`, value]);
+  if (shell !== undefined) parts.push(['program bash', shell.identity]);
+  return parts;
+}
+
+/** What a test's outcome depends on. */
+export function testKeyParts(
+  target: Target,
+  own: readonly Resolved[],
+  data: ResolvedInputs,
+  dataOfData: readonly Resolved[],
+  tools: ResolvedInputs,
+  toolData: readonly Resolved[],
+  shell: Tool,
+): KeyParts {
+  const { test } = target;
+  const parts: [string, string][] = [
+    [
+      'definition',
+      JSON.stringify([
+        target.package,
+        target.name,
+        test?.command,
+        test?.noOutput,
+        target.outs,
+        target.namedOuts,
+        Object.entries(target.env).sort(),
+        target.sandbox,
+        names(target.data),
+        test === undefined ? [] : names(test.tools),
+      ]),
+    ],
+  ];
+  for (const what of own) parts.push(...inputParts(what, 'data'));
+  parts.push(...ofInputs(data, 'data'), ...ofInputs(tools, 'tool'));
+  for (const what of [...dataOfData, ...toolData]) parts.push(...inputParts(what, 'data'));
+  for (const [name, value] of Object.entries(passed(target)).sort()) parts.push([`variable ${name}`, value]);
+  parts.push(['program bash', shell.identity]);
+  return parts;
+}
+
+function ofInputs(inputs: ResolvedInputs, role: 'source' | 'tool' | 'data'): [string, string][] {
+  return inputs.all.flatMap(({ what }) => inputParts(what, role));
+}
+
+/** What of the rule itself has a part in the outputs. */
+function definition(target: Target): unknown {
+  return [
+    target.package,
+    target.name,
+    target.action,
+    target.outs,
+    target.namedOuts,
+    target.binary,
+    target.sandbox,
+    Object.entries(target.env).sort(),
+    names(target.srcs),
+    names(target.tools),
+    process.platform,
+    process.arch,
+  ];
+}
+
+/** The order and grouping in which variables list inputs. */
+function names(inputs: Target['srcs']): unknown {
+  return [
+    allInputs(inputs).map(inputKey),
+    Object.entries(inputs.named).map(([name, group]) => [name, group.map(inputKey)]),
+  ];
+}
+
+/** Facts shown of a reason; more are counted. */
+const shownReasons = 3;
+
+/** Why an action runs, for a person: the difference between the parts of its key now and the last time. */
+export function explain(before: KeyParts | undefined, now: KeyParts): string {
+  if (before === undefined) return 'it was not built here before';
+  const reasons: string[] = [];
+  const old = new Map(before);
+  const current = new Map(now);
+  for (const [name, content] of now) {
+    const was = old.get(name);
+    if (was === content) continue;
+    if (name === 'definition') reasons.push('its definition has changed');
+    else reasons.push(`${name.replace(/^source /, '')} ${was === undefined ? 'is new' : 'has changed'}`);
+  }
+  for (const [name] of before) {
+    if (!current.has(name)) reasons.push(`${name.replace(/^source /, '')} is gone`);
+  }
+  if (reasons.length === 0) return 'its result is not in the cache any more';
+  const more = reasons.length - shownReasons;
+  return more > 0 ? `${reasons.slice(0, shownReasons).join('; ')}; and ${more} more` : reasons.join('; ');
+}

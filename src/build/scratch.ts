@@ -1,0 +1,146 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, constants, copyFile, cp, lstat, mkdir, readdir, readFile, rm, stat, symlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Artifact, FileArtifact } from './artifact.ts';
+import { type Blobs, isUntouched } from './blobs.ts';
+import { BuildFault } from './fault.ts';
+
+/** A folder of its own for one action, holding what it declares. */
+export interface Scratch {
+  /** Absolute. What the action sees as its working folder. */
+  readonly root: string;
+  /** For temporary files: below the root. */
+  readonly temporary: string;
+  /** Lays a source file or folder out, as a copy: the action may write to it, and the workspace is not touched. */
+  addSource(path: string, at?: string): Promise<void>;
+  /**
+   * Lays an output out, by hard links to the cache.
+   *
+   * @throws BuildFault build/input-changed where the cache does not have it any more
+   */
+  addArtifact(artifact: Artifact, below?: string): Promise<void>;
+  /** Paths of files that the action wrote to although they belong to the cache; these are removed from the cache. */
+  damaged(): Promise<string[]>;
+  remove(): Promise<void>;
+}
+
+/** Tools that are targets are laid out here, out of the way of commands that look for files. */
+export const toolsFolder = '.tools';
+const temporaryFolder = '.tmp';
+
+export async function makeScratch(folder: string, workspaceRoot: string, blobs: Blobs): Promise<Scratch> {
+  const root = join(folder, `${await owner()}-${randomBytes(6).toString('hex')}`);
+  const temporary = join(root, temporaryFolder);
+  await mkdir(temporary, { recursive: true });
+  const laid = new Map<string, string>();
+  const links: { readonly path: string; readonly file: FileArtifact }[] = [];
+  const folders = new Set<string>();
+  const parent = async (path: string) => {
+    const above = dirname(path);
+    if (folders.has(above)) return;
+    await mkdir(above, { recursive: true });
+    folders.add(above);
+  };
+  /** Whether a path is still to be laid out. The same content twice is no clash: a file can be an input in two ways. */
+  const claim = (path: string, content: string): boolean => {
+    const there = laid.get(path);
+    if (there === undefined) {
+      laid.set(path, content);
+      return true;
+    }
+    // A source that is an input itself and by way of a filegroup is the same file.
+    if (there === content || there === 'source' || content === 'source') return false;
+    throw new BuildFault('build/bad-output', `two inputs of the action have the path ${path}, and are not the same`, {
+      next: 'give one of them another name',
+    });
+  };
+  const linkFile = async (file: FileArtifact, path: string) => {
+    await parent(path);
+    if (!(await blobs.linkTo(file, path))) {
+      throw new BuildFault('build/input-changed', `${file.path} has gone from the cache while it was needed`, {
+        next: 'build again: it is then made anew',
+      });
+    }
+    links.push({ path, file });
+  };
+  return {
+    root,
+    temporary,
+    async addSource(path, at = path) {
+      if (!claim(at, 'source')) return;
+      const from = join(workspaceRoot, path);
+      const to = join(root, at);
+      await parent(to);
+      await copySource(from, to);
+    },
+    async addArtifact(artifact, below = '') {
+      const at = below === '' ? artifact.path : `${below}/${artifact.path}`;
+      if (!claim(at, artifact.sha256)) return;
+      const to = join(root, at);
+      if (artifact.kind === 'file') return linkFile(artifact, to);
+      await mkdir(to, { recursive: true });
+      for (const entry of artifact.entries) {
+        const path = join(to, entry.path);
+        if (entry.kind === 'folder') await mkdir(path, { recursive: true });
+        else if (entry.kind === 'symlink') await symlink(entry.target, path);
+        else await linkFile(entry, path);
+      }
+    },
+    async damaged() {
+      const found: string[] = [];
+      for (const { path, file } of links) {
+        if (await isUntouched(path, file)) continue;
+        found.push(path.slice(root.length + 1));
+        await blobs.drop(file);
+      }
+      return found;
+    },
+    async remove() {
+      await removeTree(root);
+    },
+  };
+}
+
+async function copySource(from: string, to: string): Promise<void> {
+  const info = await stat(from);
+  if (info.isDirectory()) {
+    // Links in it are kept as they are; those that lead out of it dangle, as they would in a check-out of it alone.
+    await cp(from, to, { recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE });
+    return;
+  }
+  await copyFile(from, to, constants.COPYFILE_FICLONE);
+  await chmod(to, (info.mode & 0o100) !== 0 ? 0o755 : 0o644);
+}
+
+/** Folders that an action made read-only can't be emptied (except by root) before they are made writable. */
+async function removeTree(root: string): Promise<void> {
+  try {
+    await rm(root, { recursive: true, force: true, maxRetries: 3 });
+  } catch {
+    const pending = [root];
+    for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+      await chmod(folder, 0o700).catch(() => {});
+      for (const child of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
+        if (child.isDirectory()) pending.push(join(folder, child.name));
+      }
+    }
+    await rm(root, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/** Process id and start time, which together name a process for good. See proc(5), field 22. */
+async function owner(pid = process.pid): Promise<string | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  return `${pid}.${text.slice(text.lastIndexOf(')') + 2).split(' ')[19]}`;
+}
+
+/** Removes scratch folders of processes that were killed. */
+export async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const [who = ''] = name.split('-');
+    const pid = Number(who.split('.')[0]);
+    if (!Number.isInteger(pid) || (await owner(pid)) === who) continue;
+    if ((await lstat(join(folder, name)).catch(() => undefined))?.isDirectory()) await removeTree(join(folder, name));
+  }
+}

@@ -1,0 +1,246 @@
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeAtomically } from '../disk/index.ts';
+import type { Target } from '../graph/index.ts';
+import {
+  defaultTimeout,
+  groups,
+  layoutOf,
+  layResolved,
+  logFile,
+  programFolders,
+  timedOut,
+  type Workshop,
+} from './action.ts';
+import type { Artifact } from './artifact.ts';
+import { type Executed, execute } from './execute.ts';
+import { BuildFault } from './fault.ts';
+import { isGoResults, parseGoResults } from './go-results.ts';
+import { type InputSource, type Resolved, resolveInputs, resolveToolData } from './inputs.ts';
+import { formatJunit, parseJunit } from './junit.ts';
+import { keyOf, testKeyParts } from './key.ts';
+import { lastLines } from './log.ts';
+import { makeScratch, toolsFolder } from './scratch.ts';
+import { resolveTool } from './tool.ts';
+import type { TestCase, TestedTarget } from './types.ts';
+import { type Layout, substitute, testEnvironment } from './variables.ts';
+
+export interface TestRun {
+  readonly shop: Workshop;
+  readonly source: InputSource;
+  /** Waits for a free slot. */
+  run(work: () => Promise<TestedTarget>): Promise<TestedTarget>;
+}
+
+/** UTF-16 code units of output that a result keeps. */
+const keptOutput = 64 * 1024;
+
+/**
+ * Runs a target's test in a scratch folder with its outputs and data, or finds that it passed with the same inputs before.
+ *
+ * @param artifacts the target's own outputs
+ */
+export async function runTest(
+  { shop, source, run }: TestRun,
+  target: Target,
+  artifacts: readonly Artifact[],
+  rerun: boolean,
+  signal: AbortSignal,
+): Promise<TestedTarget> {
+  const { test } = target;
+  if (test === undefined) throw new Error(`${target.label} is no test`);
+  const own: Resolved[] = [{ kind: 'outputs', label: target.label, artifacts }];
+  const data = await resolveInputs(source, target, target.data);
+  const dataOfData = await resolveToolData(source, target.data);
+  const tools = await resolveInputs(source, target, test.tools);
+  const toolData = await resolveToolData(source, test.tools);
+  const shell = await resolveTool('bash');
+  const key = keyOf(testKeyParts(target, own, data, dataOfData, tools, toolData, shell));
+  const report = join(shop.outputRoot, 'test', target.package, `${target.name}.xml`);
+  const known = rerun ? undefined : await shop.cache.findTest(key);
+  if (known !== undefined) {
+    await writeIfOther(report, known.report);
+    const { attempts, seconds, output } = known;
+    const cases = known.cases as readonly TestCase[];
+    return {
+      label: target.label,
+      status: 'passed',
+      cached: true,
+      attempts,
+      seconds,
+      cases,
+      output,
+      report,
+      fault: undefined,
+    };
+  }
+  return run(async () => {
+    signal.throwIfAborted();
+    const task = shop.progress.begin(target.label);
+    try {
+      const attempts = Math.max(1, test.attempts);
+      let outcome: Outcome | undefined;
+      let attempt = 0;
+      while (attempt < attempts && (outcome === undefined || outcome.fault !== undefined)) {
+        attempt++;
+        task.update(attempt === 1 ? 'testing' : `testing, attempt ${attempt} of ${attempts}`);
+        outcome = await attemptOnce(attempt);
+      }
+      const { fault, cases, output, seconds } = outcome!;
+      const xml = formatJunit(target.label, cases, output);
+      await writeAtomically(report, xml);
+      if (fault === undefined) {
+        await shop.cache.keepTest(key, { cases, output, report: xml, attempts: attempt, seconds });
+        task.done();
+      } else task.fail();
+      const status = fault === undefined ? 'passed' : 'failed';
+      return { label: target.label, status, cached: false, attempts: attempt, seconds, cases, output, report, fault };
+    } catch (error) {
+      task.fail();
+      throw error;
+    }
+  });
+
+  interface Outcome {
+    readonly fault: BuildFault | undefined;
+    readonly cases: readonly TestCase[];
+    readonly output: string;
+    readonly seconds: number;
+  }
+
+  async function attemptOnce(attempt: number): Promise<Outcome> {
+    if (test === undefined) throw new Error(`${target.label} is no test`);
+    const scratch = await makeScratch(shop.scratchFolder, shop.workspaceRoot, shop.cache.blobs);
+    try {
+      for (const artifact of artifacts) await scratch.addArtifact(artifact);
+      for (const { what } of data.all) await layResolved(scratch, what);
+      for (const what of dataOfData) await layResolved(scratch, what);
+      for (const { what } of tools.all) await layResolved(scratch, what, toolsFolder);
+      for (const what of toolData) await layResolved(scratch, what, toolsFolder);
+      await mkdir(join(scratch.root, target.package), { recursive: true });
+      const sandbox = await shop.sandbox();
+      const root = sandbox.mountFor(scratch.root);
+      const layout = testLayout(root);
+      const results = 'test.results';
+      const env = testEnvironment(
+        target,
+        layout,
+        join(root, scratch.temporary.slice(scratch.root.length + 1)),
+        join(root, results),
+      );
+      const command = substitute(test.command, target, layout);
+      const confined = sandbox.confine({
+        program: shell.path,
+        args: ['--noprofile', '--norc', '-uo', 'pipefail', '-c', `umask 022\n${command}`],
+        scratch: scratch.root,
+        mount: root,
+        folder: root,
+        env,
+        network: !target.sandbox,
+        readable: programFolders(tools),
+        writable: [],
+      });
+      const timeout = test.timeout > 0 ? test.timeout : defaultTimeout;
+      const log = await logFile(shop, target, attempt === 1 ? 'test.log' : `test.${attempt}.log`);
+      const done = await execute({ ...confined, env, timeout: timeout * 1000, signal, log });
+      const outcome = await judge(done, timeout, join(scratch.root, results), log.slice(shop.workspaceRoot.length + 1));
+      const damaged = await scratch.damaged();
+      if (damaged.length === 0 || outcome.fault !== undefined) return outcome;
+      const fault = new BuildFault('build/test-failed', `${target.label} wrote to its inputs: ${damaged.join(', ')}`, {
+        place: target.place,
+        next: 'have it write to a copy, or to $TMPDIR',
+      });
+      return { ...outcome, fault };
+    } finally {
+      await scratch.remove();
+    }
+  }
+
+  function testLayout(root: string): Layout {
+    const paths = (what: Resolved): string[] => {
+      if (what.kind === 'source') return [what.path];
+      return what.kind === 'outputs' ? what.artifacts.map((artifact) => artifact.path) : [what.tool.path];
+    };
+    const base = layoutOf(target, { srcs: data, tools, toolData, deps: [] }, root);
+    return { ...base, srcs: [], srcsNamed: {}, data: base.srcs, dataNamed: groups(data, paths) };
+  }
+
+  async function judge(done: Executed, timeout: number, resultsPath: string, log: string): Promise<Outcome> {
+    let cases: readonly TestCase[] = [];
+    let output = done.text;
+    let badReport: string | undefined;
+    if (test?.noOutput !== true) {
+      const read = await readResults(resultsPath, target.label);
+      cases = read.cases;
+      badReport = read.problem;
+      output += read.text;
+    }
+    output = output.slice(-keptOutput);
+    if (cases.length === 0) {
+      const status = done.code === 0 ? 'passed' : 'failed';
+      cases = [{ name: target.name, suite: target.package, status, seconds: done.seconds }];
+    }
+    const result = { cases, output, seconds: done.seconds };
+    if (done.timedOut) return { ...result, fault: timedOut(target, timeout, output, log) };
+    const bad = cases.filter((each) => each.status === 'failed');
+    if (done.code === 0 && bad.length === 0) {
+      if (badReport === undefined) return { ...result, fault: undefined };
+      const fault = new BuildFault('build/bad-test-report', `${target.label} passed, but ${badReport}`, {
+        place: target.place,
+        next: 'have it write JUnit XML to "$RESULTS_FILE", or set no_test_output = True',
+      });
+      return { ...result, fault };
+    }
+    const how = done.code === undefined ? `was ended by ${done.endedBy}` : `failed with exit code ${done.code}`;
+    const message =
+      bad.length > 0 && badReport === undefined && test?.noOutput !== true
+        ? `${target.label}: ${bad.length} of ${cases.length} tests failed`
+        : `${target.label} ${how}`;
+    const shown = bad.filter((each) => each.message !== undefined).slice(0, 5);
+    const notes = shown.map(
+      (each) => `${each.suite === '' ? '' : `${each.suite} `}${each.name}\n${lastLines(each.message ?? '')}`,
+    );
+    if (notes.length === 0) notes.push(output.trim() === '' ? 'it printed nothing' : lastLines(output));
+    const fault = new BuildFault('build/test-failed', message, {
+      place: target.place,
+      notes,
+      next: `all that it printed is in ${log}`,
+    });
+    return { ...result, fault };
+  }
+}
+
+/** $RESULTS_FILE: a report, or a folder of reports. */
+async function readResults(
+  path: string,
+  suite: string,
+): Promise<{ cases: TestCase[]; problem: string | undefined; text: string }> {
+  const info = await stat(path).catch(() => undefined);
+  if (info === undefined) return { cases: [], problem: 'it wrote no report', text: '' };
+  const files = info.isDirectory()
+    ? (await readdir(path))
+        .filter((name) => name.endsWith('.xml'))
+        .sort()
+        .map((name) => join(path, name))
+    : [path];
+  const cases: TestCase[] = [];
+  let text = '';
+  for (const file of files) {
+    const content = await readFile(file, 'utf8');
+    if (isGoResults(content)) {
+      cases.push(...parseGoResults(content, suite));
+      text += content;
+      continue;
+    }
+    try {
+      cases.push(...parseJunit(content));
+    } catch (error) {
+      return { cases, problem: `its report can't be read: ${(error as Error).message}`, text };
+    }
+  }
+  return { cases, problem: files.length === 0 ? 'it wrote no report' : undefined, text };
+}
+
+async function writeIfOther(path: string, text: string): Promise<void> {
+  if ((await readFile(path, 'utf8').catch(() => undefined)) !== text) await writeAtomically(path, text);
+}

@@ -1,0 +1,145 @@
+import { type Label, parseLabel, type Target } from '../graph/index.ts';
+import { BuildFault } from './fault.ts';
+import { outputNames, pathOf } from './target.ts';
+
+/** What a command refers to, as paths that it sees. */
+export interface Layout {
+  /** Absolute path of the scratch folder as the command sees it. */
+  readonly root: string;
+  /** Relative to the root, in the order of the sources. */
+  readonly srcs: readonly string[];
+  readonly srcsNamed: Readonly<Record<string, readonly string[]>>;
+  /** Absolute. */
+  readonly tools: readonly string[];
+  readonly toolsNamed: Readonly<Record<string, readonly string[]>>;
+  /** Relative to the root; for tests. */
+  readonly data: readonly string[];
+  readonly dataNamed: Readonly<Record<string, readonly string[]>>;
+  /** Paths that stand behind a declared label, as the command sees them; undefined where it is not declared. */
+  locate(label: Label, named: string | undefined): readonly string[] | undefined;
+  /** Sums of these, for `$(hash ...)`. */
+  sumOf(label: Label): string | undefined;
+}
+
+/** https://please.build/build_rules.html: the environment that Please documents for commands. */
+export function actionEnvironment(target: Target, layout: Layout, temporary: string): Record<string, string> {
+  const outs = outputNames(target).map((name) => pathOf(target, name));
+  const env = baseEnvironment(target, layout.root, temporary);
+  env.SRCS = layout.srcs.join(' ');
+  if (layout.srcs.length === 1) env.SRC = layout.srcs[0] ?? '';
+  for (const [name, paths] of Object.entries(layout.srcsNamed)) env[`SRCS_${variable(name)}`] = paths.join(' ');
+  env.OUTS = outs.join(' ');
+  if (outs.length === 1) env.OUT = outs[0] ?? '';
+  addOutputs(env, target);
+  addTools(env, layout);
+  return { ...env, ...target.env, ...passed(target) };
+}
+
+/** The environment of a test's command. */
+export function testEnvironment(
+  target: Target,
+  layout: Layout,
+  temporary: string,
+  resultsFile: string,
+): Record<string, string> {
+  const outs = outputNames(target).map((name) => pathOf(target, name));
+  const env = baseEnvironment(target, layout.root, temporary);
+  env.TEST = outs[0] ?? '';
+  env.OUTS = outs.join(' ');
+  addOutputs(env, target);
+  env.DATA = layout.data.join(' ');
+  for (const [name, paths] of Object.entries(layout.dataNamed)) env[`DATA_${variable(name)}`] = paths.join(' ');
+  env.RESULTS_FILE = resultsFile;
+  addTools(env, layout);
+  return { ...env, ...target.env, ...passed(target) };
+}
+
+export function baseEnvironment(target: Target, root: string, temporary: string): Record<string, string> {
+  return {
+    PATH: '/usr/local/bin:/usr/bin:/bin',
+    HOME: root,
+    TMP_DIR: root,
+    TMPDIR: temporary,
+    LANG: 'C.UTF-8',
+    LC_ALL: 'C.UTF-8',
+    TZ: 'UTC',
+    SOURCE_DATE_EPOCH: '0',
+    PKG: target.package,
+    PKG_DIR: target.package === '' ? '.' : target.package,
+    NAME: target.name,
+    ARCH: process.arch === 'x64' ? 'amd64' : process.arch,
+    OS: process.platform,
+  };
+}
+
+/** Values of the variables that the target asks for: part of its key. */
+export function passed(target: Target): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const name of target.passEnv) {
+    const value = process.env[name];
+    if (value !== undefined) env[name] = value;
+  }
+  return env;
+}
+
+function addOutputs(env: Record<string, string>, target: Target): void {
+  for (const [name, outs] of Object.entries(target.namedOuts)) {
+    env[`OUTS_${variable(name)}`] = outs.map((out) => pathOf(target, out)).join(' ');
+  }
+}
+
+function addTools(env: Record<string, string>, layout: Layout): void {
+  env.TOOLS = layout.tools.join(' ');
+  if (layout.tools.length === 1) env.TOOL = layout.tools[0] ?? '';
+  for (const [name, paths] of Object.entries(layout.toolsNamed)) env[`TOOLS_${variable(name)}`] = paths.join(' ');
+}
+
+function variable(name: string): string {
+  return name.toUpperCase().replace(/[^A-Z0-9_]/g, '_');
+}
+
+const reference = /(\\?)\$\((locations?|exe|out_exe|out_locations?|dir|out_dir|hash)\s+([^)\s]+)\s*\)/g;
+
+/**
+ * Puts paths in place of `$(location //x:y)` and its kin. `\$(location ...)` stays as it is written, without the backslash.
+ *
+ * @throws BuildFault build/undeclared-input, build/bad-command
+ */
+export function substitute(command: string, target: Target, layout: Layout): string {
+  return command.replace(reference, (whole: string, escaped: string, verb: string, text: string) => {
+    if (escaped !== '') return whole.slice(1);
+    const [labelText = '', named] = text.split('|');
+    const label = parseLabel(labelText, target.package);
+    const paths = layout.locate(label, named);
+    if (paths === undefined) {
+      throw new BuildFault(
+        'build/undeclared-input',
+        `the command of ${target.label} uses ${whole}, but ${label} is not among its inputs`,
+        { place: target.place, next: `add ${label} to srcs, deps or tools of ${target.label}` },
+      );
+    }
+    if (verb === 'hash') return layout.sumOf(label) ?? '';
+    if (verb.startsWith('dir') || verb === 'out_dir') return folderOf(paths[0] ?? '.');
+    if (verb.endsWith('locations')) return paths.map(quote).join(' ');
+    const [only] = paths;
+    if (only === undefined || paths.length > 1) {
+      throw new BuildFault(
+        'build/bad-command',
+        `the command of ${target.label} uses ${whole}, but ${label} has ${paths.length} outputs`,
+        { place: target.place, next: `use $(locations ${labelText})` },
+      );
+    }
+    const isProgram = verb.endsWith('exe') && !only.includes('/');
+    return quote(isProgram ? `./${only}` : only);
+  });
+}
+
+function folderOf(path: string): string {
+  const slash = path.lastIndexOf('/');
+  return quote(slash < 0 ? '.' : path.slice(0, slash));
+}
+
+/** Names that a shell could take apart are quoted. */
+function quote(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+}
