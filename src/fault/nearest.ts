@@ -1,13 +1,13 @@
 /**
  * The candidate that a misspelt word most likely meant.
  *
- * @returns undefined where nothing is near: more than a third of the letters would have to change
+ * @returns undefined where nothing is near: more than a third of the letters, or more than four, would have to change
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   // Longer words come from machines; a distance over them says nothing and costs the square of their length.
   if (word.length > 200) return undefined;
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let bestDistance = Math.min(4, Math.max(1, Math.floor(word.length / 3))) + 1;
   for (const candidate of candidates) {
     if (Math.abs(candidate.length - word.length) >= bestDistance) continue;
     const distance = editDistance(word, candidate, bestDistance);

@@ -134,7 +134,7 @@ function checkPackage(text: string, packageName: string): void {
       throw bad(text, 'its package has an empty part', 'write one / between two folders and none at the end');
     if (part === '.' || part === '..')
       throw bad(text, `its package has the part ${part}`, 'name packages from the root of the workspace');
-    if (part === '...') throw bad(text, '... stands at the end of a pattern only', 'write //folder/...');
+    if (part.includes('...')) throw bad(text, '... stands at the end of a pattern only', 'write //folder/...');
     if (!namePattern.test(part)) throw bad(text, `${JSON.stringify(part)} can't be part of a package's name`);
   }
 }

@@ -57,8 +57,7 @@ class WorkTreeStore implements TreeStore {
     if (path === '') return 'folder';
     const found = this.folder(parentPath(path)).get(path.slice(path.lastIndexOf('/') + 1));
     if (found !== 'folder') return found;
-    // A repository inside this one is opaque to git, whether it is a submodule or just lies there.
-    return this.folder(path).has('.git') || this.isSubmodule(path) ? 'submodule' : 'folder';
+    return this.isOpaque(path) ? 'submodule' : 'folder';
   }
 
   list(folder: string): readonly Entry[] {
@@ -112,7 +111,7 @@ class WorkTreeStore implements TreeStore {
     let entries = this.raw.get(path);
     if (entries === undefined) {
       const found = new Map<string, EntryKind>();
-      for (const entry of this.dirents(path)) {
+      for (const entry of this.isFolder(path) ? this.dirents(path) : []) {
         if (entry.isFile()) found.set(entry.name, 'file');
         else if (entry.isSymbolicLink()) found.set(entry.name, 'symlink');
         else if (entry.isDirectory()) found.set(entry.name, 'folder');
@@ -122,6 +121,13 @@ class WorkTreeStore implements TreeStore {
       this.raw.set(path, entries);
     }
     return entries;
+  }
+
+  /** Not through a symbolic link, which the system would follow, and not inside another repository. */
+  private isFolder(path: string): boolean {
+    if (path === '') return true;
+    const parent = parentPath(path);
+    return this.folder(parent).get(path.slice(path.lastIndexOf('/') + 1)) === 'folder' && !this.isOpaque(parent);
   }
 
   private dirents(path: string) {
@@ -145,6 +151,11 @@ class WorkTreeStore implements TreeStore {
       this.index = this.repository && readIndex(this.repository);
     }
     return this.index?.entries;
+  }
+
+  /** A repository inside this one is opaque to git, whether it is a submodule or just lies there. */
+  private isOpaque(folder: string): boolean {
+    return folder !== '' && (this.folder(folder).has('.git') || this.isSubmodule(folder));
   }
 
   private isSubmodule(path: string): boolean {

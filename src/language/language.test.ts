@@ -19,7 +19,10 @@ function shown(text: string, limits: Partial<Limits> = {}): unknown[] {
       defineFunction({
         name: 'show',
         parameters: [{ name: 'value' }],
-        implementation: ([value]) => (out.push(value!), null),
+        implementation: ([value]) => {
+          out.push(value!);
+          return null;
+        },
       }),
     ],
   });

@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { matchName, matchPath } from './wildcard.ts';
+
+describe('matchName', () => {
+  it.each<[string, string, boolean]>([
+    ['*.go', 'main.go', true],
+    ['*.go', 'main.gob', false],
+    ['*', '', true],
+    ['a*b*c', 'aXbYbZc', true],
+    ['a*b*c', 'aXbYbZ', false],
+    ['?.txt', 'a.txt', true],
+    ['?.txt', '.txt', false],
+    ['[a-c]x', 'bx', true],
+    ['[!a-c]x', 'bx', false],
+    ['[]]x', ']x', true],
+    ['[a', '[a', true],
+    [String.raw`\*`, '*', true],
+    [String.raw`\*`, 'a', false],
+  ])('%s against %s', (pattern, name, fits) => expect(matchName(pattern, name)).toBe(fits));
+
+  it('takes no longer for a pattern that makes regular expressions explode', () => {
+    const start = performance.now();
+    expect(matchName(`${'*a'.repeat(40)}b`, 'a'.repeat(255))).toBe(false);
+    expect(matchPath([...Array(40).fill('**'), ...Array(20).fill('a'), 'b'], Array(255).fill('a'))).toBe(false);
+    expect(performance.now() - start).toBeLessThan(1000);
+  });
+});
+
+describe('matchPath', () => {
+  it.each<[string, string, boolean]>([
+    ['**/*.go', 'main.go', true],
+    ['**/*.go', 'a/b/main.go', true],
+    ['a/**/b', 'a/b', true],
+    ['a/**/b', 'a/x/y/b', true],
+    ['a/**', 'a/x/y', true],
+    ['*', 'a/b', false],
+    ['a/*', 'a/b', true],
+  ])('%s against %s', (pattern, path, fits) => expect(matchPath(pattern.split('/'), path.split('/'))).toBe(fits));
+});
