@@ -7,7 +7,7 @@ import type { Cache } from './cache.ts';
 import { checkHashes, collectOne, collectOutputs } from './collect.ts';
 import { execute } from './execute.ts';
 import { BuildFault } from './fault.ts';
-import { type ActionInputs, namedArtifacts, type Resolved, type ResolvedInputs } from './inputs.ts';
+import type { ActionInputs, Resolved, ResolvedInputs } from './inputs.ts';
 import { lastLines } from './log.ts';
 import type { Sandbox } from './sandbox.ts';
 import { makeScratch, type Scratch, toolsFolder } from './scratch.ts';

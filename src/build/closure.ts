@@ -27,8 +27,8 @@ export function visibleDependencies(targets: Targets, target: Target): Dependenc
   const next = (label: Label): readonly Label[] => {
     const dependency = targets.get(label);
     if (dependency === undefined) return [];
-    if (target.needsTransitiveDeps) return dependency.outputIsComplete ? [] : needs(targets, target, dependency);
-    return provided(targets, target, dependency.exportedDeps);
+    const onward = target.needsTransitiveDeps && !dependency.outputIsComplete;
+    return onward ? needs(targets, target, dependency) : provided(targets, target, dependency.exportedDeps);
   };
   const roots = target.needsTransitiveDeps ? needs(targets, target, target) : provided(targets, target, target.deps);
   const own = new Set(labelsIn(target.srcs));

@@ -5,6 +5,7 @@ import type { Target } from '../graph/index.ts';
 import { type Artifact, type FolderEntry, folderSum } from './artifact.ts';
 import type { Blobs } from './blobs.ts';
 import { BuildFault } from './fault.ts';
+import { scratchMount } from './sandbox.ts';
 import { outputNames, pathOf } from './target.ts';
 
 /**
@@ -99,14 +100,16 @@ async function collectFolder(
 }
 
 async function copyLinked(target: Target, link: string, name: string, root: string, copy: string): Promise<void> {
-  const leads = await realpath(link).catch(() => undefined);
-  if (leads === undefined) throw badOutput(target, name, `is a link that leads to nothing: ${await readlink(link)}`);
+  // An action in the sandbox knows its scratch folder by another path.
+  const says = await readlink(link);
+  const inScratch = says.startsWith(`${scratchMount}/`) ? join(root, says.slice(scratchMount.length + 1)) : link;
+  const leads = await realpath(inScratch).catch(() => undefined);
+  if (leads === undefined) throw badOutput(target, name, `is a link that leads to nothing: ${says}`);
   const inside = relative(await realpath(root), leads);
   if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) {
-    throw badOutput(target, name, `is a link that leads out of the scratch folder: ${await readlink(link)}`);
+    throw badOutput(target, name, `is a link that leads out of the scratch folder: ${says}`);
   }
-  if (!(await stat(leads)).isFile())
-    throw badOutput(target, name, `is a link to what is not a file: ${await readlink(link)}`);
+  if (!(await stat(leads)).isFile()) throw badOutput(target, name, `is a link to what is not a file: ${says}`);
   await mkdir(dirname(copy), { recursive: true });
   await copyFile(leads, copy);
 }

@@ -71,7 +71,7 @@ export function testKeyParts(
         target.outs,
         target.namedOuts,
         Object.entries(target.env).sort(),
-        target.sandbox,
+        test?.sandbox,
         names(target.data),
         test === undefined ? [] : names(test.tools),
       ]),

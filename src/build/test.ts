@@ -136,7 +136,7 @@ export async function runTest(
         mount: root,
         folder: root,
         env,
-        network: !target.sandbox,
+        network: !test.sandbox,
         readable: programFolders(tools),
         writable: [],
       });
