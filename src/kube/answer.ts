@@ -52,7 +52,7 @@ export function faultOfAnswer(
 
 /** The fault that a connection's failure is. */
 export function faultOfConnection(error: NodeJS.ErrnoException, server: URL, request: ApiRequest): Error {
-  if (error.name === 'AbortError' || request.signal?.aborted) return error;
+  if (request.signal?.aborted) return request.signal.reason as Error;
   const code = error.code ?? '';
   if (/^(?:CERT_|ERR_TLS_CERT|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH)/.test(code)) {
     return new KubeFault('kube/untrusted', `${server.host} shows a certificate that is not trusted: ${error.message}`, {

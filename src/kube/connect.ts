@@ -157,7 +157,8 @@ async function bodyOf(request: ApiRequest, response: IncomingMessage, timeout: n
     }
     return Buffer.concat(pieces).toString('utf8');
   } catch (error) {
-    if (error instanceof KubeFault || request.signal?.aborted) throw error;
+    request.signal?.throwIfAborted();
+    if (error instanceof KubeFault) throw error;
     throw new KubeFault('kube/unreachable', `the connection broke in the answer to ${request.path}`, { cause: error });
   } finally {
     clearTimeout(timer);

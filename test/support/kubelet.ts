@@ -71,7 +71,10 @@ function statusOf(fate: Fate, { name, image }: { readonly name: string; readonly
           {
             ...base,
             state: {
-              waiting: { reason: 'ErrImagePull', message: `failed to resolve reference "${image}": ${image}: not found` },
+              waiting: {
+                reason: 'ErrImagePull',
+                message: `failed to resolve reference "${image}": ${image}: not found`,
+              },
             },
           },
         ],
