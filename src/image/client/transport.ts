@@ -96,14 +96,22 @@ async function writeBody(
   }
   for await (const piece of body) {
     if (request.destroyed) return;
-    if (!request.write(piece)) {
-      await new Promise<void>((resolve) => {
-        request.once('drain', resolve);
-        request.once('close', resolve);
-      });
-    }
+    if (!request.write(piece)) await writable(request);
   }
   request.end();
+}
+
+/** Waits until the request takes more, or has ended. */
+function writable(request: ReturnType<typeof httpRequest>): Promise<void> {
+  return new Promise((resolve) => {
+    const go = () => {
+      request.off('drain', go);
+      request.off('close', go);
+      resolve();
+    };
+    request.on('drain', go);
+    request.on('close', go);
+  });
 }
 
 /** Tries at one request, the first included. */

@@ -1,0 +1,226 @@
+import { execFileSync } from 'node:child_process';
+import { chmod, mkdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { debianLayer } from './debian/layer.ts';
+import { layoutBlob, readImageLayout } from './layout.ts';
+import { type MakeRequest, makeImage } from './make.ts';
+import { openBlobStore } from './store.ts';
+import { fileEntry } from './tar/write.ts';
+import { writeDeb } from './testing/deb.ts';
+import { testFolder } from './testing/folder.ts';
+
+/** Unpacks an image as a runtime would, layer upon layer. */
+async function unpack(layout: string, into: string): Promise<void> {
+  await mkdir(into, { recursive: true });
+  const { layers } = await readImageLayout(layout);
+  for (const { digest } of layers) execFileSync('tar', ['-xpf', layoutBlob(layout, digest), '-C', into]);
+}
+
+async function make(folder: string, request: Partial<MakeRequest>) {
+  const store = await openBlobStore(join(folder, 'blobs'));
+  return makeImage({ store, output: join(folder, 'image.oci'), packages: [], files: [], config: {}, ...request });
+}
+
+test('an image made twice, in different places, at different times and with another umask, is the same', async () => {
+  const results = [];
+  const former = process.umask();
+  for (const [index, mask] of [0o022, 0o077].entries()) {
+    const folder = await testFolder();
+    process.umask(mask);
+    try {
+      await mkdir(join(folder, 'app'));
+      await writeFile(join(folder, 'app/run'), '#!/bin/sh\n');
+      await writeFile(join(folder, 'app/ü.txt'), 'data');
+      await chmod(join(folder, 'app/run'), mask === 0o077 ? 0o700 : 0o755);
+      await utimes(join(folder, 'app/run'), index * 1e6, index * 1e6);
+      await writeDeb(join(folder, 'a.deb'), { name: 'liba', entries: [fileEntry('usr/lib/a', 'a')] });
+      await writeDeb(join(folder, 'b.deb'), { name: 'libb', entries: [fileEntry('usr/lib/b', 'b')] });
+      const packages = await Promise.all(
+        ['a', 'b'].map((name) => debianLayer(join(folder, `${name}.deb`), join(folder, `${name}.tar`))),
+      );
+      if (index === 1) packages.reverse();
+      results.push(
+        await make(folder, {
+          packages: packages.map(({ path, name }) => ({ path, createdBy: `debian ${name}` })),
+          files: [{ destination: '/app', source: join(folder, 'app') }],
+          users: { ledger: 1000 },
+          config: index === 0 ? { env: { A: '1', B: '2' }, cmd: ['x'] } : { cmd: ['x'], env: { B: '2', A: '1' } },
+        }),
+      );
+    } finally {
+      process.umask(former);
+    }
+  }
+  const [first, second] = results;
+  expect(second?.digest).toBe(first?.digest);
+  expect(second?.tag).toMatch(/^[0-9a-f]{12}$/);
+  expect(first?.configDigest).toContain(first?.tag);
+});
+
+test('the layout is what the specification says, its blobs are links into the store', async () => {
+  const folder = await testFolder();
+  const image = await make(folder, {
+    files: [{ destination: '/x', content: 'x' }],
+    config: { entrypoint: ['/x'], exposedPorts: ['8080/tcp'] },
+  });
+  expect(JSON.parse(await readFile(join(image.layout, 'oci-layout'), 'utf8'))).toEqual({ imageLayoutVersion: '1.0.0' });
+  const index = JSON.parse(await readFile(join(image.layout, 'index.json'), 'utf8'));
+  expect(index).toMatchObject({
+    schemaVersion: 2,
+    manifests: [{ mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: image.digest }],
+  });
+  const { configuration, layers } = await readImageLayout(image.layout);
+  expect(configuration.diffIds).toEqual(layers.map(({ digest }) => digest));
+  expect(configuration.config).toEqual({
+    Entrypoint: ['/x'],
+    Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+    ExposedPorts: { '8080/tcp': {} },
+    User: '65532:65532',
+    WorkingDir: '/',
+  });
+  const store = await openBlobStore(join(folder, 'blobs'));
+  for (const { digest, size } of layers) {
+    const found = await stat(layoutBlob(image.layout, digest));
+    expect([found.size, found.ino]).toEqual([size, (await stat(store.path(digest))).ino]);
+  }
+});
+
+test('one changed byte of a file changes the topmost layer and the tag, and nothing below', async () => {
+  const folder = await testFolder();
+  const first = await make(folder, { files: [{ destination: '/x', content: 'x' }] });
+  const second = await make(folder, { files: [{ destination: '/x', content: 'y' }] });
+  expect(second.tag).not.toBe(first.tag);
+  expect(second.layers[0]).toEqual(first.layers[0]);
+  expect(second.layers[1]).not.toEqual(first.layers[1]);
+});
+
+test('accounts, folders and files are as told; a file below /bin does not break the link', async () => {
+  const folder = await testFolder();
+  await mkdir(join(folder, 'tree/sub'), { recursive: true });
+  await writeFile(join(folder, 'tree/sub/data'), 'd', { mode: 0o600 });
+  await symlink('sub/data', join(folder, 'tree/link'));
+  const image = await make(folder, {
+    users: { postgres: 999 },
+    files: [
+      { destination: '/bin/tool', content: '#!', mode: 0o755 },
+      { destination: '/srv/', source: join(folder, 'tree') },
+      { destination: '/var/lib/postgres/conf', content: 'c', uid: 999, gid: 999 },
+    ],
+  });
+  const root = join(folder, 'root');
+  await unpack(image.layout, root);
+  expect(await readFile(join(root, 'usr/bin/tool'), 'utf8')).toBe('#!');
+  expect(await readFile(join(root, 'bin/tool'), 'utf8')).toBe('#!');
+  expect(await readFile(join(root, 'srv/tree/link'), 'utf8')).toBe('d');
+  expect((await stat(join(root, 'srv/tree/sub/data'))).mode & 0o7777).toBe(0o644);
+  expect((await stat(join(root, 'tmp'))).mode & 0o7777).toBe(0o1777);
+  const passwd = await readFile(join(root, 'etc/passwd'), 'utf8');
+  expect(passwd).toContain('postgres:x:999:999:postgres:/var/lib/postgres:/usr/sbin/nologin\n');
+  expect(passwd).toContain('nonroot:x:65532:65532:');
+  expect(await readFile(join(root, 'etc/group'), 'utf8')).toContain('postgres:x:999:\n');
+  // The folder that a file brings along must not take the home from its owner.
+  const files = execFileSync(
+    'tar',
+    ['--numeric-owner', '-tvf', layoutBlob(image.layout, image.layers.at(-1)!.digest)],
+    { encoding: 'utf8' },
+  );
+  expect(files).toMatch(/drwxr-xr-x 999\/999 .* var\/lib\/postgres\/\n/);
+});
+
+test('an image on a base has its layers, its environment and its accounts', async () => {
+  const folder = await testFolder();
+  const base = await make(folder, {
+    output: join(folder, 'base.oci'),
+    users: { first: 1001 },
+    config: { env: { A: '1', B: '2' }, entrypoint: ['/base'], cmd: ['arg'], user: '1001:1001' },
+  });
+  const image = await make(folder, {
+    base: base.layout,
+    users: { second: 1002 },
+    files: [{ destination: '/x', content: 'x' }],
+    config: { env: { B: '3' } },
+  });
+  expect(image.layers[0]).toEqual(base.layers[0]);
+  const { config } = (await readImageLayout(image.layout)).configuration;
+  expect(config).toMatchObject({ Entrypoint: ['/base'], Cmd: ['arg'], User: '1001:1001' });
+  expect(config.Env).toEqual(expect.arrayContaining(['A=1', 'B=3']));
+  await unpack(image.layout, join(folder, 'root'));
+  expect(await readFile(join(folder, 'root/etc/passwd'), 'utf8')).toMatch(/first:x:1001[\s\S]*second:x:1002/);
+  const other = await make(folder, { base: base.layout, config: { entrypoint: ['/other'] } });
+  expect((await readImageLayout(other.layout)).configuration.config).not.toHaveProperty('Cmd');
+});
+
+describe('what makes no image', () => {
+  const cases: [string, Partial<MakeRequest>, string][] = [
+    ['a relative path', { files: [{ destination: 'x', content: '' }] }, 'image/bad-file'],
+    ['a path with ..', { files: [{ destination: '/a/../../x', content: '' }] }, 'image/bad-file'],
+    ['the root', { files: [{ destination: '/', source: '/etc/hostname/..' }] }, 'image/bad-file'],
+    ['a missing source', { files: [{ destination: '/x', source: '/nonexistent/file' }] }, 'image/bad-file'],
+    ['a device as source', { files: [{ destination: '/x', source: '/dev/null' }] }, 'image/bad-file'],
+    [
+      'one path for two files',
+      {
+        files: [
+          { destination: '/x', content: 'a' },
+          { destination: '//x', content: 'b' },
+        ],
+      },
+      'image/bad-file',
+    ],
+    [
+      'one path under two names',
+      {
+        files: [
+          { destination: '/bin/x', content: 'a' },
+          { destination: '/usr/bin/x', content: 'b' },
+        ],
+      },
+      'image/bad-file',
+    ],
+    [
+      'a file below a file',
+      {
+        files: [
+          { destination: '/x', content: 'a' },
+          { destination: '/x/y', content: 'b' },
+        ],
+      },
+      'image/bad-file',
+    ],
+    ['a user with a bad name', { users: { 'a:b': 1000 } }, 'image/bad-user'],
+    ['a user with the number of another', { users: { a: 1000, b: 1000 } }, 'image/bad-user'],
+    ["a user with nonroot's number", { users: { a: 65532 } }, 'image/bad-user'],
+    ['a user with no number', { users: { a: -1 } }, 'image/bad-user'],
+    ['a base that is none', { base: '/etc' }, 'image/bad-layout'],
+    ['a relative working folder', { config: { workdir: 'x' } }, 'image/bad-file'],
+    ['a variable with =', { config: { env: { 'A=B': 'x' } } }, 'image/bad-file'],
+  ];
+  test.each(cases)('%s', async (_, request, code) => {
+    await expect(make(await testFolder(), request)).rejects.toMatchObject({ code });
+  });
+});
+
+test.runIf(process.getuid?.() === 0)('a program of a package runs in the image', async () => {
+  const folder = await testFolder();
+  // The shell of this machine with the libraries that it needs, laid out as packages did before /usr was merged.
+  const libraries = execFileSync('ldd', ['/bin/dash'], { encoding: 'utf8' }).match(/\/[^\s]+/g) ?? [];
+  const paths = ['/bin/dash', ...libraries.map((path) => path.replace(/^\/usr/, ''))];
+  await writeDeb(join(folder, 'dash.deb'), {
+    name: 'dash',
+    entries: await Promise.all(
+      [...new Set(paths)].map(async (path) => fileEntry(path.slice(1), await readFile(path), { mode: 0o755 })),
+    ),
+  });
+  const layer = await debianLayer(join(folder, 'dash.deb'), join(folder, 'dash.tar'));
+  const image = await make(folder, {
+    packages: [layer],
+    files: [{ destination: '/hello.sh', content: 'echo hello from $HOME' }],
+  });
+  await unpack(image.layout, join(folder, 'root'));
+  const said = execFileSync('chroot', ['--userspec=65532:65532', join(folder, 'root'), '/bin/dash', '/hello.sh'], {
+    env: { HOME: '/home/nonroot', PATH: process.env.PATH },
+    encoding: 'utf8',
+  });
+  expect(said).toBe('hello from /home/nonroot\n');
+});
