@@ -41,7 +41,7 @@ function debianPackage(graph: () => Graph): BuiltinAction {
     let batch = batches.get(suite);
     if (batch === undefined) {
       const packages = [...graph().targets.values()]
-        .filter(({ action }) => action.kind === 'builtin' && action.name === 'debian_package')
+        .filter(isPackage)
         .map(packageOf)
         .filter((each) => each.suite === suite)
         .map(({ request }) => request);
@@ -75,6 +75,10 @@ function debianPackage(graph: () => Graph): BuiltinAction {
       });
     },
   };
+}
+
+function isPackage({ action }: Target): boolean {
+  return action.kind === 'builtin' && action.name === 'debian_package';
 }
 
 function packageOf(target: Target): { readonly suite: string; readonly request: PackageRequest } {
@@ -118,13 +122,16 @@ function image(graph: () => Graph, store: () => Promise<BlobStore>): BuiltinActi
         store: await store(),
         output,
         base: typeof base === 'string' ? onlyFile(request, base as Label) : undefined,
-        packages: deps.flatMap(({ label, named }) =>
-          (named.layer ?? []).map(({ absolute, sha256 }): LayerFile => {
-            const { request: each } = packageOf(graph().targets.get(label) ?? missing(target, label));
+        packages: deps.flatMap(({ label, named }) => {
+          const dependency = graph().targets.get(label);
+          // Groups of packages pass on what their members have.
+          if (dependency === undefined || !isPackage(dependency)) return [];
+          const { request: each } = packageOf(dependency);
+          return (named.layer ?? []).map(({ absolute, sha256 }): LayerFile => {
             const digest: Digest = `sha256:${sha256}`;
             return { path: absolute, digest, createdBy: `debian ${each.name} ${each.version}` };
-          }),
-        ),
+          });
+        }),
         files: Object.entries(readRecord(config, 'files', target)).map(([destination, source]): ImageFile => {
           if (typeof source !== 'string') throw badRule(target, `files[${destination}] is not a text`);
           return { destination, source: fileOf(request, source) };
@@ -253,10 +260,6 @@ function onlyOutput(target: Target): string {
   const [output, ...others] = target.outs;
   if (output === undefined || others.length > 0) throw badRule(target, 'it must have one output');
   return output;
-}
-
-function missing(target: Target, label: Label): never {
-  throw badRule(target, `${label} is not in the graph`);
 }
 
 function badRule(target: Target, what: string): ReleaseFault {

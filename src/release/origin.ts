@@ -19,7 +19,8 @@ export async function originOf(workspaceRoot: string, signal?: AbortSignal): Pro
   };
   const [head, changes] = await Promise.all([
     git('log', '-1', '--format=%H%n%an <%ae>'),
-    git('status', '--porcelain', '--untracked-files=normal', '--', '.'),
+    // What building writes is no edit, also where nobody has told git to ignore it.
+    git('status', '--porcelain', '--untracked-files=normal', '--', '.', ':(exclude)banksman-out'),
   ]);
   if (head === undefined) return { dirty: true };
   const [commit, author] = head.trim().split('\n');

@@ -7,7 +7,11 @@ export type Fate = 'ready' | 'missing' | 'crash' | 'unready' | 'unschedulable';
  * Plays the kubelet: gives each new pod of a namespace the status that a real one would have after a moment. Everything else
  * (Deployments, ReplicaSets, StatefulSets) is the real controller manager's work.
  */
-export function playKubelet(cluster: Cluster, namespace: string): { stop(): void } {
+export function playKubelet(
+  cluster: Cluster,
+  namespace: string,
+  fateOf: (image: string) => Fate = (image) => image.split('/')[0] as Fate,
+): { stop(): void } {
   const stop = new AbortController();
   const run = async () => {
     const kind = { apiVersion: 'v1', kind: 'Pod' };
@@ -15,7 +19,7 @@ export function playKubelet(cluster: Cluster, namespace: string): { stop(): void
       const pods = event.type === 'all' ? event.objects : event.type === 'added' ? [event.object] : [];
       for (const pod of pods) {
         const phase = (pod.status as { phase?: string } | undefined)?.phase;
-        if (phase === 'Pending') await give(cluster, namespace, pod);
+        if (phase === 'Pending') await give(cluster, namespace, pod, fateOf);
       }
     }
   };
@@ -25,11 +29,16 @@ export function playKubelet(cluster: Cluster, namespace: string): { stop(): void
   return { stop: () => stop.abort() };
 }
 
-async function give(cluster: Cluster, namespace: string, pod: KubeObject): Promise<void> {
+async function give(
+  cluster: Cluster,
+  namespace: string,
+  pod: KubeObject,
+  fateOf: (image: string) => Fate,
+): Promise<void> {
   const { containers } = pod.spec as { containers: { name: string; image: string }[] };
   const [container] = containers;
   if (container === undefined) return;
-  const fate = container.image.split('/')[0] as Fate;
+  const fate = fateOf(container.image);
   try {
     await cluster.request({
       method: 'PATCH',
