@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:https';
+import type { TLSSocket } from 'node:tls';
 import { createRegistryHandler, openBlobStore, pushImage, type RegistryTransport } from '../image/index.ts';
 import { authorityPath, certificatePath, keyPath } from './keys.ts';
 import type { Layout } from './layout.ts';
@@ -18,7 +19,15 @@ export async function serveRegistry(layout: Layout, settings: Settings): Promise
       rejectUnauthorized: true,
       minVersion: 'TLSv1.2',
     },
-    createRegistryHandler(store, { root: layout.registry, discover: true }),
+    createRegistryHandler(store, {
+      root: layout.registry,
+      discover: true,
+      // The node only fetches: what it is told to run must not change what others will.
+      authorize: (request, action) => {
+        const { subject } = (request.socket as TLSSocket).getPeerCertificate();
+        return subject?.CN === 'user' || (subject?.CN === 'node' && action === 'pull');
+      },
+    }),
   );
   await rm(layout.registrySocket, { force: true });
   await new Promise<void>((resolve, reject) => {

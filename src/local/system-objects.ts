@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { addresses } from './addresses.ts';
 import type { Api } from './api.ts';
 import type { Settings } from './settings.ts';
@@ -62,9 +63,10 @@ function clusterRoleBinding(name: string, role: string, subject: Record<string, 
 
 /**
  * There is no way out of the node, so that a name outside of the cluster can't be resolved: it is answered at once
- * as unknown, before a client loses seconds in waiting.
+ * as unknown, before a client loses seconds in waiting. The two blocks are apart because CoreDNS asks `template`
+ * before `kubernetes` within one, whatever their order here.
  */
-const corefile = `.:53 {
+const corefile = `${addresses.domain}:53 in-addr.arpa:53 ip6.arpa:53 {
     errors
     health {
         lameduck 3s
@@ -72,17 +74,22 @@ const corefile = `.:53 {
     ready
     kubernetes ${addresses.domain} in-addr.arpa ip6.arpa {
         pods insecure
-        fallthrough in-addr.arpa ip6.arpa
         ttl 5
     }
     prometheus :9153
     cache 5
     loadbalance
-    template ANY ANY . {
+}
+.:53 {
+    errors
+    template ANY ANY {
         rcode NXDOMAIN
     }
 }
 `;
+
+/** CoreDNS reads its file at its start: a new one makes a new pod. */
+const corefileHash = createHash('sha256').update(corefile).digest('hex').slice(0, 12);
 
 function dnsObjects(image: string): SystemObject[] {
   const namespace = 'kube-system';
@@ -141,7 +148,7 @@ function dnsObjects(image: string): SystemObject[] {
           replicas: 1,
           selector: { matchLabels: labels },
           template: {
-            metadata: { labels },
+            metadata: { labels, annotations: { 'banksman.local/corefile': corefileHash } },
             spec: {
               serviceAccountName: 'coredns',
               priorityClassName: 'system-cluster-critical',

@@ -107,11 +107,13 @@ disabled_plugins = [
 
 function registryHosts(files: { ca: string; certificate: string; key: string }): string {
   const server = `https://127.0.0.1:${ports.registry}`;
-  return `server = ${quote(server)}
-
-[host.${quote(server)}]
-  capabilities = ["pull", "resolve"]
-  ca = ${quote(files.ca)}
-  client = [[${quote(files.certificate)}, ${quote(files.key)}]]
+  const access = `capabilities = ["pull", "resolve"]
+ca = ${quote(files.ca)}
+client = [[${quote(files.certificate)}, ${quote(files.key)}]]
 `;
+  // Said twice: containerd 1.6 wants a `host` table, and asks the server itself as well where that host answers 404.
+  return `server = ${quote(server)}
+${access}
+[host.${quote(server)}]
+${access}`;
 }
