@@ -279,7 +279,7 @@ describe('the sandbox', () => {
     const w = await workspace({
       BUILD: `
 build_rule(name = "x", srcs = ["s"], outs = ["o"], cmd = """
-find . -type f | sort > $OUT
+find . -type f ! -name o | sort > $OUT
 test ! -e $(cat s)
 test -w / && touch /etc/x 2>/dev/null && exit 7
 ls /sys/class/net 2>/dev/null && exit 8
@@ -292,7 +292,7 @@ true
     });
     await w.write({ s: join(w.root, 'other') });
     const { files } = await w.build('//:x');
-    expect(await text(files[0]?.absolute)).toBe('./o\n./s\n');
+    expect(await text(files[0]?.absolute)).toBe('./s\n');
   });
 
   it('gives no variables of the user, and the same time zone and locale to all', async () => {

@@ -1,0 +1,40 @@
+import { BuildFault } from './fault.ts';
+import type { BuiltinRequest } from './types.ts';
+
+/** A text of the `config` that the rule gives its action. @throws BuildFault build/bad-config */
+export function configText(request: BuiltinRequest, name: string): string {
+  const value = configValue(request, name);
+  if (typeof value === 'string') return value;
+  throw badConfig(request, name, 'a text');
+}
+
+export function configValue(request: BuiltinRequest, name: string): unknown {
+  const { config } = request;
+  return typeof config === 'object' && config !== null
+    ? (config as Readonly<Record<string, unknown>>)[name]
+    : undefined;
+}
+
+/** A dictionary of texts. */
+export function configTexts(request: BuiltinRequest, name: string): Record<string, string> {
+  const value = configValue(request, name) ?? {};
+  if (typeof value !== 'object' || Array.isArray(value)) throw badConfig(request, name, 'a dictionary');
+  const entries = Object.entries(value as Record<string, unknown>);
+  if (!entries.every((entry): entry is [string, string] => typeof entry[1] === 'string')) {
+    throw badConfig(request, name, 'a dictionary of texts');
+  }
+  return Object.fromEntries(entries);
+}
+
+export function configList(request: BuiltinRequest, name: string): string[] {
+  const value = configValue(request, name) ?? [];
+  if (Array.isArray(value) && value.every((each): each is string => typeof each === 'string')) return value;
+  throw badConfig(request, name, 'a list of texts');
+}
+
+function badConfig(request: BuiltinRequest, name: string, wanted: string): BuildFault {
+  return new BuildFault('build/bad-config', `${name} of ${request.target.label} has to be ${wanted}`, {
+    place: request.target.place,
+    next: `correct ${name}`,
+  });
+}

@@ -1,0 +1,90 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { nearest } from '../../fault/index.ts';
+import { BuildFault } from '../fault.ts';
+import type { BuiltinRequest } from '../types.ts';
+import { type FileGroup, placeOf } from './inspect.ts';
+import type { Toolchain } from './toolchain.ts';
+
+/** Import paths with their archives. */
+export type Archives = ReadonlyMap<string, string>;
+
+export interface Compilation {
+  readonly importPath: string;
+  /** Absolute folder of the files, ending in the package's path so that errors and stack traces show that. */
+  readonly folder: string;
+  /** Path that errors and stack traces show for the folder. */
+  readonly shownAs: string;
+  readonly group: FileGroup;
+  /** What the files may import beside the standard library. */
+  readonly imports: Archives;
+  /** Absolute path of the archive. */
+  readonly output: string;
+}
+
+/** Compiles one package. @throws BuildFault build/action-failed with the compiler's words, build/import-not-found */
+export async function compile(request: BuiltinRequest, toolchain: Toolchain, what: Compilation): Promise<void> {
+  await checkImports(request, toolchain, what);
+  const stem = join(request.temporaryFolder, what.importPath.replaceAll(/[^\w.-]/g, '_'));
+  const importcfg = `${stem}.importcfg`;
+  await writeFile(importcfg, importConfig(toolchain, what.imports));
+  const embedcfg = await writeEmbedConfig(what, stem);
+  const prefix = what.folder.slice(0, what.folder.length - what.shownAs.length).replace(/\/$/, '');
+  await request.run({
+    program: toolchain.compiler,
+    args: [
+      '-p',
+      what.importPath,
+      '-trimpath',
+      prefix,
+      '-complete',
+      '-pack',
+      '-buildid=',
+      '-nolocalimports',
+      '-importcfg',
+      importcfg,
+      ...(embedcfg === undefined ? [] : ['-embedcfg', embedcfg]),
+      '-o',
+      what.output,
+      ...what.group.files.map((name) => (what.shownAs === '' ? `./${name}` : `./${what.shownAs}/${name}`)),
+    ],
+    folder: prefix,
+    readable: [toolchain.goroot, toolchain.folder],
+  });
+}
+
+/** The form that `go tool compile` and `go tool link` read: one `packagefile path=archive` a line. */
+export function importConfig(toolchain: Toolchain, archives: Archives): string {
+  const lines = [...toolchain.standard, ...archives].map(([path, archive]) => `packagefile ${path}=${archive}\n`);
+  return lines.join('');
+}
+
+async function writeEmbedConfig(what: Compilation, stem: string): Promise<string | undefined> {
+  const patterns = Object.entries(what.group.embeds);
+  if (patterns.length === 0) return undefined;
+  const files = [...new Set(patterns.flatMap(([, names]) => names))];
+  const config = {
+    Patterns: Object.fromEntries(patterns),
+    Files: Object.fromEntries(files.map((name) => [name, join(what.folder, name)])),
+  };
+  await writeFile(`${stem}.embedcfg`, JSON.stringify(config));
+  return `${stem}.embedcfg`;
+}
+
+async function checkImports(request: BuiltinRequest, toolchain: Toolchain, what: Compilation): Promise<void> {
+  const { target } = request;
+  for (const { path, at } of what.group.imports) {
+    if (path === 'unsafe' || toolchain.standard.has(path) || what.imports.has(path)) continue;
+    const [first] = at;
+    const near = nearest(path, [...what.imports.keys(), ...toolchain.standard.keys()]);
+    const isStandard = !(path.split('/')[0] ?? '').includes('.') && near !== undefined && toolchain.standard.has(near);
+    throw new BuildFault('build/import-not-found', `${target.label} imports ${path}, which is not among its deps`, {
+      place: first === undefined ? target.place : await placeOf(what.folder, what.shownAs, first),
+      related: [{ message: 'the target', place: target.place }],
+      next:
+        near !== undefined && (isStandard || what.imports.has(near))
+          ? `did you mean ${near}? If not, add the go_library of ${path} to deps of ${target.label}`
+          : `add the go_library of ${path} to deps of ${target.label}`,
+    });
+  }
+}
