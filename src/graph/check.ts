@@ -107,7 +107,8 @@ function checkFiles({ tree, buildFiles }: CheckedTargets, target: Target): Graph
   const faults: GraphFault[] = [];
   for (const path of filesOf(target)) {
     const written = target.package === '' ? path : path.slice(target.package.length + 1);
-    const place = literalPlace(target.place, written);
+    // Looked for only where something is wrong.
+    const place = () => literalPlace(target.place, written);
     const between = otherPackage(tree, buildFiles, target.package, path);
     if (between !== undefined) {
       faults.push(
@@ -115,7 +116,7 @@ function checkFiles({ tree, buildFiles }: CheckedTargets, target: Target): Graph
           'graph/crosses-package',
           `${target.label} takes the file ${path}, which belongs to the package //${between}`,
           {
-            place,
+            place: place(),
             next: `make a target of it there, such as a filegroup, and name that: //${between}:name`,
           },
         ),
@@ -127,7 +128,7 @@ function checkFiles({ tree, buildFiles }: CheckedTargets, target: Target): Graph
       );
       faults.push(
         new GraphFault('graph/missing-source', `${target.label} takes the file ${path}, which does not exist`, {
-          place,
+          place: place(),
           next: near === undefined ? 'create it, or remove it from the sources' : `did you mean ${near}?`,
         }),
       );
