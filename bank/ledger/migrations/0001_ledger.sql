@@ -92,6 +92,9 @@ BEGIN
     IF TG_OP = 'UPDATE' AND (NEW.id, NEW.currency, NEW.allow_overdraft, NEW.opened_at) IS DISTINCT FROM (OLD.id, OLD.currency, OLD.allow_overdraft, OLD.opened_at) THEN
         RAISE EXCEPTION 'account % cannot be changed', OLD.id USING ERRCODE = 'integrity_constraint_violation';
     END IF;
+    IF TG_OP = 'UPDATE' AND NEW.postings < OLD.postings THEN
+        RAISE EXCEPTION 'account % cannot go back to an earlier posting', OLD.id USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
     IF NEW.postings = 0 THEN
         IF NEW.balance <> 0 THEN
             RAISE EXCEPTION 'account % has a balance without a posting', NEW.id USING ERRCODE = 'integrity_constraint_violation';

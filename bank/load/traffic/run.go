@@ -53,8 +53,8 @@ type Summary struct {
 	// LongestGap is the longest time, in seconds, in which the bank acknowledged nothing.
 	LongestGap   float64        `json:"longestGap"`
 	Latency      Latency        `json:"latency"`
-	Accounts     []string       `json:"accounts"`
-	Acknowledged []Acknowledged `json:"acknowledged"`
+	Accounts     []string       `json:"accounts,omitempty"`
+	Acknowledged []Acknowledged `json:"acknowledged,omitempty"`
 }
 
 // Run opens the accounts and makes transfers until the plan's bounds or ctx end it. Nothing is repeated: a transfer that

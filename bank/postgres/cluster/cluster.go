@@ -37,6 +37,7 @@ type Options struct {
 
 // The superuser has no password, so nobody can be him over the network. The ledger's role sees its own database alone.
 const hostBasedAuthentication = `local all postgres peer
+local ledger ledger scram-sha-256
 host ledger ledger all scram-sha-256
 `
 

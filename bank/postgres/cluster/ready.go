@@ -18,7 +18,7 @@ import (
 const protocolVersion = 3 << 16
 
 // Ready asks the server to begin a session, and is nil when the server would. It is what `pg_isready` does, without a
-// program to start. The session is broken off before anybody is authenticated.
+// program to start. The session is broken off when the server asks for the password, which it does not log.
 func Ready(ctx context.Context, options Options) error {
 	path := filepath.Join(options.Sockets, ".s.PGSQL."+strconv.Itoa(options.Port))
 	connection, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
@@ -34,7 +34,7 @@ func Ready(ctx context.Context, options Options) error {
 	} else {
 		_ = connection.SetDeadline(time.Now().Add(time.Second))
 	}
-	if _, err := connection.Write(startupMessage("ledger")); err != nil {
+	if _, err := connection.Write(startupMessage("ledger", "ledger")); err != nil {
 		return err
 	}
 	head := make([]byte, 5)
@@ -64,9 +64,9 @@ func Ready(ctx context.Context, options Options) error {
 	return fmt.Errorf("the server answers nonsense: a message of type %q", head[0])
 }
 
-func startupMessage(user string) []byte {
+func startupMessage(user, database string) []byte {
 	body := binary.BigEndian.AppendUint32(nil, protocolVersion)
-	for _, text := range []string{"user", user, "database", "postgres"} {
+	for _, text := range []string{"user", user, "database", database} {
 		body = append(append(body, text...), 0)
 	}
 	body = append(body, 0)

@@ -61,7 +61,7 @@ func TestAServerThatAsksWhoIsThereIsReady(t *testing.T) {
 	if err := ready(options); err != nil {
 		t.Error(err)
 	}
-	if got := string(<-sent); got != "\x00\x03\x00\x00user\x00ledger\x00database\x00postgres\x00\x00" {
+	if got := string(<-sent); got != "\x00\x03\x00\x00user\x00ledger\x00database\x00ledger\x00\x00" {
 		t.Errorf("sent %q", got)
 	}
 }
