@@ -1,11 +1,20 @@
 import { goBinary } from './go/binary.ts';
 import { goLibrary } from './go/library.ts';
 import { goTest } from './go/test.ts';
+import { javaBinary, javaLibrary, javaTest } from './java/actions.ts';
+import { mavenJar } from './maven/action.ts';
+import { pythonBinary, pythonTest } from './python/actions.ts';
 import type { BuiltinActions } from './types.ts';
 
-/** What the rules of `go`, `java`, `python` and `maven` name as their actions. */
+/** What the rules of `go`, `java`, `maven` and `python` name as their actions. */
 export const languageActions: BuiltinActions = {
   go_library: goLibrary,
   go_binary: goBinary,
   go_test: goTest,
+  java_library: javaLibrary,
+  java_binary: javaBinary,
+  java_test: javaTest,
+  maven_jar: mavenJar,
+  python_binary: pythonBinary,
+  python_test: pythonTest,
 };
