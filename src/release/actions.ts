@@ -4,6 +4,7 @@ import type { BuiltinAction, BuiltinActions, BuiltinRequest } from '../build/ind
 import type { Graph, Json, Label, Target } from '../graph/index.ts';
 import {
   type BlobStore,
+  type DebianSource,
   type Digest,
   debianLayerVersion,
   fetchPackages,
@@ -45,7 +46,7 @@ function debianPackage(graph: () => Graph): BuiltinAction {
         .map(packageOf)
         .filter((each) => each.suite === suite)
         .map(({ request }) => request);
-      batch = fetchPackages({ source: { suite }, packages, progress, signal }).then(
+      batch = fetchPackages({ source: sourceOf(graph(), suite), packages, progress, signal }).then(
         () => {},
         // Each package then tells of its own trouble, and those that can be had are made.
         () => {},
@@ -66,7 +67,7 @@ function debianPackage(graph: () => Graph): BuiltinAction {
       await mkdir(dirname(path), { recursive: true });
       update(`unpacking ${request.name}`);
       await makeDebianPackageLayer({
-        source: { suite },
+        source: sourceOf(graph(), suite),
         package: request,
         place: target.place,
         output: path,
@@ -75,6 +76,11 @@ function debianPackage(graph: () => Graph): BuiltinAction {
       });
     },
   };
+}
+
+function sourceOf({ workspace }: Graph, suite: string): DebianSource {
+  const { mirror } = workspace.debian;
+  return { suite, ...(mirror !== undefined && { mirror }) };
 }
 
 function isPackage({ action }: Target): boolean {

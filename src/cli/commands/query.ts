@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { affectedSince, dependencies, type Graph, type Label, loadGraph, reverseDependencies, targetsMatching } from '../../graph/index.ts';
+import { affectedSince, dependencies, type Graph, type Label, loadGraph, loadTargets, reverseDependencies, targetsMatching } from '../../graph/index.ts';
 import type { CommandContext } from '../context.ts';
 import { UsageFault } from '../usage.ts';
 import { graphOptions, here } from '../workspace.ts';
@@ -34,8 +34,8 @@ Examples:
       .argument('<patterns...>'),
   ).action(async (patterns: string[], options: Selection) => {
     const { workspace, currentPackage } = await here();
-    const graph = await loadGraph(workspace, graphOptions());
-    print(select(graph, targetsMatching(graph, patterns, currentPackage), options), options);
+    const { graph, labels } = await loadTargets(workspace, patterns, { ...graphOptions(), from: currentPackage });
+    print(select(graph, [...labels].sort(), options), options);
   });
 
   for (const [name, text, walk] of [

@@ -53,8 +53,14 @@ async function readStatus(options: ClusterChoice & { env: string }, context: Com
   const cluster = name === undefined ? undefined : await status({ name });
   const base = cluster === undefined ? {} : { cluster };
   if (workspace === undefined || environment === undefined) return { ...base, services: [] };
-  const builder = await createWorkspaceBuilder(workspace, { progress: context.progress, signal: context.signal });
-  const services = builder.services();
+  let services: readonly Service[];
+  try {
+    services = (await createWorkspaceBuilder(workspace, { progress: context.progress, signal: context.signal })).services();
+  } catch (error) {
+    // A broken BUILD file must not hide how the cluster is.
+    if (!isFault(error) || context.signal.aborted) throw error;
+    return { ...base, services: [], note: `the workspace's services can't be read: ${error.message}` };
+  }
   if (cluster !== undefined && ['absent', 'stopped', 'broken'].includes(cluster.state)) {
     return { ...base, services: services.map((service) => unknown(service, environment.name)) };
   }
