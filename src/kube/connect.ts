@@ -47,6 +47,11 @@ export async function connect(options: ConnectOptions = {}): Promise<Cluster> {
     server: credentials.server.href.replace(/\/$/, ''),
     namespace: credentials.namespace,
     request: send,
+    async answer(request) {
+      const response = await open(credentials, agent, request);
+      const text = await bodyOf(request, response, request.timeout ?? 30_000);
+      return { status: response.statusCode ?? 0, text: text.slice(0, 4096) };
+    },
     async stream(request) {
       const response = await open(credentials, agent, request);
       if ((response.statusCode ?? 0) >= 300) throw await refusal(request, response);

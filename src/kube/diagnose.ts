@@ -29,6 +29,15 @@ export interface Diagnosis {
   readonly certain: boolean;
   /** Whose log tells more. */
   readonly log: { readonly pod: string; readonly container: string; readonly previousFirst: boolean } | undefined;
+  /** What was asked and answered wrongly: asking again tells the whole answer, of which an event has only the status. */
+  readonly probe?: HttpProbe | undefined;
+}
+
+export interface HttpProbe {
+  readonly pod: string;
+  readonly scheme: 'http' | 'https';
+  readonly port: number;
+  readonly path: string;
 }
 
 export interface Symptoms {
@@ -132,7 +141,7 @@ function ofContainer(
   if (ended.exitCode === 0 && (initial || pod.status?.phase === 'Succeeded')) return undefined;
   // It came back and serves.
   if (state?.running !== undefined && isReady(pod)) return undefined;
-  return crash(pod, name, ended, restartCount, reason, events);
+  return crash(pod, name, ended, restartCount, reason, state?.running !== undefined, events);
 }
 
 const imageReasons = new Set([
@@ -183,11 +192,13 @@ function crash(
   ended: NonNullable<ContainerState['terminated']>,
   restarts: number,
   waiting: string,
+  running: boolean,
   events: readonly Event[],
 ): Diagnosis {
   const who = `container ${container} of pod ${pod.metadata.name}`;
-  const times = restarts > 0 ? `, ${restarts + (waiting === 'CrashLoopBackOff' ? 1 : 0)} times so far` : '';
-  const log = { pod: pod.metadata.name, container, previousFirst: waiting !== '' };
+  const ends = restarts + (running ? 0 : 1);
+  const times = ends > 1 ? `, ${ends} times so far` : '';
+  const log = { pod: pod.metadata.name, container, previousFirst: waiting !== '' || running };
   const certain = restarts >= enoughRestarts;
   if (ended.reason === 'OOMKilled') {
     return diagnosis('out-of-memory', `${who} was killed: it used more memory than its limit${times}`, {
@@ -252,7 +263,18 @@ function notReady(pod: Pod, events: readonly Event[]): Diagnosis | undefined {
   return diagnosis('probe-failing', `the ${kind} probe of pod ${pod.metadata.name} fails: ${answer}`, {
     next: 'see the path and port of the probe, and what the program answers there',
     log,
+    probe: kind === 'readiness' && running !== undefined ? httpProbe(pod, running.name) : undefined,
   });
+}
+
+function httpProbe(pod: Pod, container: string): HttpProbe | undefined {
+  const { readinessProbe, ports = [] } = pod.spec.containers.find(({ name }) => name === container) ?? {};
+  const { httpGet } = readinessProbe ?? {};
+  const port =
+    typeof httpGet?.port === 'string' ? ports.find(({ name }) => name === httpGet.port)?.containerPort : httpGet?.port;
+  if (httpGet === undefined || port === undefined || httpGet.host !== undefined) return undefined;
+  const scheme = httpGet.scheme === 'HTTPS' ? 'https' : 'http';
+  return { pod: pod.metadata.name, scheme, port, path: httpGet.path ?? '/' };
 }
 
 function ofOwner(owner: KubeObject, { events, now }: Symptoms): Diagnosis | undefined {
@@ -336,6 +358,7 @@ function diagnosis(
     readonly next?: string;
     readonly certain?: boolean;
     readonly log?: Diagnosis['log'];
+    readonly probe?: Diagnosis['probe'];
   },
 ): Diagnosis {
   return {
@@ -345,5 +368,6 @@ function diagnosis(
     next: details.next,
     certain: details.certain ?? false,
     log: details.log,
+    probe: details.probe,
   };
 }

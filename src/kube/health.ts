@@ -96,7 +96,7 @@ function deployment(spec: Record<string, unknown>, status: Record<string, unknow
   const available = number(status.availableReplicas) ?? 0;
   const ready = number(status.readyReplicas) ?? 0;
   if (updated < wanted) return progressing(`${updated} of ${wanted} new pods made`);
-  if (all > updated) return progressing(`${all - updated} old pods to go`);
+  if (all > updated) return progressing(all - updated === 1 ? '1 old pod to go' : `${all - updated} old pods to go`);
   if (ready < wanted) return progressing(`${ready} of ${wanted} pods ready`);
   if (available < wanted) return progressing(`${available} of ${wanted} pods available`);
   return current(`${wanted} of ${wanted} pods ready`);

@@ -1,7 +1,7 @@
 export { type ApplyOptions, applyObject, applyPlan, ObjectFault, type PlannedObject, planApply } from './apply.ts';
 export { differences } from './compare.ts';
 export { type ConnectOptions, connect } from './connect.ts';
-export { type Cause, type Diagnosis, diagnose, type Symptoms } from './diagnose.ts';
+export { type Cause, type Diagnosis, diagnose, type HttpProbe, type Symptoms } from './diagnose.ts';
 export { type FieldCause, isKubeFault, KubeFault, type KubeFaultCode } from './fault.ts';
 export { type Health, healthOf } from './health.ts';
 export { containerLog, type LogEntry, type LogOptions, lastLines } from './logs.ts';
@@ -29,6 +29,7 @@ export {
   podsOf,
   type WorkloadPods,
 } from './pods.ts';
+export { askProbe } from './probe.ts';
 export { applySetId, asMember, groupKinds, idLabel, kindsAnnotation, prune, toolingAnnotation } from './prune.ts';
 export type * from './types.ts';
 export { type WatchEvent, watchObjects } from './watch.ts';

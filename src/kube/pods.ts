@@ -4,7 +4,19 @@ import type { KubeObject } from './types.ts';
 export interface Pod extends KubeObject {
   readonly spec: {
     readonly nodeName?: string;
-    readonly containers: readonly { readonly name: string; readonly image?: string }[];
+    readonly containers: readonly {
+      readonly name: string;
+      readonly image?: string;
+      readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
+      readonly readinessProbe?: {
+        readonly httpGet?: {
+          readonly path?: string;
+          readonly port: number | string;
+          readonly host?: string;
+          readonly scheme?: string;
+        };
+      };
+    }[];
     readonly initContainers?: readonly {
       readonly name: string;
       readonly image?: string;

@@ -72,6 +72,8 @@ export interface Cluster {
   readonly namespace: string;
   /** A JSON answer. Tried again where that can do no harm. @throws KubeFault */
   request(request: ApiRequest): Promise<unknown>;
+  /** Any answer as it is, refusals too; the body cut after 4 KiB. For what the API server only passes on. @throws KubeFault without an answer */
+  answer(request: ApiRequest): Promise<{ readonly status: number; readonly text: string }>;
   /** The answer's body as it comes: watches and logs. No time limit. @throws KubeFault */
   stream(request: ApiRequest): Promise<AsyncIterable<Buffer>>;
   /** How a kind is served. Remembered. @throws KubeFault kube/unknown-kind */

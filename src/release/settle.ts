@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  askProbe,
   type Cluster,
   type Diagnosis,
   deleteObject,
@@ -41,6 +42,11 @@ const tick = 1_000;
 /** Changes come in swarms; they are looked at together. */
 const gather = 50;
 const supersededEvery = 3_000;
+/**
+ * Without a readiness probe a container counts as ready the moment that it starts, also one that ends at once. So long it has
+ * to stay.
+ */
+const unprobedSteadiness = 2_500;
 
 /**
  * Waits until a service is healthy, until it is certain that it will not be, or until the deadline.
@@ -55,6 +61,8 @@ export async function settle(request: SettleRequest): Promise<Settled> {
   const deleted = new Set<string>();
   let told = '';
   let askedAt = Date.now();
+  let steadySince: number | undefined;
+  const steadiness = watched.every(isProbed) ? 0 : unprobedSteadiness;
   for (;;) {
     signal?.throwIfAborted();
     const seen = nextChange(mirror, signal);
@@ -63,7 +71,9 @@ export async function settle(request: SettleRequest): Promise<Settled> {
     const news = JSON.stringify([assessment.message, assessment.pods]);
     if (news !== told) request.onChange(assessment.message, assessment.pods);
     told = news;
-    if (assessment.state === 'healthy') {
+    if (assessment.state !== 'healthy') steadySince = undefined;
+    else steadySince ??= now;
+    if (steadySince !== undefined && now - steadySince >= steadiness) {
       // What is healthy may be the newer release.
       if (await request.superseded()) return { result: 'superseded' };
       return { result: 'healthy', message: assessment.message, pods: assessment.pods };
@@ -117,6 +127,19 @@ function look(
   return { ...assessment, state: 'progressing', message: `${missing.join(', ')} to appear`, onlyLeaving: false };
 }
 
+/** Whether readiness of all its containers means that something answered. Objects without containers have none to probe. */
+function isProbed({ kind, spec }: KubeObject): boolean {
+  const { template, replicas } = (spec ?? {}) as { template?: { spec?: PodSpec }; replicas?: number };
+  const containers = (kind === 'Pod' ? (spec as PodSpec) : template?.spec)?.containers ?? [];
+  // A job's pods are to end.
+  if (kind === 'Job' || replicas === 0) return true;
+  return containers.every((container) => container.readinessProbe ?? container.startupProbe);
+}
+
+interface PodSpec {
+  readonly containers?: readonly { readonly readinessProbe?: object; readonly startupProbe?: object }[];
+}
+
 interface Conditions {
   readonly conditions?: readonly { readonly reason?: string }[];
 }
@@ -152,8 +175,13 @@ function nextChange(mirror: Mirror, signal: AbortSignal | undefined): Promise<vo
 async function failure(request: SettleRequest, { diagnosis, message, state }: Assessment): Promise<ReleaseFault> {
   const reason = diagnosis?.message ?? message;
   const log = diagnosis === undefined ? [] : await logOf(request, diagnosis);
+  const answer = diagnosis?.probe && (await askProbe(request.cluster, diagnosis.probe, request));
   return new ReleaseFault('release/rollout-failed', state === 'failed' ? reason : `not healthy in time: ${reason}`, {
-    notes: [...(diagnosis?.notes ?? []), ...log],
+    notes: [
+      ...(diagnosis?.notes ?? []),
+      ...(answer === undefined ? [] : [`${diagnosis?.probe?.path} answers ${answer}`]),
+      ...log,
+    ],
     next: diagnosis?.next ?? 'see its pods: banksman status',
   });
 }
