@@ -202,6 +202,12 @@ data:
     expect(rollouts[0]).toMatchObject({ result: 'failed', reason: expect.stringMatching(reason) });
   });
 
+  it('does not take a container without a probe for healthy that ends soon after its start', async () => {
+    const bad = await rollOut(request(deployment('dies/ledger:1')));
+    expect(bad.result).toBe('failed');
+    expect(bad.fault?.message).toMatch(/ends with exit code 3/);
+  });
+
   it.each([
     ['unready/ledger:2', /readiness probe .* fails: HTTP probe failed with statuscode: 503/],
     ['unschedulable/ledger:2', /finds no node: no node has enough memory left/],

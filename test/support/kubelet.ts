@@ -1,7 +1,7 @@
 import { type Cluster, isKubeFault, type KubeObject, watchObjects } from '../../src/kube/index.ts';
 
-/** What becomes of a pod, by the name of its first container's image: `ready/x:1`, `missing/x:1`, `crash/x:1`, ... */
-export type Fate = 'ready' | 'missing' | 'crash' | 'unready' | 'unschedulable';
+/** What becomes of a pod, by the name of its first container's image: `ready/x:1`, `missing/x:1`, `crash/x:1`, ... `dies`: ready at first, then it crashes. */
+export type Fate = 'ready' | 'dies' | 'missing' | 'crash' | 'unready' | 'unschedulable';
 
 /**
  * Plays the kubelet: gives each new pod of a namespace the status that a real one would have after a moment. Everything else
@@ -39,6 +39,11 @@ async function give(
   const [container] = containers;
   if (container === undefined) return;
   const fate = fateOf(container.image);
+  if (fate === 'dies') {
+    await give(cluster, namespace, pod, () => 'ready');
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    return await give(cluster, namespace, pod, () => 'crash');
+  }
   try {
     await cluster.request({
       method: 'PATCH',
@@ -53,7 +58,7 @@ async function give(
   }
 }
 
-function statusOf(fate: Fate, { name, image }: { readonly name: string; readonly image: string }) {
+function statusOf(fate: Exclude<Fate, 'dies'>, { name, image }: { readonly name: string; readonly image: string }) {
   const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
   const ready = fate === 'ready' ? 'True' : 'False';
   const scheduled = { type: 'PodScheduled', status: 'True', lastTransitionTime: now };
