@@ -10,6 +10,7 @@ import bank.ledger.store.PostgresLedger;
 import bank.ledger.store.Transactions;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.security.Security;
 import java.time.Duration;
 import java.util.Optional;
 
@@ -23,6 +24,10 @@ public final class Main {
 
     public static void main(String[] arguments) {
         Log log = new Log(System.out);
+        // In seconds. Java holds on to an address for 30 s, and to the lack of one for 10 s: a database that has just
+        // come, or come back elsewhere, would be away for longer than it is.
+        Security.setProperty("networkaddress.cache.ttl", "2");
+        Security.setProperty("networkaddress.cache.negative.ttl", "0");
         try {
             run(Settings.read(System.getenv()), log);
         } catch (Settings.Wrong | IOException | RuntimeException error) {
