@@ -66,9 +66,9 @@ export async function stopCluster(layout: Layout, tell: (text: string) => void):
     await stopSupervision(layout);
     await stopPods(layout, tell);
     tell('stopping its processes');
-    await endAll(layout, 'SIGTERM', graceForComponents);
+    await stopStores(layout);
   }
-  await endAll(layout, 'SIGKILL', 10_000);
+  await killAll(layout, 10_000);
   const left = await cgroupMembers(layout.cgroup);
   const groups = left.size === 0 ? await removeCgroups(layout.cgroup) : [];
   await removeNetworkNamespace(layout);
@@ -116,19 +116,25 @@ async function stopPods(layout: Layout, tell: (text: string) => void): Promise<v
   }, graceForPods);
 }
 
-/** Sends a signal to all that is left, again and again until nothing is: what ends may have started something. */
-async function endAll(layout: Layout, name: 'SIGTERM' | 'SIGKILL', timeout: number): Promise<void> {
-  const told = new Set<number>();
+/** Those that write to the disk end by themselves. The others hold nothing but connections, and wait long for those. */
+async function stopStores(layout: Layout): Promise<void> {
+  const records = await readRecords(layout);
+  const stores = ['etcd', 'containerd'].flatMap((name) => records.get(name) ?? []);
+  for (const [name, record] of records) if (!stores.includes(record) && name !== 'anchor') signal(record, 'SIGKILL');
+  for (const store of stores) signal(store, 'SIGTERM');
+  await until(() => !stores.some(isAlive), graceForComponents);
+}
+
+/** Ends all that is left, again and again until nothing is: what ends may have started something. */
+async function killAll(layout: Layout, timeout: number): Promise<void> {
   const deadline = Date.now() + timeout;
   for (;;) {
     const members = await cgroupMembers(layout.cgroup);
     members.delete(process.pid);
     if (members.size === 0 || Date.now() > deadline) return;
     for (const pid of members) {
-      if (name === 'SIGTERM' && told.has(pid)) continue;
-      told.add(pid);
       try {
-        process.kill(pid, name);
+        process.kill(pid, 'SIGKILL');
       } catch {
         // It has just ended.
       }

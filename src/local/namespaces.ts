@@ -1,6 +1,7 @@
 import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { access, mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { writeAtomically } from '../disk/index.ts';
 import { run } from '../process/index.ts';
 import { addresses } from './addresses.ts';
 import { cgroupMembers } from './cgroup.ts';
@@ -88,7 +89,10 @@ export async function anchor(layout: Layout, settings: Settings): Promise<Compon
 
 /** Notes which mount namespace is the cluster's, once the anchor is ready. */
 export async function noteMountNamespace(layout: Layout, pid: number): Promise<void> {
-  await writeFile(join(layout.run, markerFile), readlinkSync(`/proc/${pid}/ns/mnt`), { mode: 0o600 });
+  const path = join(layout.run, markerFile);
+  const mine = readlinkSync(`/proc/${pid}/ns/mnt`);
+  // Whole or not at all: an empty one would be taken for the end of the namespace.
+  if ((await readFile(path, 'utf8').catch(() => '')) !== mine) await writeAtomically(path, mine, 0o600);
 }
 
 /** The cluster's mount namespace as a file to enter it by: that of any process inside; undefined where none lives. */

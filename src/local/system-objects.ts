@@ -69,7 +69,7 @@ function clusterRoleBinding(name: string, role: string, subject: Record<string, 
 const corefile = `${addresses.domain}:53 in-addr.arpa:53 ip6.arpa:53 {
     errors
     health {
-        lameduck 3s
+        lameduck 1s
     }
     ready
     kubernetes ${addresses.domain} in-addr.arpa ip6.arpa {
