@@ -6,6 +6,7 @@ import {
   deploy,
   environmentOf,
   findService,
+  type Phase,
   type ServiceDeployment,
 } from '../../release/index.ts';
 import { type ClusterChoice, reachCluster, withClusterOptions, withEnvironmentOption } from '../cluster.ts';
@@ -71,17 +72,23 @@ Examples:
     });
 }
 
-/** Draws the newest event of each service; where nothing can be drawn, each new phase or message is a line. */
+/** Milliseconds between two lines on the same phase of a service, where nothing can be drawn live. */
+const quietTime = 8_000;
+
+/** Draws the newest event of each service; where nothing can be drawn, a line tells each phase, and now and then how it goes. */
 export function watchRollout({ terminal, progress }: CommandContext): (event: DeployEvent) => void {
   const newest = new Map<string, DeployEvent>();
+  const spoken = new Map<string, { phase: Phase; at: number }>();
   return (event) => {
     const { label } = event.service;
-    const before = newest.get(label);
     newest.set(label, event);
-    if (terminal.live) terminal.draw(rolloutLines(newest, terminal.paint));
-    else if (before?.phase !== event.phase || before.message !== event.message) {
-      progress.say(`  ${label}  ${event.phase}  ${event.message}`.trimEnd());
-    }
+    if (terminal.live) return terminal.draw(rolloutLines(newest, terminal.paint));
+    const last = spoken.get(label);
+    // How it ended is the result's line.
+    if (['healthy', 'unchanged', 'failed', 'superseded'].includes(event.phase)) return;
+    if (last?.phase === event.phase && Date.now() - last.at < quietTime) return;
+    spoken.set(label, { phase: event.phase, at: Date.now() });
+    if (event.phase !== 'checking') progress.say(`  ${label}  ${event.phase}  ${event.message}`.trimEnd());
   };
 }
 
