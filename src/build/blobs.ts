@@ -74,15 +74,16 @@ export function openBlobs(folder: string): Blobs {
       const file = { kind: 'file', path: '', sha256, size: before.size, executable } as const;
       const place = path(file);
       await mkdir(dirname(place), { recursive: true });
-      const there = await stat(place).catch(() => undefined);
-      if (there !== undefined && there.ino === before.ino && there.dev === before.dev) {
+      const there = await lstat(place).catch(() => undefined);
+      const same = there !== undefined && there.ino === before.ino && there.dev === before.dev;
+      // A file that has links elsewhere (an image's layer in the store of images) becomes the blob although there is one:
+      // the next time its sum is known by its inode.
+      if (same || (there !== undefined && isBlob(there, file) && before.nlink === 1)) {
         await rm(source);
       } else {
         if (there === undefined) added += before.size;
         await chmod(source, executable ? 0o555 : 0o444);
         await utimes(source, new Date(), mark);
-        // Also where the blob is there already: if the file has links elsewhere (an image's layer in the store of images),
-        // the blob becomes one of them, and the next time its sum is known by its inode.
         await move(source, place);
       }
       return { sha256, size: before.size, executable };
@@ -137,17 +138,20 @@ async function move(from: string, to: string): Promise<void> {
   }
 }
 
+/** How often a link is tried again when the file was replaced between its look-up and the link: then link(2) says ENOENT. */
+const linkTries = 10;
+
 /** @returns false where `from` is gone */
-async function linkOrCopy(from: string, to: string): Promise<boolean> {
+async function linkOrCopy(from: string, to: string, tries = linkTries): Promise<boolean> {
   try {
     await link(from, to);
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') {
-      // The blob, or the folder of `to`: only the first is an answer.
       if ((await stat(from).catch(() => undefined)) === undefined) return false;
-      throw error;
+      if (tries === 0) throw error;
+      return linkOrCopy(from, to, tries - 1);
     }
     // Another file system; too many links of one inode (65,000 on ext4); a file system without hard links.
     if (code !== 'EXDEV' && code !== 'EMLINK' && code !== 'EPERM' && code !== 'ENOTSUP') throw error;

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -445,4 +447,32 @@ build_rule(name = "slow", srcs = [":quick"], outs = ["s"], cmd = "sleep 9876; ec
     expect((await w.build('//:quick')).ran).toEqual({});
     expect(await readdir(join(w.cache, 'scratch'))).toEqual([]);
   });
+
+  it('by kill -9 at any moment leaves a cache that is right', async () => {
+    const w = await workspace({
+      BUILD: `
+[build_rule(name = "a%d" % i, outs = ["a%d" % i], cmd = "seq %d 20000 > $OUT" % i) for i in range(25)]
+[build_rule(name = "b%d" % i, srcs = [":a%d" % i], outs = ["b%d" % i], cmd = "wc -l < $SRC > $OUT") for i in range(25)]
+`,
+    });
+    const script = new URL('./testing/build-once.ts', import.meta.url).pathname;
+    for (const milliseconds of [350, 430, 510, 590, 670, 750]) {
+      const child = spawn(process.execPath, [script, w.root, w.cache], { stdio: 'ignore' });
+      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+      child.kill('SIGKILL');
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    }
+    const builder = await w.builder();
+    const labels = [...(await w.graph()).targets.keys()];
+    const { targets, cached } = await builder.build(labels);
+    expect(cached).toBeGreaterThan(0);
+    for (const [label, { outputs }] of targets) {
+      const index = Number(label.slice(4));
+      const lines = index === 0 ? 20_001 : 20_001 - index;
+      const content = await text(outputs[0]?.absolute);
+      if (label.startsWith('//:b')) expect(content).toBe(`${lines}\n`);
+      else expect(content.split('\n').length - 1).toBe(lines);
+    }
+    expect(await readdir(join(w.cache, 'scratch'))).toEqual([]);
+  }, 60_000);
 });

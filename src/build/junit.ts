@@ -27,14 +27,17 @@ function testCase(element: XmlElement, suite: string): TestCase {
   const bad = element.children.find((child) => child.name === 'failure' || child.name === 'error');
   const skipped = element.children.find((child) => child.name === 'skipped');
   const about = bad ?? skipped;
-  const message = [about?.attributes.message, about?.text.trim()].filter((part) => part !== undefined && part !== '');
+  const short = about?.attributes.message?.trim() ?? '';
+  const long = about?.text.trim() ?? '';
+  // Most runners repeat the message at the start of the text.
+  const message = long.includes(short) ? long : `${short}\n${long}`.trim();
   const seconds = Number(time.replaceAll(',', ''));
   return {
     name,
     suite: classname ?? suite,
     status: bad !== undefined ? 'failed' : skipped !== undefined ? 'skipped' : 'passed',
     seconds: Number.isFinite(seconds) && seconds > 0 ? seconds : 0,
-    ...(message.length > 0 && { message: [...new Set(message)].join('\n') }),
+    ...(message !== '' && { message }),
   };
 }
 

@@ -44,7 +44,7 @@ export function testEnvironment(
 ): Record<string, string> {
   const outs = outputNames(target).map((name) => pathOf(target, name));
   const env = baseEnvironment(target, layout.root, temporary);
-  env.TEST = outs[0] ?? '';
+  env.TEST = `${layout.root}/${outs[0] ?? ''}`;
   env.OUTS = outs.join(' ');
   addOutputs(env, target);
   env.DATA = layout.data.join(' ');

@@ -1,0 +1,9 @@
+// A process of its own that builds every target of a workspace: for tests that kill it.
+import { loadGraph, openWorkspace } from '../../graph/index.ts';
+import { silent } from '../../progress/index.ts';
+import { createBuilder } from '../builder.ts';
+
+const [root = '', cacheFolder = ''] = process.argv.slice(2);
+const graph = await loadGraph(await openWorkspace(root), { ruleFiles: [] });
+const builder = createBuilder({ graph, builtins: {}, progress: silent, cacheFolder, jobs: 2 });
+await builder.build([...graph.targets.keys()]);
