@@ -21,7 +21,11 @@ async function timed<T>(name: string, body: () => Promise<T>): Promise<T> {
   return result;
 }
 
-console.log(`load average ${loadavg().map((load) => load.toFixed(2)).join(' ')}, ${runs} runs, ${new Date().toISOString()}`);
+console.log(
+  `load average ${loadavg()
+    .map((load) => load.toFixed(2))
+    .join(' ')}, ${runs} runs, ${new Date().toISOString()}`,
+);
 const statements = 'bank/statements/statement.py';
 
 for (let run = 0; run < runs; run++) {
@@ -57,7 +61,9 @@ for (let run = 0; run < runs; run++) {
     };
     const sum = status.cluster.processes.reduce((total, { rss }) => total + rss, 0);
     record('resident memory of control plane, node and DNS at rest, MiB', sum / 1024 / 1024);
-    process.stderr.write(`${status.cluster.processes.map(({ name, rss }) => `    ${name} ${Math.round(rss / 1048576)} MiB`).join('\n')}\n`);
+    process.stderr.write(
+      `${status.cluster.processes.map(({ name, rss }) => `    ${name} ${Math.round(rss / 1048576)} MiB`).join('\n')}\n`,
+    );
   } finally {
     await bank.banksman(['down', '--purge']);
     await bank.remove();
@@ -67,7 +73,9 @@ for (let run = 0; run < runs; run++) {
 
 for (const [name, values] of figures) {
   const sorted = [...values].sort((a, b) => a - b);
-  console.log(`${name.padEnd(66)} ${median(sorted).toFixed(2).padStart(8)}   (${sorted.map((value) => value.toFixed(2)).join(', ')})`);
+  console.log(
+    `${name.padEnd(66)} ${median(sorted).toFixed(2).padStart(8)}   (${sorted.map((value) => value.toFixed(2)).join(', ')})`,
+  );
 }
 console.log(`load average at the end ${readFileSync('/proc/loadavg', 'utf8').trim()}`);
 

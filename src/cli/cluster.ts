@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { UsageFault } from './usage.ts';
 import type { Environment } from '../graph/index.ts';
 import { clusterAccess } from '../local/index.ts';
 import type { ClusterAccess } from '../release/index.ts';
+import { UsageFault } from './usage.ts';
 
 /** Go source that the local cluster's programs are built from. */
 export const engineSource = fileURLToPath(new URL('../../engine', import.meta.url));
@@ -17,8 +17,11 @@ export interface ClusterChoice {
 
 export function withClusterOptions(command: Command): Command {
   return command
-    .option('--cluster <name>', 'a cluster on this machine, by name ($BANKSMAN_CLUSTER); the environment says unless told')
-    .option('--context <name>', "a cluster of your kubeconfig ($KUBECONFIG or ~/.kube/config) in its place");
+    .option(
+      '--cluster <name>',
+      'a cluster on this machine, by name ($BANKSMAN_CLUSTER); the environment says unless told',
+    )
+    .option('--context <name>', 'a cluster of your kubeconfig ($KUBECONFIG or ~/.kube/config) in its place');
 }
 
 export function withEnvironmentOption(command: Command): Command {

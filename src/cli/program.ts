@@ -1,5 +1,6 @@
+import { constants } from 'node:os';
 import { Command, CommanderError } from 'commander';
-import { faultToJson, renderFault } from '../fault/index.ts';
+import { faultToJson, nearest, renderFault } from '../fault/index.ts';
 import { commands } from './commands/index.ts';
 import type { CommandContext } from './context.ts';
 import { createTerminal } from './terminal.ts';
@@ -33,6 +34,11 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   const passesThrough = args[0] === 'kubectl';
   const json = !passesThrough && args.includes('--json');
   const terminal = createTerminal();
+  // `banksman ... | head`: a reader that has enough ends the program, as it ends any other.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(128 + constants.signals.SIGPIPE);
+  });
   const stop = new AbortController();
   const interrupted = () => {
     if (stop.signal.aborted) process.exit(130);
@@ -104,31 +110,11 @@ function asUsageFault(error: CommanderError, args: readonly string[]): UsageFaul
       next: `see 'banksman ${known ? `${words[0]} ` : ''}--help'`,
     });
   }
-  const suggestion = closest(
+  const suggestion = nearest(
     words[0] ?? '',
     commands.map(({ name }) => name),
   );
   return new UsageFault('cli/unknown-command', error.message.replace(/^error: /, ''), {
     next: suggestion === undefined ? "see 'banksman --help'" : `did you mean 'banksman ${suggestion}'?`,
   });
-}
-
-/** The nearest name by edits, where it is near enough to be meant. */
-function closest(word: string, names: readonly string[]): string | undefined {
-  const ranked = names.map((name) => ({ name, edits: distance(word, name) })).sort((a, b) => a.edits - b.edits);
-  const best = ranked[0];
-  return best !== undefined && best.edits <= Math.max(1, Math.floor(word.length / 3)) ? best.name : undefined;
-}
-
-/** Levenshtein's distance. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }

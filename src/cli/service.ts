@@ -4,7 +4,10 @@ import type { CommandContext } from './context.ts';
 import { here } from './workspace.ts';
 
 /** The service that a person names by label, relative label or short name. */
-export async function serviceNamed(text: string, context: CommandContext): Promise<{ workspace: Workspace; service: Service }> {
+export async function serviceNamed(
+  text: string,
+  context: CommandContext,
+): Promise<{ workspace: Workspace; service: Service }> {
   const { workspace, currentPackage } = await here();
   const builder = await createWorkspaceBuilder(workspace, { progress: context.progress, signal: context.signal });
   const label = text.startsWith(':') ? `//${currentPackage}${text}` : text;

@@ -61,7 +61,10 @@ export function createTerminal(stream: NodeJS.WriteStream = process.stderr): Ter
       const text = task.text === '' ? task.name : `${task.name}: ${task.text}`;
       return `${paint.good(spinner[frame % spinner.length]!)} ${clip(text, width - 2 - time.length)}${paint.faint(time)}`;
     });
-    const lines = [...tasks, ...block.slice(0, Math.max(0, (stream.rows ?? 24) - tasks.length - 1)).map((line) => clip(line, width))];
+    const lines = [
+      ...tasks,
+      ...block.slice(0, Math.max(0, (stream.rows ?? 24) - tasks.length - 1)).map((line) => clip(line, width)),
+    ];
     erase();
     if (lines.length > 0) stream.write(`${lines.join('\n')}\n`);
     drawn = lines.length;

@@ -10,7 +10,7 @@ let bank: BankWorkspace;
 let state: string;
 let gateway: string;
 
-const key = { 'X-Api-Key': 'dummy-dev-key', 'Content-Type': 'application/json' };
+const key = { 'X-API-Key': 'dummy-dev-key', 'Content-Type': 'application/json' };
 const statements = '//bank/statements:statements';
 
 beforeAll(async () => {
@@ -28,7 +28,10 @@ afterAll(async () => {
 });
 
 interface Status {
-  readonly cluster: { readonly state: string; readonly ports: { readonly service: string; readonly address: string }[] };
+  readonly cluster: {
+    readonly state: string;
+    readonly ports: { readonly service: string; readonly address: string }[];
+  };
   readonly services: ServiceStatus[];
 }
 
@@ -49,12 +52,28 @@ async function podUids(): Promise<Map<string, string>> {
   return new Map(services.flatMap(({ service, pods }) => pods.map((pod) => [pod.uid, service] as const)));
 }
 
-async function deploy(...labels: string[]): Promise<{ code: number; stderr: string; results: (Omit<ServiceDeployment, 'service' | 'fault'> & { service: string; error?: { code: string; message: string; notes?: string[] } })[] }> {
+async function deploy(
+  ...labels: string[]
+): Promise<{
+  code: number;
+  stderr: string;
+  results: (Omit<ServiceDeployment, 'service' | 'fault'> & {
+    service: string;
+    error?: { code: string; message: string; notes?: string[] };
+  })[];
+}> {
   const outcome = await bank.banksman(['deploy', ...labels, '--env', 'dev', '--json']);
-  return { code: outcome.code, stderr: outcome.stderr, results: outcome.stdout === '' ? [] : JSON.parse(outcome.stdout) };
+  return {
+    code: outcome.code,
+    stderr: outcome.stderr,
+    results: outcome.stdout === '' ? [] : JSON.parse(outcome.stdout),
+  };
 }
 
-async function call(path: string, options: { method?: string; body?: unknown; headers?: Record<string, string> } = {}): Promise<Response> {
+async function call(
+  path: string,
+  options: { method?: string; body?: unknown; headers?: Record<string, string> } = {},
+): Promise<Response> {
   return await fetch(`${gateway}${path}`, {
     method: options.method ?? 'GET',
     headers: { ...key, ...options.headers },
@@ -68,7 +87,7 @@ async function json(response: Response): Promise<Record<string, unknown>> {
 }
 
 async function openAccount(id: string, allowOverdraft: boolean): Promise<void> {
-  const response = await call('/v1/accounts', { method: 'POST', body: { id, currency: 'EUR', allow_overdraft: allowOverdraft } });
+  const response = await call(`/v1/accounts/${id}`, { method: 'PUT', body: { currency: 'EUR', allowOverdraft } });
   expect([200, 201]).toContain(response.status);
 }
 
@@ -76,7 +95,14 @@ describe('a transfer through the gateway', () => {
   it('is booked once, however often it is sent', async () => {
     await openAccount('bank-1', true);
     await openAccount('alice', false);
-    const transfer = { id: 'salary-1', debit: 'bank-1', credit: 'alice', amount: 250_000, currency: 'EUR', reference: 'salary' };
+    const transfer = {
+      id: 'salary-1',
+      debit: 'bank-1',
+      credit: 'alice',
+      amount: 250_000,
+      currency: 'EUR',
+      reference: 'salary',
+    };
     for (const expected of [201, 200, 200]) {
       expect((await call('/v1/transfers', { method: 'POST', body: transfer })).status).toBe(expected);
     }
@@ -96,12 +122,12 @@ describe('a transfer through the gateway', () => {
   });
 
   it('without a key is refused', async () => {
-    expect((await call('/v1/accounts/alice', { headers: { 'X-Api-Key': 'wrong' } })).status).toBe(401);
+    expect((await call('/v1/accounts/alice', { headers: { 'X-API-Key': 'wrong' } })).status).toBe(401);
   });
 
   it('stands in the statement, as JSON and as CSV', async () => {
     const statement = await call('/v1/accounts/alice/statement?format=json');
-    expect(await json(statement)).toMatchObject({ closing_balance: 250_000 });
+    expect(await json(statement)).toMatchObject({ closingBalance: 250_000 });
     const csv = await (await call('/v1/accounts/alice/statement?format=csv')).text();
     expect(csv).toContain('salary-1');
   });
@@ -127,7 +153,9 @@ describe('deploy', () => {
       '//bank/postgres:postgres': 'unchanged',
       [statements]: 'healthy',
     });
-    expect(await json(await call('/v1/accounts/alice/statement?format=json'))).toMatchObject({ title: 'Account statement' });
+    expect(await json(await call('/v1/accounts/alice/statement?format=json'))).toMatchObject({
+      title: 'Account statement',
+    });
     await eventually('the old pod is gone', async () => (await podUids()).size === before.size);
     const after = await podUids();
     for (const [uid, service] of before) if (service !== statements) expect(after.get(uid)).toBe(service);
@@ -136,9 +164,16 @@ describe('deploy', () => {
 
     const back = await bank.banksman(['rollback', '//bank/statements', '--env', 'dev']);
     expect(back.code, back.stderr).toBe(0);
-    expect(await json(await call('/v1/accounts/alice/statement?format=json'))).toMatchObject({ title: 'Statement of account' });
+    expect(await json(await call('/v1/accounts/alice/statement?format=json'))).toMatchObject({
+      title: 'Statement of account',
+    });
     await bank.restore('bank/statements/statement.py');
-    expect((await deploy()).results.map(({ result }) => result)).toEqual(['unchanged', 'unchanged', 'unchanged', 'unchanged']);
+    expect((await deploy()).results.map(({ result }) => result)).toEqual([
+      'unchanged',
+      'unchanged',
+      'unchanged',
+      'unchanged',
+    ]);
   });
 });
 
@@ -182,7 +217,11 @@ describe('a rollout that cannot become healthy ends as failed, with its reason, 
     const { asked, failed } = await stop();
     expect(code, stderr).toBe(1);
     expect(results).toHaveLength(1);
-    expect(results[0]).toMatchObject({ service: statements, result: 'failed', error: { code: 'release/rollout-failed' } });
+    expect(results[0]).toMatchObject({
+      service: statements,
+      result: 'failed',
+      error: { code: 'release/rollout-failed' },
+    });
     expect(failed).toEqual([]);
     expect(asked).toBeGreaterThan(10);
     const { error } = results[0]!;
@@ -195,7 +234,11 @@ describe('a rollout that cannot become healthy ends as failed, with its reason, 
   });
 
   it('a missing image: with the name of the image', async () => {
-    await bank.edit('bank/statements/deployment.yaml', '//bank/statements:image', 'registry.local/bank/nowhere:0123456789ab');
+    await bank.edit(
+      'bank/statements/deployment.yaml',
+      '//bank/statements:image',
+      'registry.local/bank/nowhere:0123456789ab',
+    );
     await bank.edit('bank/statements/BUILD', '    containers = [":image"],\n', '');
     const { message } = await failingDeploy();
     expect(message).toContain('registry.local/bank/nowhere:0123456789ab');
@@ -210,7 +253,7 @@ describe('a rollout that cannot become healthy ends as failed, with its reason, 
   });
 
   it('no room to schedule: with what is short', async () => {
-    await bank.edit('bank/statements/deployment.yaml', /cpu: \S+/, 'cpu: "1000"');
+    await bank.edit('bank/statements/deployment.yaml', /cpu: \w+/, 'cpu: "1000"');
     expect((await failingDeploy()).message).toMatch(/insufficient cpu/i);
   });
 });
@@ -221,7 +264,11 @@ describe('a rolling update under load', () => {
     const [{ outputs }] = JSON.parse(built.stdout) as [{ outputs: { absolute: string }[] }];
     const load = outputs[0]!.absolute;
     const record = join(state, 'load.json');
-    const running = start(load, ['-url', gateway, '-key', 'dummy-dev-key', '-workers', '4', '-duration', '60s', '-out', record], bank.root);
+    const running = start(
+      load,
+      ['-url', gateway, '-key', 'dummy-dev-key', '-workers', '4', '-duration', '60s', '-summary', record],
+      bank.root,
+    );
     await bank.edit('bank/statements/statement.py', 'TITLE = "Statement of account"', 'TITLE = "Statement under load"');
     await bank.edit('bank/gateway/deployment.yaml', 'annotations:', 'annotations:\n        test/round: "1"');
     await bank.edit('bank/ledger/deployment.yaml', 'annotations:', 'annotations:\n        test/round: "1"');
@@ -234,7 +281,7 @@ describe('a rolling update under load', () => {
     ]);
     const done = await running.done;
     expect(done.code, done.stderr + done.stdout).toBe(0);
-    const verified = await execute(load, ['-url', gateway, '-key', 'dummy-dev-key', '-verify', record]);
+    const verified = await execute(load, ['-url', gateway, '-key', 'dummy-dev-key', '-verify', '-summary', record]);
     expect(verified.code, verified.stderr + verified.stdout).toBe(0);
   });
 });
@@ -252,8 +299,13 @@ describe('logs, status and kubectl', () => {
       'deployment.apps/ledger',
       'deployment.apps/statements',
     ]);
-    const { cluster } = JSON.parse((await bank.mustRun(['status', '--json'])).stdout) as { cluster: { kubeconfig: string; context: string } };
-    const other = await banksman(bank.root, ['status', '--json', '--context', cluster.context], { KUBECONFIG: cluster.kubeconfig, BANKSMAN_STATE: state });
+    const { cluster } = JSON.parse((await bank.mustRun(['status', '--json'])).stdout) as {
+      cluster: { kubeconfig: string; context: string };
+    };
+    const other = await banksman(bank.root, ['status', '--json', '--context', cluster.context], {
+      KUBECONFIG: cluster.kubeconfig,
+      BANKSMAN_STATE: state,
+    });
     expect(other.code, other.stderr).toBe(0);
     const { services } = JSON.parse(other.stdout) as Status;
     expect(services.map(({ health }) => health)).toEqual(['healthy', 'healthy', 'healthy', 'healthy']);
@@ -271,8 +323,26 @@ describe('images', () => {
       await execute('chown', ['-R', '65534:65534', other.root, cache]);
       const outcome = await execute(
         'setpriv',
-        ['--reuid=65534', '--regid=65534', '--clear-groups', 'sh', '-c', `umask 077; exec ${join(repository, 'bin/banksman')} image ls --json`],
-        { cwd: other.root, env: { ...process.env, CI: 'true', HOME: cache, XDG_CACHE_HOME: cache, XDG_STATE_HOME: cache, TZ: 'Asia/Tokyo', LC_ALL: 'C' } },
+        [
+          '--reuid=65534',
+          '--regid=65534',
+          '--clear-groups',
+          'sh',
+          '-c',
+          `umask 077; exec ${join(repository, 'bin/banksman')} image ls --json`,
+        ],
+        {
+          cwd: other.root,
+          env: {
+            ...process.env,
+            CI: 'true',
+            HOME: cache,
+            XDG_CACHE_HOME: cache,
+            XDG_STATE_HOME: cache,
+            TZ: 'Asia/Tokyo',
+            LC_ALL: 'C',
+          },
+        },
       );
       expect(outcome.code, outcome.stderr).toBe(0);
       expect(JSON.parse(outcome.stdout)).toEqual(here);

@@ -1,4 +1,4 @@
-import { execFile, type ExecFileException, spawn } from 'node:child_process';
+import { type ExecFileException, execFile, spawn } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -52,7 +52,8 @@ export async function copyBank(env: Readonly<Record<string, string>> = {}): Prom
     banksman,
     async mustRun(args) {
       const outcome = await banksman(args);
-      if (outcome.code !== 0) throw new Error(`banksman ${args.join(' ')} ended with ${outcome.code}\n${outcome.stdout}\n${outcome.stderr}`);
+      if (outcome.code !== 0)
+        throw new Error(`banksman ${args.join(' ')} ended with ${outcome.code}\n${outcome.stdout}\n${outcome.stderr}`);
       return outcome;
     },
     async edit(path, from, to) {
@@ -71,7 +72,9 @@ export async function copyBank(env: Readonly<Record<string, string>> = {}): Prom
 }
 
 /** An empty workspace with these files. */
-export async function makeWorkspace(files: Readonly<Record<string, string>>): Promise<{ root: string; remove(): Promise<void> }> {
+export async function makeWorkspace(
+  files: Readonly<Record<string, string>>,
+): Promise<{ root: string; remove(): Promise<void> }> {
   const root = await mkdtemp(join(tmpdir(), 'banksman-workspace-'));
   for (const [path, text] of Object.entries(files)) {
     await mkdir(dirname(join(root, path)), { recursive: true });
@@ -81,7 +84,11 @@ export async function makeWorkspace(files: Readonly<Record<string, string>>): Pr
 }
 
 /** Runs `banksman` in a folder. */
-export function banksman(cwd: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
+export function banksman(
+  cwd: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
   return execute(program, args, { cwd, env: { ...process.env, CI: 'true', ...env } });
 }
 
@@ -91,10 +98,15 @@ export function execute(
   options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
 ): Promise<Outcome> {
   return new Promise((resolve) => {
-    execFile(file, args, { ...options, maxBuffer: 64 * 1024 * 1024 }, (error: ExecFileException | null, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 255;
-      resolve({ code, stdout, stderr });
-    });
+    execFile(
+      file,
+      args,
+      { ...options, maxBuffer: 64 * 1024 * 1024 },
+      (error: ExecFileException | null, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 255;
+        resolve({ code, stdout, stderr });
+      },
+    );
   });
 }
 
@@ -123,13 +135,19 @@ export function freePort(): Promise<number> {
     server.on('error', reject);
     server.listen(0, '127.0.0.1', () => {
       const address = server.address();
-      server.close(() => (typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port'))));
+      server.close(() =>
+        typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port')),
+      );
     });
   });
 }
 
 /** Waits until `check` gives something, and fails with the last reason. */
-export async function eventually<T>(what: string, check: () => Promise<T | undefined | false>, seconds = 60): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  check: () => Promise<T | undefined | false>,
+  seconds = 60,
+): Promise<T> {
   const deadline = Date.now() + seconds * 1000;
   let last: unknown;
   while (Date.now() < deadline) {

@@ -36,19 +36,35 @@ describe('help', () => {
     expect(outcome.stdout).toContain('Examples:');
   });
 
-  it.each(['up', 'down', 'status', 'build', 'test', 'run', 'query', 'image', 'render', 'deploy', 'rollback', 'history', 'logs', 'lock'])(
-    'of %s has examples',
-    async (command) => {
-      const outcome = await banksman(await workspace({}), [command, '--help']);
-      expect(outcome).toMatchObject({ code: 0, stderr: '' });
-      expect(outcome.stdout).toContain('Examples:');
-    },
-  );
+  it.each([
+    'up',
+    'down',
+    'status',
+    'build',
+    'test',
+    'run',
+    'query',
+    'image',
+    'render',
+    'deploy',
+    'rollback',
+    'history',
+    'logs',
+    'lock',
+  ])('of %s has examples', async (command) => {
+    const outcome = await banksman(await workspace({}), [command, '--help']);
+    expect(outcome).toMatchObject({ code: 0, stderr: '' });
+    expect(outcome.stdout).toContain('Examples:');
+  });
 });
 
 describe('a workspace', () => {
   it('is a folder with banksman.yaml that holds a name', async () => {
-    const root = await workspace({ 'banksman.yaml': 'name: x\n', 'a/BUILD': 'filegroup(name = "b", srcs = ["c.txt"])\n', 'a/c.txt': '' });
+    const root = await workspace({
+      'banksman.yaml': 'name: x\n',
+      'a/BUILD': 'filegroup(name = "b", srcs = ["c.txt"])\n',
+      'a/c.txt': '',
+    });
     const outcome = await banksman(root, ['query', 'targets', '//...', '--json']);
     expect(outcome.stderr).toBe('');
     expect(JSON.parse(outcome.stdout)).toEqual(['//a:b']);
@@ -61,7 +77,11 @@ describe('a workspace', () => {
   });
 
   it('is found from a folder below, where relative labels are read', async () => {
-    const root = await workspace({ 'banksman.yaml': 'name: x\n', 'a/BUILD': 'filegroup(name = "b", srcs = ["c.txt"])\n', 'a/c.txt': '' });
+    const root = await workspace({
+      'banksman.yaml': 'name: x\n',
+      'a/BUILD': 'filegroup(name = "b", srcs = ["c.txt"])\n',
+      'a/c.txt': '',
+    });
     const outcome = await banksman(`${root}/a`, ['query', 'targets', ':b']);
     expect(outcome).toMatchObject({ code: 0, stdout: '//a:b\n' });
   });
@@ -78,7 +98,11 @@ describe('errors of a BUILD file', () => {
     ['a cycle', 'filegroup(name = "a", srcs = [":b"])\nfilegroup(name = "b", srcs = [":a"])\n', '//a:b'],
     ['a name used twice', 'filegroup(name = "a")\nfilegroup(name = "a")\n', 'a/BUILD:2'],
   ])('%s: where, and what', async (_, source, text) => {
-    const outcome = await banksman(await workspace({ 'banksman.yaml': 'name: x\n', 'a/BUILD': source }), ['query', 'targets', '//...']);
+    const outcome = await banksman(await workspace({ 'banksman.yaml': 'name: x\n', 'a/BUILD': source }), [
+      'query',
+      'targets',
+      '//...',
+    ]);
     expect(outcome.stderr).toContain(text);
     expect(outcome.stderr).toMatch(/error\[(language|graph)\//);
     expect(outcome.stderr).toContain('a/BUILD:');
@@ -97,7 +121,8 @@ describe('errors of a BUILD file', () => {
 describe('errors of a manifest', () => {
   const build = (containers: string) =>
     `docker_image(name = "image", files = {"/x": "x.txt"}, entrypoint = ["/x"])\nk8s_config(name = "a", srcs = ["a.yaml"], containers = [${containers}])\n`;
-  const pod = (image: string) => `apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec:\n  containers:\n  - name: a\n    image: ${image}\n`;
+  const pod = (image: string) =>
+    `apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec:\n  containers:\n  - name: a\n    image: ${image}\n`;
 
   it.each([
     ['a label that no target has', build('":image"'), pod('//a:imgae'), '//a:imgae'],
@@ -107,7 +132,12 @@ describe('errors of a manifest', () => {
     ['YAML that is none', build('":image"'), 'a: [\n', 'a/a.yaml'],
     ['an empty file', build('":image"'), '', 'a/a.yaml'],
   ])('%s: where, and what', async (_, source, manifest, text) => {
-    const root = await workspace({ 'banksman.yaml': 'name: x\n', 'a/BUILD': source, 'a/a.yaml': manifest, 'a/x.txt': 'x' });
+    const root = await workspace({
+      'banksman.yaml': 'name: x\n',
+      'a/BUILD': source,
+      'a/a.yaml': manifest,
+      'a/x.txt': 'x',
+    });
     const outcome = await banksman(root, ['render', '//a']);
     expect(outcome.stderr).toContain(text);
     expect(outcome.stderr).toContain('a/a.yaml');
@@ -118,12 +148,21 @@ describe('errors of a manifest', () => {
 
   it('renders exactly the image nodes, and keeps comments', async () => {
     const manifest = `# image: //a:image stays in a comment\n${pod('//a:image # ours')}`;
-    const root = await workspace({ 'banksman.yaml': 'name: x\n', 'a/BUILD': build('":image"'), 'a/a.yaml': manifest, 'a/x.txt': 'x' });
+    const root = await workspace({
+      'banksman.yaml': 'name: x\n',
+      'a/BUILD': build('":image"'),
+      'a/a.yaml': manifest,
+      'a/x.txt': 'x',
+    });
     const outcome = await banksman(root, ['render', '//a', '--env', 'dev']);
     expect(outcome.stderr).toBe('');
     const { stdout } = await banksman(root, ['image', 'ls', '--json']);
     const [image] = JSON.parse(stdout) as { label: string; tag: string; digest: string }[];
-    expect(image).toMatchObject({ label: '//a:image', tag: expect.stringMatching(/^[0-9a-f]{12}$/), digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) });
+    expect(image).toMatchObject({
+      label: '//a:image',
+      tag: expect.stringMatching(/^[0-9a-f]{12}$/),
+      digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+    });
     expect(outcome.stdout).toContain('# image: //a:image stays in a comment\n');
     expect(outcome.stdout).toContain(`    image: registry.local/a:${image?.tag} # ours\n`);
   });

@@ -42,7 +42,8 @@ Examples:
       });
       const result = await builder.build(builder.labels);
       terminal.clear();
-      if (options.explain) for (const { label, why, seconds } of result.ran) progress.say(`${label}: ${why} (${seconds.toFixed(1)} s)`);
+      if (options.explain)
+        for (const { label, why, seconds } of result.ran) progress.say(`${label}: ${why} (${seconds.toFixed(1)} s)`);
       if (options.json) {
         const list = [...result.targets.values()].map(({ label, how, why, seconds, outputs }) => ({
           label,
@@ -54,8 +55,11 @@ Examples:
         terminal.print(JSON.stringify(list, undefined, 2));
       } else {
         const { ran, cached, targets } = result;
-        for (const { outputs } of targets.size <= 3 ? targets.values() : []) for (const { absolute } of outputs) terminal.print(absolute);
-        progress.say(`${terminal.paint.good('✓')} ${count(targets.size, 'target')}: ${count(ran.length, 'action')} ran, ${cached} cached`);
+        for (const { outputs } of targets.size <= 3 ? targets.values() : [])
+          for (const { absolute } of outputs) terminal.print(absolute);
+        progress.say(
+          `${terminal.paint.good('✓')} ${count(targets.size, 'target')}: ${count(ran.length, 'action')} ran, ${cached} cached`,
+        );
       }
       for (const fault of result.failures) process.stderr.write(`${renderFault(fault, { color: terminal.color })}\n`);
       if (result.failures.length > 0) process.exitCode = 1;

@@ -23,7 +23,9 @@ interface Options extends ClusterChoice {
 }
 
 export function define(command: Command, context: CommandContext): void {
-  withClusterOptions(withEnvironmentOption(command.argument('[labels...]', 'services: //bank/ledger, //bank/...; all unless told')))
+  withClusterOptions(
+    withEnvironmentOption(command.argument('[labels...]', 'services: //bank/ledger, //bank/...; all unless told')),
+  )
     .option('--deadline <seconds>', 'when a rollout that is not healthy counts as failed', wholeSeconds)
     .option('--force', 'take over fields that another tool has set')
     .option('--json', 'print the results as JSON')
@@ -93,7 +95,11 @@ export function watchRollout({ terminal, progress }: CommandContext): (event: De
 }
 
 /** Prints how rollouts ended; a failed one makes the exit code 1. */
-export function report(results: readonly ServiceDeployment[], { terminal }: CommandContext, options: { readonly json?: boolean }): void {
+export function report(
+  results: readonly ServiceDeployment[],
+  { terminal }: CommandContext,
+  options: { readonly json?: boolean },
+): void {
   terminal.clear();
   if (options.json) {
     const list = results.map(({ service, release, result, changes, duration, fault }) => ({

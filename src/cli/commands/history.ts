@@ -23,9 +23,17 @@ Examples:
       const origins = new Map(history.releases.map((release) => [release.id, release.origin]));
       for (const { release, kind, result, startedAt, by, reason } of history.rollouts) {
         const origin = origins.get(release);
-        const commit = origin?.commit === undefined ? '' : `  commit ${origin.commit.slice(0, 10)}${origin.dirty ? ' + edits' : ''}`;
-        const word = result === 'healthy' ? terminal.paint.good(result) : result === 'failed' ? terminal.paint.bad(result) : result;
-        terminal.print(`${startedAt}  ${kind.padEnd(8)}  release ${release.slice(0, 12)}  ${word}${terminal.paint.faint(`${commit}  by ${by}`)}`);
+        const commit =
+          origin?.commit === undefined ? '' : `  commit ${origin.commit.slice(0, 10)}${origin.dirty ? ' + edits' : ''}`;
+        const word =
+          result === 'healthy'
+            ? terminal.paint.good(result)
+            : result === 'failed'
+              ? terminal.paint.bad(result)
+              : result;
+        terminal.print(
+          `${startedAt}  ${kind.padEnd(8)}  release ${release.slice(0, 12)}  ${word}${terminal.paint.faint(`${commit}  by ${by}`)}`,
+        );
         if (reason !== undefined) terminal.print(`    ${reason}`);
       }
     });

@@ -3,11 +3,18 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { writeAtomically } from '../../disk/index.ts';
 import { type Label, loadUnchecked, parsePattern, splitLabel, type Target, type Workspace } from '../../graph/index.ts';
-import { type DebianLock, type DebianSource, formatDebianLock, lockDebian, parseDebianLock, refreshGone } from '../../image/index.ts';
+import {
+  type DebianLock,
+  type DebianSource,
+  formatDebianLock,
+  lockDebian,
+  parseDebianLock,
+  refreshGone,
+} from '../../image/index.ts';
 import type { CommandContext } from '../context.ts';
 import { UsageFault } from '../usage.ts';
-import { graphOptions, here } from '../workspace.ts';
 import { count } from '../views/count.ts';
+import { graphOptions, here } from '../workspace.ts';
 
 export function define(command: Command, context: CommandContext): void {
   command.addHelpText(
@@ -66,7 +73,12 @@ function matches(text: string, label: Label, currentPackage: string): boolean {
   return pattern.package === '' || name === pattern.package || name.startsWith(`${pattern.package}/`);
 }
 
-async function lockOne(target: LockTarget, workspace: Workspace, ifGone: boolean, context: CommandContext): Promise<void> {
+async function lockOne(
+  target: LockTarget,
+  workspace: Workspace,
+  ifGone: boolean,
+  context: CommandContext,
+): Promise<void> {
   const { progress, signal, terminal } = context;
   const { mirror } = workspace.debian;
   const source: DebianSource = { suite: target.suite, ...(mirror !== undefined && { mirror }) };
@@ -76,7 +88,9 @@ async function lockOne(target: LockTarget, workspace: Workspace, ifGone: boolean
     const { lock, changed } = await refreshGone({ source, lock: before, progress, signal });
     if (changed.length === 0) return;
     await writeAtomically(path, formatDebianLock(lock));
-    progress.say(`${target.lock}: ${count(changed.length, 'package')} locked anew, since the old version is gone; commit the file`);
+    progress.say(
+      `${target.lock}: ${count(changed.length, 'package')} locked anew, since the old version is gone; commit the file`,
+    );
     for (const { name, from, to } of changed) progress.say(`  ${name} ${from ?? '(new)'} -> ${to ?? '(left out)'}`);
     return;
   }

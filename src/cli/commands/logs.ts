@@ -58,7 +58,8 @@ const secondsOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 
 
 function duration(text: string): number {
   const match = /^([0-9]{1,6})([smhd])$/.exec(text);
-  if (match === null) throw new UsageFault('cli/wrong-use', `--since takes a time such as 30s, 5m or 2h, not '${text}'`);
+  if (match === null)
+    throw new UsageFault('cli/wrong-use', `--since takes a time such as 30s, 5m or 2h, not '${text}'`);
   return Number(match[1]) * secondsOf[match[2]!]!;
 }
 

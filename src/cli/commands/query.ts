@@ -1,5 +1,14 @@
 import type { Command } from 'commander';
-import { affectedSince, dependencies, type Graph, type Label, loadGraph, loadTargets, reverseDependencies, targetsMatching } from '../../graph/index.ts';
+import {
+  affectedSince,
+  dependencies,
+  type Graph,
+  type Label,
+  loadGraph,
+  loadTargets,
+  reverseDependencies,
+  targetsMatching,
+} from '../../graph/index.ts';
 import type { CommandContext } from '../context.ts';
 import { UsageFault } from '../usage.ts';
 import { graphOptions, here } from '../workspace.ts';

@@ -14,11 +14,17 @@ export function define(command: Command, { progress, signal, terminal }: Command
       'after',
       `
 Examples:
-  banksman run //bank/load -- --help`,
+  banksman run //bank/load -- -key dummy-dev-key -duration 10s`,
     )
-    .action(async (label: string, words: string[]) => {
+    .action(async (label: string, given: string[]) => {
+      const words = given[0] === '--' ? given.slice(1) : given;
       const { workspace, currentPackage } = await here();
-      const builder = await createWorkspaceBuilder(workspace, { progress, signal, patterns: [label], from: currentPackage });
+      const builder = await createWorkspaceBuilder(workspace, {
+        progress,
+        signal,
+        patterns: [label],
+        from: currentPackage,
+      });
       const [wanted] = builder.labels;
       const target = wanted === undefined ? undefined : builder.graph.targets.get(wanted);
       if (wanted === undefined || builder.labels.length !== 1 || target?.binary !== true) {

@@ -2,7 +2,13 @@ import type { Command } from 'commander';
 import { isFault } from '../../fault/index.ts';
 import { GraphFault } from '../../graph/index.ts';
 import { type ClusterStatus, status } from '../../local/index.ts';
-import { createWorkspaceBuilder, environmentOf, type Service, serviceStatus, type ServiceStatus } from '../../release/index.ts';
+import {
+  createWorkspaceBuilder,
+  environmentOf,
+  type Service,
+  type ServiceStatus,
+  serviceStatus,
+} from '../../release/index.ts';
 import { type ClusterChoice, localName, reachCluster, withClusterOptions, withEnvironmentOption } from '../cluster.ts';
 import type { CommandContext } from '../context.ts';
 import { clusterLines } from '../views/cluster.ts';
@@ -55,7 +61,9 @@ async function readStatus(options: ClusterChoice & { env: string }, context: Com
   if (workspace === undefined || environment === undefined) return { ...base, services: [] };
   let services: readonly Service[];
   try {
-    services = (await createWorkspaceBuilder(workspace, { progress: context.progress, signal: context.signal })).services();
+    services = (
+      await createWorkspaceBuilder(workspace, { progress: context.progress, signal: context.signal })
+    ).services();
   } catch (error) {
     // A broken BUILD file must not hide how the cluster is.
     if (!isFault(error) || context.signal.aborted) throw error;
@@ -66,7 +74,10 @@ async function readStatus(options: ClusterChoice & { env: string }, context: Com
   }
   try {
     const access = await reachCluster(options, environment, { pushes: false });
-    return { ...base, services: await serviceStatus({ services, environment, cluster: access, signal: context.signal }) };
+    return {
+      ...base,
+      services: await serviceStatus({ services, environment, cluster: access, signal: context.signal }),
+    };
   } catch (error) {
     if (!isFault(error) || context.signal.aborted) throw error;
     return { ...base, services: services.map((service) => unknown(service, environment.name)), note: error.message };

@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import { faultToJson, renderFault } from '../../fault/index.ts';
 import { createWorkspaceBuilder } from '../../release/index.ts';
 import type { CommandContext } from '../context.ts';
-import { here } from '../workspace.ts';
 import { count } from '../views/count.ts';
+import { here } from '../workspace.ts';
 import { jobCount } from './build.ts';
 
 interface Options {

@@ -32,7 +32,9 @@ Examples:
       });
       if (options.json) return terminal.print(JSON.stringify(result.status, undefined, 2));
       const seconds = (result.took / 1000).toFixed(1);
-      const text = result.already ? `cluster '${name}' is up already` : `cluster '${name}' is up ${terminal.paint.faint(`${seconds} s`)}`;
+      const text = result.already
+        ? `cluster '${name}' is up already`
+        : `cluster '${name}' is up ${terminal.paint.faint(`${seconds} s`)}`;
       terminal.print(`${terminal.paint.good('✓')} ${text}`);
       for (const line of clusterLines(result.status, terminal.paint).slice(1)) terminal.print(line);
     });

@@ -10,10 +10,13 @@ export function clusterLines(status: ClusterStatus, paint: Paint): string[] {
   if (status.state === 'stopped') return [...lines, "  start it again with 'banksman up'; its state is kept"];
   const memory = status.processes.reduce((sum, { rss }) => sum + rss, 0);
   const { node, dns } = status;
-  lines.push(`  node ${node.name} ${ready(node, paint)}, dns ${ready(dns, paint)}, memory ${Math.round(memory / 1024 / 1024)} MiB`);
+  lines.push(
+    `  node ${node.name} ${ready(node, paint)}, dns ${ready(dns, paint)}, memory ${Math.round(memory / 1024 / 1024)} MiB`,
+  );
   for (const { name, state, reason, restarts } of status.processes) {
     if (state !== 'ready') lines.push(`  ${paint.bad(name)} ${state}${reason === undefined ? '' : `: ${reason}`}`);
-    else if (restarts > 0) lines.push(`  ${paint.warn(name)} was restarted ${restarts} ${restarts === 1 ? 'time' : 'times'}`);
+    else if (restarts > 0)
+      lines.push(`  ${paint.warn(name)} was restarted ${restarts} ${restarts === 1 ? 'time' : 'times'}`);
   }
   if (status.api !== undefined) lines.push(`  api   ${status.api}  ${paint.faint(`KUBECONFIG=${status.kubeconfig}`)}`);
   for (const { service, port, address, listening, reason } of status.ports) {

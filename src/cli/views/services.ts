@@ -6,9 +6,13 @@ export function serviceLines(services: readonly ServiceStatus[], paint: Paint): 
   const width = Math.max(0, ...services.map(({ service }) => service.length));
   return services.flatMap((service) => {
     const { health } = service;
-    const word = health === 'healthy' ? paint.good(health) : health === 'failed' ? paint.bad(health) : paint.warn(health);
+    const word =
+      health === 'healthy' ? paint.good(health) : health === 'failed' ? paint.bad(health) : paint.warn(health);
     const release = service.release === undefined ? '' : `  release ${service.release.slice(0, 12)}`;
-    const commit = service.origin?.commit === undefined ? '' : `  commit ${service.origin.commit.slice(0, 10)}${service.origin.dirty ? ' + edits' : ''}`;
+    const commit =
+      service.origin?.commit === undefined
+        ? ''
+        : `  commit ${service.origin.commit.slice(0, 10)}${service.origin.dirty ? ' + edits' : ''}`;
     const message = health === 'healthy' || service.message === '' ? '' : `  ${service.message}`;
     return [
       `${service.service.padEnd(width)}  ${word}${paint.faint(`${release}${commit}`)}${message}`,
@@ -35,7 +39,9 @@ export function age(createdAt: string, now = Date.now()): string {
 /** What a rollout's live view shows: the newest event of each service. */
 export function rolloutLines(events: ReadonlyMap<string, DeployEvent>, paint: Paint): string[] {
   const width = Math.max(0, ...[...events.keys()].map((label) => label.length));
-  return [...events].map(([label, { phase, message }]) => `${mark(phase, paint)} ${label.padEnd(width)}  ${phase}  ${paint.faint(message)}`);
+  return [...events].map(
+    ([label, { phase, message }]) => `${mark(phase, paint)} ${label.padEnd(width)}  ${phase}  ${paint.faint(message)}`,
+  );
 }
 
 export function mark(phase: Phase, paint: Paint): string {
@@ -49,7 +55,13 @@ export function mark(phase: Phase, paint: Paint): string {
 export function resultLine(result: ServiceDeployment, width: number, paint: Paint): string {
   const seconds = `${(result.duration / 1000).toFixed(1)} s`;
   const changed = result.changes.filter(({ action }) => action !== 'unchanged');
-  const objects = changed.length === 0 ? '' : `  ${changed.length} ${changed.length === 1 ? 'object' : 'objects'} changed`;
-  const word = result.result === 'healthy' ? paint.good('healthy') : result.result === 'unchanged' ? 'unchanged' : paint.bad(result.result);
+  const objects =
+    changed.length === 0 ? '' : `  ${changed.length} ${changed.length === 1 ? 'object' : 'objects'} changed`;
+  const word =
+    result.result === 'healthy'
+      ? paint.good('healthy')
+      : result.result === 'unchanged'
+        ? 'unchanged'
+        : paint.bad(result.result);
   return `${mark(result.result, paint)} ${result.service.label.padEnd(width)}  ${word}  release ${result.release.slice(0, 12)}${paint.faint(`${objects}  ${seconds}`)}`;
 }
