@@ -96,8 +96,15 @@ import (
 	"testing"
 )
 
+var ready bool
+
+func TestMain(m *testing.M) {
+	ready = true
+	os.Exit(m.Run())
+}
+
 func TestSecret(t *testing.T) {
-	if secret() != 41 {
+	if !ready || secret() != 41 {
 		t.Fatal(secret())
 	}
 	if text, err := os.ReadFile("data.txt"); err != nil || string(text) != "data" {

@@ -5,5 +5,11 @@ import { createBuilder } from '../builder.ts';
 
 const [root = '', cacheFolder = ''] = process.argv.slice(2);
 const graph = await loadGraph(await openWorkspace(root), { ruleFiles: [] });
-const builder = createBuilder({ graph, builtins: {}, progress: silent, cacheFolder, jobs: 2 });
+const builder = createBuilder({
+  graph,
+  builtins: {},
+  progress: { ...silent, say: (line) => console.log(line) },
+  cacheFolder,
+  jobs: 2,
+});
 await builder.build([...graph.targets.keys()]);
