@@ -1,4 +1,4 @@
-import { lstat, mkdir, readlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeAtomically } from '../disk/index.ts';
 import { isFault } from '../fault/index.ts';
@@ -95,8 +95,7 @@ function bubblewrapSandbox(bubblewrap: string, system: readonly string[]): Sandb
         '--hostname',
         'banksman',
         ...system,
-        // The resolver's configuration is a link to here with systemd.
-        ...(request.network ? ['--ro-bind-try', '/run/systemd/resolve', '/run/systemd/resolve'] : []),
+        ...(request.network ? ['--ro-bind-try', '/etc/resolv.conf', '/etc/resolv.conf'] : []),
         ...request.readable.flatMap((path) => ['--ro-bind', path, path]),
         '--bind',
         request.scratch,
@@ -113,6 +112,27 @@ function bubblewrapSandbox(bubblewrap: string, system: readonly string[]): Sandb
   };
 }
 
+/**
+ * What of /etc programs need to work; a name ending in `-` is the beginning of one. The rest is nobody's business: whoever
+ * builds as root could read keys and passwords there.
+ */
+const configuration = [
+  'alternatives',
+  'ca-certificates',
+  'debian_version',
+  'java-',
+  'ld.so.cache',
+  'ld.so.conf',
+  'ld.so.conf.d',
+  'mime.types',
+  'nsswitch.conf',
+  'os-release',
+  'pki',
+  'protocols',
+  'services',
+  'ssl',
+];
+
 /** Folders of the system that hold programs and libraries, as Debian and its kin lay them out. */
 async function systemMounts(folder: string): Promise<string[]> {
   const args: string[] = ['--ro-bind', '/usr', '/usr'];
@@ -122,7 +142,12 @@ async function systemMounts(folder: string): Promise<string[]> {
     if (found.isSymbolicLink()) args.push('--symlink', await readlink(`/${name}`), `/${name}`);
     else args.push('--ro-bind', `/${name}`, `/${name}`);
   }
-  args.push('--ro-bind-try', '/opt', '/opt', '--ro-bind', '/etc', '/etc');
+  args.push('--ro-bind-try', '/opt', '/opt', '--dir', '/etc');
+  for (const name of await readdir('/etc')) {
+    if (configuration.some((known) => (known.endsWith('-') ? name.startsWith(known) : name === known))) {
+      args.push('--ro-bind', `/etc/${name}`, `/etc/${name}`);
+    }
+  }
   // Accounts and names are the same on each machine.
   const files = {
     passwd: 'root:x:0:0:root:/:/usr/sbin/nologin\nbuild:x:1000:1000:build:/tmp:/bin/bash\n',
@@ -132,7 +157,7 @@ async function systemMounts(folder: string): Promise<string[]> {
   for (const [name, content] of Object.entries(files)) {
     const path = join(folder, 'sandbox', name);
     await writeAtomically(path, content);
-    if ((await lstat(`/etc/${name}`).catch(() => undefined))?.isFile()) args.push('--ro-bind', path, `/etc/${name}`);
+    args.push('--ro-bind', path, `/etc/${name}`);
   }
   args.push('--dev', '/dev', '--tmpfs', '/tmp', '--tmpfs', '/var/tmp', '--dir', '/run');
   return args;

@@ -71,7 +71,16 @@ async function fetchJar(request: BuiltinRequest, id: string, sha256: string, cac
 
 async function runMaven(request: BuiltinRequest, program: string, id: string, folder: string): Promise<void> {
   const { target } = request;
-  const args = ['-B', '-q', '-Dstyle.color=never', `${plugin}:copy`, `-Dartifact=${id}`, `-DoutputDirectory=${folder}`];
+  // -U: a failure of an earlier day, which Maven remembers, is no answer.
+  const args = [
+    '-B',
+    '-q',
+    '-U',
+    '-Dstyle.color=never',
+    `${plugin}:copy`,
+    `-Dartifact=${id}`,
+    `-DoutputDirectory=${folder}`,
+  ];
   try {
     await run(program, args, {
       cwd: request.temporaryFolder,
