@@ -13,7 +13,9 @@ import type { DownRequest, DownResult } from './types.ts';
 
 /** Milliseconds that the programs in the containers have to end by themselves. */
 const graceForPods = 10_000;
-/** Likewise the cluster's own. */
+/** Milliseconds until the dead are collected. In a container whose first process collects nobody, they stay. */
+const graceForInit = 3_000;
+/** Milliseconds that the stores have to write what they hold. */
 const graceForComponents = 4_000;
 
 /**
@@ -58,9 +60,9 @@ async function hasState(layout: Layout): Promise<boolean> {
  * @returns false where there was nothing
  */
 export async function stopCluster(layout: Layout, tell: (text: string) => void): Promise<boolean> {
-  const members = await cgroupMembers(layout.cgroup);
+  const members = [...(await cgroupMembers(layout.cgroup))].flatMap((pid) => identify(pid) ?? []);
   const there =
-    members.size > 0 || isNamespaceFile(layout.netnsFile) || readIdentity(layout, 'supervisor') !== undefined;
+    members.length > 0 || isNamespaceFile(layout.netnsFile) || readIdentity(layout, 'supervisor') !== undefined;
   if (there) {
     await openRunFolder(layout);
     await stopSupervision(layout);
@@ -68,7 +70,7 @@ export async function stopCluster(layout: Layout, tell: (text: string) => void):
     tell('stopping its processes');
     await stopStores(layout);
   }
-  await killAll(layout, 10_000);
+  const killed = await killAll(layout, 10_000);
   const left = await cgroupMembers(layout.cgroup);
   const groups = left.size === 0 ? await removeCgroups(layout.cgroup) : [];
   await removeNetworkNamespace(layout);
@@ -79,6 +81,9 @@ export async function stopCluster(layout: Layout, tell: (text: string) => void):
     });
   }
   await rm(layout.run, { recursive: true, force: true });
+  // They were left to the machine's first process, which collects them in its own time.
+  const isKept = ({ pid, started }: Identity) => readStat(pid)?.started === started;
+  await until(() => ![...members, ...killed].some(isKept), graceForInit);
   return there;
 }
 
@@ -125,19 +130,19 @@ async function stopStores(layout: Layout): Promise<void> {
   await until(() => !stores.some(isAlive), graceForComponents);
 }
 
-/** Ends all that is left, again and again until nothing is: what ends may have started something. */
-async function killAll(layout: Layout, timeout: number): Promise<void> {
+/** Ends all that is left, again and again until nothing is: what ends may have started something. @returns whom it ended */
+async function killAll(layout: Layout, timeout: number): Promise<Identity[]> {
+  const killed: Identity[] = [];
   const deadline = Date.now() + timeout;
   for (;;) {
     const members = await cgroupMembers(layout.cgroup);
     members.delete(process.pid);
-    if (members.size === 0 || Date.now() > deadline) return;
+    if (members.size === 0 || Date.now() > deadline) return killed;
     for (const pid of members) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // It has just ended.
-      }
+      const identity = identify(pid);
+      if (!identity) continue;
+      killed.push(identity);
+      signal(identity, 'SIGKILL');
     }
     await sleep(20);
   }

@@ -45,7 +45,7 @@ function traces(): string[] {
     try {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
       const group = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
-      if (Number(pid) !== process.pid && (mine(command) || mine(group))) found.push(`process ${command}`);
+      if (Number(pid) !== process.pid && (mine(command) || mine(group))) found.push(`process ${pid} ${command}`);
     } catch {
       // It has just ended.
     }
