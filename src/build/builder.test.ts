@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { BuildFault } from './fault.ts';
 import { makeWorkspace, type TestWorkspace } from './testing/workspace.ts';
@@ -259,7 +260,7 @@ build_rule(name = "x", outs = ["o"], cmd = "cat $(location :a) > $OUT")
       s: 'before',
     });
     const building = faultOf(w.build('//:x'));
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await sleep(600);
     await w.write({ s: 'after' });
     expect((await building).code).toBe('build/input-changed');
     expect(await text((await w.build('//:x')).files[0]?.absolute)).toBe('after');
@@ -439,7 +440,7 @@ build_rule(name = "slow", srcs = [":quick"], outs = ["s"], cmd = "sleep 9876; ec
     });
     const stop = new AbortController();
     const building = faultOf((await w.builder()).build(['//:slow'], { signal: stop.signal }));
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    await sleep(700);
     const started = Date.now();
     stop.abort(new Error('interrupted'));
     expect((await building).message).toBe('interrupted');
@@ -457,9 +458,14 @@ build_rule(name = "slow", srcs = [":quick"], outs = ["s"], cmd = "sleep 9876; ec
 `,
     });
     const script = new URL('./testing/build-once.ts', import.meta.url).pathname;
-    for (const milliseconds of [350, 430, 510, 590, 670, 750]) {
+    const records = async () => {
+      const names = await readdir(join(w.cache, 'actions'), { recursive: true }).catch(() => []);
+      return names.filter((name) => name.endsWith('.json')).length;
+    };
+    for (const [index, enough] of [1, 4, 9, 16, 28, 40].entries()) {
       const child = spawn(process.execPath, [script, w.root, w.cache], { stdio: 'ignore' });
-      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+      while ((await records()) < enough && child.exitCode === null) await sleep(5);
+      await sleep(index * 7);
       child.kill('SIGKILL');
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
     }

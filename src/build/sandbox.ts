@@ -101,6 +101,8 @@ function bubblewrapSandbox(bubblewrap: string, system: readonly string[]): Sandb
         request.scratch,
         request.mount,
         ...request.writable.flatMap((path) => ['--bind', path, path]),
+        '--remount-ro',
+        '/',
         '--chdir',
         request.folder,
         '--',

@@ -77,6 +77,8 @@ async function runMaven(request: BuiltinRequest, program: string, id: string, fo
     '-q',
     '-U',
     '-Dstyle.color=never',
+    // Not ~/.m2/repository: a user without a home has none, and what another tool left there is not ours to rely on.
+    `-Dmaven.repo.local=${join(request.cacheFolder, 'maven', 'repository')}`,
     `${plugin}:copy`,
     `-Dartifact=${id}`,
     `-DoutputDirectory=${folder}`,
