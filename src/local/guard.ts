@@ -26,6 +26,8 @@ export function guardCommand(layout: Layout): Invocation {
       HOME: process.env.HOME,
       BANKSMAN_STATE: stateFolder(),
       BANKSMAN_CACHE: cacheFolder(),
+      // Saves the supervisor the compiler that strips the types: 30 MB, and a third of its start.
+      NODE_COMPILE_CACHE: cacheFolder('node'),
     },
   };
 }
