@@ -36,7 +36,6 @@ interface Running {
   readonly name: string;
   readonly began: number;
   text: string;
-  spoken: number;
 }
 
 export function createTerminal(stream: NodeJS.WriteStream = process.stderr): Terminal {
@@ -72,14 +71,18 @@ export function createTerminal(stream: NodeJS.WriteStream = process.stderr): Ter
   const tick = () => {
     frame++;
     if (live) redraw();
-    else for (const task of running) beat(task);
+    else beat();
     if (running.size === 0 && block.length === 0) stopTicking();
   };
-  const beat = (task: Running) => {
-    if (Date.now() - task.spoken < heartbeat) return;
-    task.spoken = Date.now();
-    const seconds = Math.round((Date.now() - task.began) / 1000);
-    stream.write(`  ${task.name}${task.text === '' ? '' : `: ${task.text}`} (${seconds} s)\n`);
+  // Where nothing can be drawn, one line now and then, on the task that has run longest, shows that work goes on.
+  let spoken = Date.now();
+  const beat = () => {
+    const [oldest] = running;
+    if (oldest === undefined || Date.now() - spoken < heartbeat) return;
+    spoken = Date.now();
+    const seconds = Math.round((Date.now() - oldest.began) / 1000);
+    const others = running.size === 1 ? '' : `, and ${running.size - 1} more`;
+    stream.write(`  ${oldest.name}${oldest.text === '' ? '' : `: ${oldest.text}`} (${seconds} s${others})\n`);
   };
   const startTicking = () => {
     timer ??= setInterval(tick, live ? frameTime : 500);
@@ -90,6 +93,7 @@ export function createTerminal(stream: NodeJS.WriteStream = process.stderr): Ter
     timer = undefined;
   };
   const say = (line: string) => {
+    spoken = Date.now();
     erase();
     stream.write(`${line}\n`);
     redraw();
@@ -97,7 +101,8 @@ export function createTerminal(stream: NodeJS.WriteStream = process.stderr): Ter
   const paint = createPaint(color);
 
   const begin = (name: string): Task => {
-    const task: Running = { name, began: Date.now(), text: '', spoken: Date.now() };
+    const task: Running = { name, began: Date.now(), text: '' };
+    if (running.size === 0) spoken = Date.now();
     running.add(task);
     startTicking();
     const end = (mark: string, text: string | undefined) => {
@@ -110,7 +115,7 @@ export function createTerminal(stream: NodeJS.WriteStream = process.stderr): Ter
     return {
       update(text) {
         task.text = text;
-        if (!live) beat(task);
+        if (!live) beat();
       },
       done: (text) => end(paint.good('✓'), text),
       fail: (text) => end(paint.bad('✗'), text),

@@ -15,7 +15,7 @@ Examples:
     .command('ls')
     .description('images of the workspace, built, with their tags and digests')
     .argument('[patterns...]', 'which ones; all unless told')
-    .option('--json', 'a JSON list of {label, tag, digest, repository}')
+    .option('--json', 'a JSON list of {label, tag, digest}')
     .action(async (patterns: string[], options: { json?: boolean }) => {
       const { workspace, currentPackage } = await here();
       const builder = await createWorkspaceBuilder(workspace, {
@@ -27,7 +27,7 @@ Examples:
       const wanted = builder.labels.filter((label) => builder.graph.targets.get(label)?.rule === 'docker_image');
       const images = await builder.images(wanted);
       if (options.json) {
-        const list = images.map(({ label, tag, digest, repository }) => ({ label, tag, digest, repository }));
+        const list = images.map(({ label, tag, digest }) => ({ label, tag, digest }));
         return context.terminal.print(JSON.stringify(list, undefined, 2));
       }
       const width = Math.max(0, ...images.map(({ label }) => label.length));
