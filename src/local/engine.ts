@@ -107,7 +107,7 @@ export async function hashSource(folder: string): Promise<string> {
     const entries = await readdir(path, { withFileTypes: true }).catch((cause) => {
       throw new LocalFault('local/engine-source', `the engine's source can't be read: ${path}`, {
         cause,
-        next: 'run from a whole checkout of Banksman, or set BANKSMAN_ENGINE to its engine/ folder',
+        next: 'run from a whole checkout of Banksman',
       });
     });
     for (const entry of entries) {
@@ -124,7 +124,7 @@ export async function hashSource(folder: string): Promise<string> {
     .sort();
   if (!relevant.includes('go.mod') || !relevant.includes('build')) {
     throw new LocalFault('local/engine-source', `${folder} doesn't hold the engine's source`, {
-      next: 'run from a whole checkout of Banksman, or set BANKSMAN_ENGINE to its engine/ folder',
+      next: 'run from a whole checkout of Banksman',
     });
   }
   for (const path of relevant) {

@@ -96,7 +96,7 @@ function parseSettings(value: unknown, layout: Layout): Settings {
 
 function damaged(layout: Layout, why: string, cause?: unknown): LocalFault {
   return new LocalFault('local/bad-state', `${layout.settings} can't be read: ${why}`, {
-    next: `banksman down --purge --name ${layout.name} removes the cluster with all that it holds; then banksman up`,
+    next: `banksman down --purge --cluster ${layout.name} removes the cluster with all that it holds; then banksman up`,
     cause,
   });
 }

@@ -15,8 +15,7 @@ import type { DeployEvent, Environment, Release, Service } from './types.ts';
 const engine = findEngine();
 const place = { file: 'banksman.yaml' };
 
-// The API server, the controllers and their behaviour are real; only the node is played. Built by `banksman up`, or named by
-// BANKSMAN_ENGINE.
+// The API server, the controllers and their behaviour are real; only the node is played.
 describe.skipIf(engine === undefined)('rollouts against a real API server (skipped without the engine)', () => {
   let api: ApiServer;
   let cluster: Cluster;

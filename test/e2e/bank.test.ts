@@ -52,9 +52,7 @@ async function podUids(): Promise<Map<string, string>> {
   return new Map(services.flatMap(({ service, pods }) => pods.map((pod) => [pod.uid, service] as const)));
 }
 
-async function deploy(
-  ...labels: string[]
-): Promise<{
+async function deploy(...labels: string[]): Promise<{
   code: number;
   stderr: string;
   results: (Omit<ServiceDeployment, 'service' | 'fault'> & {
