@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"banksman.dev/engine/internal/dispatch"
+	"banksman.dev/engine/internal/resident"
 
 	// What every one of upstream's mains links for its side effects.
 	_ "k8s.io/component-base/logs/json/register"
@@ -34,5 +35,6 @@ func main() {
 		os.Exit(2)
 	}
 	os.Args = args
+	go resident.Keep()
 	component.Run()
 }
