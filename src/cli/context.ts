@@ -8,9 +8,13 @@ export interface CommandContext {
   readonly progress: Progress;
   /** Aborted by ^C. */
   readonly signal: AbortSignal;
+  /** The words of the command line that are no options, the command's own name first. */
+  readonly words: readonly string[];
+  /** Names of all commands, for completion. */
+  readonly commandNames: readonly string[];
 }
 
 /** A file of `commands/`. */
 export interface CommandModule {
-  define(command: Command, context: CommandContext): void;
+  define(command: Command, context: CommandContext): void | Promise<void>;
 }

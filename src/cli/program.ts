@@ -33,6 +33,8 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   // `kubectl` takes all words as its own, --help and --json among them.
   const passesThrough = args[0] === 'kubectl';
   const json = !passesThrough && args.includes('--json');
+  const plain = args.filter((arg) => !arg.startsWith('-'));
+  const words = plain[0] === 'help' ? plain.slice(1) : plain;
   const terminal = createTerminal();
   // `banksman ... | head`: a reader that has enough ends the program, as it ends any other.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -47,7 +49,13 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   process.on('SIGINT', interrupted);
   process.on('SIGTERM', interrupted);
   try {
-    const program = await createProgram(args, { terminal, progress: terminal.progress, signal: stop.signal });
+    const program = await createProgram(args, {
+      terminal,
+      progress: terminal.progress,
+      signal: stop.signal,
+      words,
+      commandNames: commands.map(({ name }) => name),
+    });
     await program.parseAsync([...args], { from: 'user' });
     return typeof process.exitCode === 'number' ? process.exitCode : 0;
   } catch (error) {
@@ -80,13 +88,11 @@ async function createProgram(args: readonly string[], context: CommandContext): 
     .showSuggestionAfterError(false)
     .configureOutput({ writeErr() {}, outputError() {} });
   program.exitOverride();
-  const words = args.filter((arg) => !arg.startsWith('-'));
-  const asked = words[0] === 'help' ? words[1] : words[0];
   for (const { name, summary, load } of commands) {
     const command = program.command(name).summary(summary).description(summary);
     inherit(command);
-    if (name === asked) {
-      (await load()).define(command, context);
+    if (name === context.words[0]) {
+      await (await load()).define(command, context);
       for (const child of command.commands) inherit(child);
     }
   }

@@ -1,11 +1,12 @@
 import { isFault } from '../fault/index.ts';
 import { openCommit } from './commit-tree.ts';
 import { readText } from './data-file.ts';
+import { type Explanation, explain } from './explain.ts';
 import { GraphFault } from './fault.ts';
 import { createTargetHasher, type HashOptions } from './hash.ts';
 import { type Graph, type LoadOptions, loadGraph } from './load.ts';
 import type { SourceTree } from './tree.ts';
-import type { Label, Workspace } from './types.ts';
+import type { Label, Target, Workspace } from './types.ts';
 import { openWorkTree } from './work-tree.ts';
 import { parseWorkspace, workspaceFile } from './workspace.ts';
 
@@ -25,11 +26,13 @@ export interface Affected {
   readonly after: Graph;
 }
 
-export interface SinceOptions extends Omit<LoadOptions, 'tree'>, HashOptions {
+export interface SinceOptions extends Omit<LoadOptions, 'tree'> {
   /** A revision as git knows them. */
   readonly since: string;
   /** The work tree unless told. */
   readonly to?: string | undefined;
+  /** Makes, for these graphs, `extraInputs` of HashOptions: what beside sources determines outputs. */
+  readonly identify?: ((graphs: readonly Graph[]) => Promise<(target: Target) => string>) | undefined;
 }
 
 /**
@@ -40,6 +43,32 @@ export interface SinceOptions extends Omit<LoadOptions, 'tree'>, HashOptions {
  *   side is wrong
  */
 export async function affectedSince(workspace: Workspace, options: SinceOptions): Promise<Affected> {
+  const { before, after, hashing, note } = await bothSides(workspace, options);
+  const targets = before === undefined ? [...after.targets.keys()].sort() : affected(before, after, hashing);
+  await after.tree.save();
+  return { targets, after, ...(note !== undefined && { note }) };
+}
+
+/** An explanation of why a target counts as affected. `note` where that is since the earlier side can't be evaluated. */
+export async function explainSince(
+  workspace: Workspace,
+  label: Label,
+  options: SinceOptions,
+): Promise<Explanation & { readonly note?: string }> {
+  const { before, after, hashing, note } = await bothSides(workspace, options);
+  if (before !== undefined) return explain(before, after, label, { ...hashing, ruleFiles: options.ruleFiles });
+  return { label, chain: [label], cause: undefined, otherChains: 0n, ...(note !== undefined && { note }) };
+}
+
+interface Sides {
+  /** Undefined where it can't be evaluated; then `note` says why. */
+  readonly before: Graph | undefined;
+  readonly after: Graph;
+  readonly hashing: HashOptions;
+  readonly note?: string;
+}
+
+async function bothSides(workspace: Workspace, options: SinceOptions): Promise<Sides> {
   const beforeTree = await openCommit(workspace.root, options.since, workspace.buildFiles);
   const afterTree =
     options.to === undefined
@@ -47,23 +76,21 @@ export async function affectedSince(workspace: Workspace, options: SinceOptions)
       : await openCommit(workspace.root, options.to, workspace.buildFiles);
   const afterWorkspace = options.to === undefined ? workspace : await workspaceOf(afterTree, workspace.root);
   const after = await loadGraph(afterWorkspace, { ...options, tree: afterTree });
-  let before: Graph;
+  const hashing = async (graphs: readonly Graph[]): Promise<HashOptions> => {
+    const extraInputs = await options.identify?.(graphs);
+    return extraInputs === undefined ? {} : { extraInputs };
+  };
   try {
     const { progress: _, ...quiet } = options;
-    before = await loadGraph(await workspaceOf(beforeTree, workspace.root), { ...quiet, tree: beforeTree });
+    const before = await loadGraph(await workspaceOf(beforeTree, workspace.root), { ...quiet, tree: beforeTree });
+    return { before, after, hashing: await hashing([before, after]) };
   } catch (error) {
     if (!isFault(error)) throw error;
     const { file, line } = error.place ?? {};
     const where = file === undefined ? '' : ` (${file}${line === undefined ? '' : `:${line}`})`;
-    return {
-      targets: [...after.targets.keys()].sort(),
-      note: `${beforeTree.name} can't be evaluated, so everything counts as affected: ${error.message}${where}`,
-      after,
-    };
+    const note = `${beforeTree.name} can't be evaluated, so everything counts as affected: ${error.message}${where}`;
+    return { before: undefined, after, hashing: {}, note };
   }
-  const targets = affected(before, after, options);
-  await afterTree.save();
-  return { targets, after };
 }
 
 async function workspaceOf(tree: SourceTree, root: string): Promise<Workspace> {

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { attributesOf } from './attributes.ts';
 import { filesOf, resolvedDependencies } from './dependency.ts';
 import type { Graph } from './load.ts';
 import { findTarget } from './query.ts';
@@ -10,7 +11,7 @@ export interface HashOptions {
 }
 
 /** Part of every hash: a change of what is hashed makes all of them new. */
-const version = 'banksman target 1';
+const version = 'banksman target 2';
 
 /** A function that gives hashes of one graph's targets, each computed once. */
 export function createTargetHasher(graph: Graph, options: HashOptions = {}): (label: Label) => string {
@@ -62,30 +63,10 @@ function hashOf(
     'sha256',
     JSON.stringify([
       version,
-      definitionOf(target),
+      attributesOf(target),
       filesOf(target).map((path) => [path, graph.tree.contentHash(path)]),
       needed.map((label) => [label, known.get(label)]).sort(),
       options.extraInputs?.(target) ?? '',
     ]),
   );
-}
-
-/**
- * What of a target's definition determines its outputs, its runs and its tests. Order counts where a command can see it
- * (sources, outputs), not among dependencies.
- */
-function definitionOf(target: Target) {
-  return [
-    target.label,
-    target.action,
-    [target.srcs, target.tools, target.data],
-    target.deps.toSorted(),
-    target.exportedDeps.toSorted(),
-    [target.outs, target.namedOuts],
-    [target.env, target.passEnv.toSorted()],
-    [target.binary, target.needsTransitiveDeps, target.outputIsComplete, target.sandbox, target.timeout ?? null],
-    [target.requires.toSorted(), target.provides],
-    target.hashes.toSorted(),
-    target.test ?? null,
-  ];
 }

@@ -1,9 +1,15 @@
-export { type Affected, affected, affectedSince, type SinceOptions } from './affected.ts';
+export { type Affected, affected, affectedSince, explainSince, type SinceOptions } from './affected.ts';
 export { openCommit } from './commit-tree.ts';
+export { completeLabel } from './complete.ts';
+export { type Cause, type Explanation, explain, type FileChange } from './explain.ts';
 export { GraphFault } from './fault.ts';
+export { outputPaths, targetsMaking, targetsReading } from './file-query.ts';
+export { formatTarget } from './format-target.ts';
 export { createTargetHasher, type HashOptions, targetHash } from './hash.ts';
 export { isTargetVisible, type LabelPattern, labelOf, parseLabel, parsePattern, splitLabel } from './label.ts';
+export { type LabelFilter, passesFilter } from './label-filter.ts';
 export { type Graph, type LoadOptions, loadGraph, loadTargets, loadUnchecked } from './load.ts';
+export type { Origin } from './origin.ts';
 export {
   buildDependencies,
   dependencies,
@@ -12,6 +18,7 @@ export {
   reverseDependencies,
   targetsMatching,
 } from './query.ts';
+export { somePath } from './some-path.ts';
 export type { Entry, EntryKind, SourceTree } from './tree.ts';
 export type {
   Action,

@@ -2,6 +2,7 @@ export { createWorkspaceBuilder, type WorkspaceBuilder, type WorkspaceBuilderOpt
 export { type DeployOptions, deploy, type RolloutOptions } from './deploy.ts';
 export { environmentOf, findService } from './environment.ts';
 export { ReleaseFault } from './fault.ts';
+export { identifyTargets } from './identity.ts';
 export { followLogs, type LogsOptions } from './logs.ts';
 export { renderService } from './render.ts';
 export { type RollbackOptions, rollback } from './rollback.ts';

@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { banksman, makeWorkspace } from '../e2e/workspace.ts';
+import { banksman, makeWorkspace, repository } from '../e2e/workspace.ts';
 
 const made: { remove(): Promise<void> }[] = [];
 async function workspace(files: Readonly<Record<string, string>>): Promise<string> {
@@ -51,6 +53,7 @@ describe('help', () => {
     'history',
     'logs',
     'lock',
+    'completion',
   ])('of %s has examples', async (command) => {
     const outcome = await banksman(await workspace({}), [command, '--help']);
     expect(outcome).toMatchObject({ code: 0, stderr: '' });
@@ -84,6 +87,88 @@ describe('a workspace', () => {
     });
     const outcome = await banksman(`${root}/a`, ['query', 'targets', ':b']);
     expect(outcome).toMatchObject({ code: 0, stdout: '//a:b\n' });
+  });
+});
+
+describe('queries', () => {
+  const files = {
+    'banksman.yaml': 'name: x\n',
+    'a/BUILD':
+      'genrule(name = "b", srcs = ["c.txt"], outs = ["o.txt"], cmd = "cp $SRCS $OUT", labels = ["red"], visibility = ["PUBLIC"])\nfilegroup(name = "d", srcs = [":b"], visibility = ["PUBLIC"])\n',
+    'a/c.txt': '',
+    'e/BUILD': 'genrule(name = "f", srcs = ["//a:d"], outs = ["p"], cmd = "cp $SRCS $OUT", labels = ["red", "blue"])\n',
+  };
+  it.each([
+    [['deps', '//e:f'], '//a:b\n//a:d\n'],
+    [['deps', '//e:f', '--levels', '1'], '//a:d\n'],
+    [['revdeps', '//a:b', '--levels', '1'], '//a:d\n'],
+    [['revdeps', '//a:b', '--include', 'red'], '//e:f\n'],
+    [['targets', '//...', '--include', 'red,blue'], '//e:f\n'],
+    [['targets', '//...', '--exclude', 'blue', '--exclude', 'green'], '//a:b\n//a:d\n'],
+    [['somepath', '//e:f', '//a:b'], '//e:f\n//a:d\n//a:b\n'],
+    [['whatinputs', 'a/c.txt'], '//a:b\n'],
+    [['whatoutputs', 'banksman-out/gen/a/o.txt', 'e/p'], '//a:b\n//e:f\n'],
+    [['graph'], '//a:d -> //a:b\n//e:f -> //a:d\n'],
+  ])('%j', async (args, stdout) => {
+    const outcome = await banksman(await workspace(files), ['query', ...args]);
+    expect(outcome).toEqual({ code: 0, stderr: '', stdout });
+  });
+
+  it('graph --json is the whole graph for other programs', async () => {
+    const outcome = await banksman(await workspace(files), ['query', 'graph', '--json', '--hashes']);
+    const { targets } = JSON.parse(outcome.stdout) as { targets: object[] };
+    expect(targets).toMatchObject([
+      { label: '//a:b', rule: 'genrule', inputs: ['a/c.txt'], outputs: ['a/o.txt'], dependencies: [] },
+      { label: '//a:d', rule: 'filegroup', dependencies: ['//a:b'] },
+      { label: '//e:f', labels: ['red', 'blue'], hash: expect.stringMatching(/^[0-9a-f]{64}$/) },
+    ]);
+  });
+
+  it('somepath ends with exit code 1 where there is no path', async () => {
+    const outcome = await banksman(await workspace(files), ['query', 'somepath', '//a:b', '//e:f']);
+    expect(outcome).toMatchObject({ code: 1, stdout: '', stderr: '//a:b does not depend on //e:f\n' });
+  });
+});
+
+describe('completion', () => {
+  const complete = async (root: string, line: string) =>
+    (await banksman(root, ['completion', '--line', line])).stdout.split('\n').slice(0, -1);
+
+  it('goes on with commands, queries, folders and names of targets', async () => {
+    const root = await workspace({
+      'banksman.yaml': 'name: x\n',
+      'a/b/BUILD': 'filegroup(name = "one", srcs = [])\nfilegroup(name = "other", srcs = [])\n',
+      'a/wrong/BUILD': 'x = [\n',
+      'no-packages/x': '',
+    });
+    expect(await complete(root, 'banksman roll')).toEqual(['rollback']);
+    expect(await complete(root, 'banksman query what')).toEqual(['whatinputs', 'whatoutputs']);
+    expect(await complete(root, 'banksman build //')).toEqual(['//a/']);
+    expect(await complete(root, 'banksman build //a/')).toEqual(['//a/b:', '//a/wrong:']);
+    expect(await complete(root, 'banksman build -k //a/b:o')).toEqual(['//a/b:one', '//a/b:other']);
+    expect(await complete(`${root}/a/b`, 'banksman build :on')).toEqual([':one']);
+    expect(await complete(root, 'banksman build //a/wrong:')).toEqual([]);
+  });
+
+  it('works in bash, which splits words at colons', async () => {
+    const root = await workspace({ 'banksman.yaml': 'name: x\n', 'a/BUILD': 'filegroup(name = "one", srcs = [])\n' });
+    const { stdout: script } = await banksman(root, ['completion', 'bash']);
+    const program = join(repository, 'bin');
+    const answer = execFileSync(
+      'bash',
+      [
+        '-c',
+        `compopt() { :; }; PATH=${program}:$PATH\n${script}\nCOMP_LINE='banksman build //a:o' COMP_POINT=19\n_banksman; echo "\${COMPREPLY[@]}"`,
+      ],
+      { cwd: root, encoding: 'utf8' },
+    );
+    expect(answer).toBe('one\n');
+  });
+
+  it.each(['zsh', 'fish'])('has a script for %s', async (shell) => {
+    const outcome = await banksman(await workspace({}), ['completion', shell]);
+    expect(outcome).toMatchObject({ code: 0, stderr: '' });
+    expect(outcome.stdout).toContain('banksman completion --line');
   });
 });
 

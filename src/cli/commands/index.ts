@@ -17,7 +17,7 @@ export const commands: readonly CommandEntry[] = [
   {
     name: 'query',
     summary: 'ask the graph: targets, dependencies, what a change affects',
-    load: () => import('./query.ts'),
+    load: () => import('./query/index.ts'),
   },
   {
     name: 'image',
@@ -34,5 +34,10 @@ export const commands: readonly CommandEntry[] = [
   { name: 'history', summary: "show a service's releases in an environment", load: () => import('./history.ts') },
   { name: 'logs', summary: "print the logs of a service's pods", load: () => import('./logs.ts') },
   { name: 'kubectl', summary: 'run kubectl against the cluster', load: () => import('./kubectl.ts') },
+  {
+    name: 'completion',
+    summary: 'print the completion of commands and labels for a shell',
+    load: () => import('./completion.ts'),
+  },
   { name: 'lock', summary: 'write lock files for what comes from outside', load: () => import('./lock.ts') },
 ];

@@ -1,0 +1,13 @@
+import type { Command } from 'commander';
+import { loadTargets } from '../../../graph/index.ts';
+import type { CommandContext } from '../../context.ts';
+import { graphOptions, here } from '../../workspace.ts';
+import { printLabels, type Selection, withSelection } from './selection.ts';
+
+export function define(command: Command, context: CommandContext): void {
+  withSelection(command.argument('<patterns...>')).action(async (patterns: string[], options: Selection) => {
+    const { workspace, currentPackage } = await here();
+    const { graph, labels } = await loadTargets(workspace, patterns, { ...graphOptions(), from: currentPackage });
+    printLabels(context, graph.targets, [...labels].sort(), options);
+  });
+}

@@ -1,0 +1,20 @@
+import type { Command } from 'commander';
+import { loadGraph, targetsReading } from '../../../graph/index.ts';
+import type { CommandContext } from '../../context.ts';
+import { graphOptions, here } from '../../workspace.ts';
+import { workspacePath } from './file-argument.ts';
+import { printLabels, type Selection, withSelection } from './selection.ts';
+
+export function define(command: Command, context: CommandContext): void {
+  withSelection(
+    command
+      .description('targets that take a file, or a folder around it, as a source, as data or as a tool')
+      .argument('<files...>', 'paths from the current folder'),
+  ).action(async (files: string[], options: Selection) => {
+    const { workspace, currentPackage } = await here();
+    const paths = files.map((file) => workspacePath(workspace, currentPackage, file));
+    const graph = await loadGraph(workspace, graphOptions());
+    const labels = new Set(paths.flatMap((path) => targetsReading(graph, path)));
+    printLabels(context, graph.targets, [...labels].sort(), options);
+  });
+}

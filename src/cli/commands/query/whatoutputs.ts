@@ -1,0 +1,25 @@
+import type { Command } from 'commander';
+import { loadGraph, targetsMaking } from '../../../graph/index.ts';
+import type { CommandContext } from '../../context.ts';
+import { graphOptions, here } from '../../workspace.ts';
+import { workspacePath } from './file-argument.ts';
+import { printLabels, type Selection, withSelection } from './selection.ts';
+
+export function define(command: Command, context: CommandContext): void {
+  withSelection(
+    command
+      .description('targets that make a file, or a folder around it')
+      .argument(
+        '<files...>',
+        'paths as they lie below banksman-out, or from the current folder as if they lay beside the sources',
+      ),
+  ).action(async (files: string[], options: Selection) => {
+    const { workspace, currentPackage } = await here();
+    const paths = files.map((file) =>
+      workspacePath(workspace, currentPackage, file).replace(/^banksman-out\/(gen|bin)\//, ''),
+    );
+    const graph = await loadGraph(workspace, graphOptions());
+    const labels = new Set(paths.flatMap((path) => targetsMaking(graph, path)));
+    printLabels(context, graph.targets, [...labels].sort(), options);
+  });
+}

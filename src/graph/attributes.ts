@@ -1,0 +1,53 @@
+import type { Action, Json, Target } from './types.ts';
+
+/**
+ * All of a target's definition that determines its outputs, its runs and its tests, under the names by which BUILD files
+ * give it. Order counts where a command can see it (sources, outputs), not among dependencies. Hashes are made of these, and
+ * explanations compare them, so that neither knows of a difference that the other doesn't.
+ */
+export function attributesOf(target: Target): readonly (readonly [name: string, value: unknown])[] {
+  const { test } = target;
+  return [
+    ['name', target.label],
+    ...actionAttributes(target.action),
+    ['srcs', target.srcs],
+    ['tools', target.tools],
+    ['data', target.data],
+    ['deps', target.deps.toSorted()],
+    ['exported_deps', target.exportedDeps.toSorted()],
+    ['outs', [target.outs, target.namedOuts]],
+    ['env', target.env],
+    ['pass_env', target.passEnv.toSorted()],
+    ['binary', target.binary],
+    ['needs_transitive_deps', target.needsTransitiveDeps],
+    ['output_is_complete', target.outputIsComplete],
+    ['sandbox', target.sandbox],
+    ['build_timeout', target.timeout ?? null],
+    ['requires', target.requires.toSorted()],
+    ['provides', target.provides],
+    ['hashes', target.hashes.toSorted()],
+    ['test', test !== undefined],
+    ['test_cmd', test?.command ?? null],
+    ['test_tools', test?.tools ?? null],
+    ['test_timeout', test?.timeout ?? null],
+    ['flaky', test?.attempts ?? null],
+    ['no_test_output', test?.noOutput ?? null],
+    ['test_sandbox', test?.sandbox ?? null],
+  ];
+}
+
+function actionAttributes(action: Action): (readonly [name: string, value: Json])[] {
+  switch (action.kind) {
+    case 'shell':
+      return [['cmd', action.command]];
+    case 'builtin':
+      return [
+        ['action', action.name],
+        ['config', action.config],
+      ];
+    case 'text':
+      return [['content', action.content]];
+    case 'filegroup':
+      return [['_filegroup', true]];
+  }
+}
