@@ -3,7 +3,7 @@
  *
  * A cluster of its own is made and purged for every run of `up`; the bank is a copy, so that it can be edited.
  */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -56,14 +56,11 @@ for (let run = 0; run < runs; run++) {
     await bank.mustRun(['up']);
     // At rest: the caches of a start have settled.
     await new Promise((resolve) => setTimeout(resolve, 30_000));
-    const status = JSON.parse((await bank.mustRun(['status', '--json'])).stdout) as {
-      cluster: { processes: { name: string; pid?: number; rss: number }[] };
-    };
-    const sum = status.cluster.processes.reduce((total, { rss }) => total + rss, 0);
-    record('resident memory of control plane, node and DNS at rest, MiB', sum / 1024 / 1024);
-    process.stderr.write(
-      `${status.cluster.processes.map(({ name, rss }) => `    ${name} ${Math.round(rss / 1048576)} MiB`).join('\n')}\n`,
-    );
+    const processes = residentProcesses('banksman-bench');
+    record('resident memory of control plane, node and DNS at rest, MiB', sum(processes.map(({ rss }) => rss)));
+    record('the same, pages that processes share counted once, MiB', sum(processes.map(({ pss }) => pss)));
+    for (const { name, rss, pss } of processes)
+      process.stderr.write(`    ${name}: ${rss.toFixed(0)} MiB, ${pss.toFixed(0)} MiB\n`);
   } finally {
     await bank.banksman(['down', '--purge']);
     await bank.remove();
@@ -82,6 +79,40 @@ console.log(`load average at the end ${readFileSync('/proc/loadavg', 'utf8').tri
 function median(sorted: readonly number[]): number {
   const middle = Math.floor(sorted.length / 2);
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+interface Resident {
+  readonly name: string;
+  /** MiB; see proc_pid_smaps_rollup(5). */
+  readonly rss: number;
+  readonly pss: number;
+}
+
+/** Every process in a cluster's cgroups: what `up` started, and the containers of the system's pods. */
+function residentProcesses(cgroup: string): Resident[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .flatMap((pid) => {
+      try {
+        if (!readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(cgroup)) return [];
+        const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+        const size = (field: string) =>
+          Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(rollup)?.[1] ?? 0) / 1024;
+        const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+        const name = words
+          .slice(0, 2)
+          .map((word) => word.split('/').at(-1))
+          .join(' ');
+        return [{ name, rss: size('Rss'), pss: size('Pss') }];
+      } catch {
+        // It has just ended.
+        return [];
+      }
+    });
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 function readTitle(source: string): string {
