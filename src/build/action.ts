@@ -9,6 +9,7 @@ import { execute } from './execute.ts';
 import { BuildFault } from './fault.ts';
 import type { ActionInputs, Resolved, ResolvedInputs } from './inputs.ts';
 import { lastLines } from './log.ts';
+import type { RemoteCache } from './remote/remote-cache.ts';
 import type { Sandbox } from './sandbox.ts';
 import { makeScratch, type Scratch, toolsFolder } from './scratch.ts';
 import { describeSource } from './source.ts';
@@ -27,6 +28,10 @@ export interface Workshop {
   readonly cache: Cache;
   readonly progress: Progress;
   sandbox(): Promise<Sandbox>;
+  /** Results of other machines; undefined where there are none. */
+  remote(): Promise<RemoteCache | undefined>;
+  /** Where results of this machine go, if they may. */
+  sharing(): Promise<RemoteCache | undefined>;
   target(label: Label): Target | undefined;
 }
 

@@ -3,19 +3,24 @@ import { join } from 'node:path';
 import { cacheFolder as cachePlace } from '../disk/index.ts';
 import { type Fault, isFault } from '../fault/index.ts';
 import type { Label, Target } from '../graph/index.ts';
+import type { Task } from '../progress/index.ts';
 import { runAction, type Workshop } from './action.ts';
 import type { Artifact } from './artifact.ts';
-import { openCache } from './cache.ts';
+import { type ActionRecord, openCache } from './cache.ts';
 import { actionDependencies, postOrder, testDependencies, withData } from './closure.ts';
+import { checkHashes } from './collect.ts';
 import { BuildFault } from './fault.ts';
 import { openHistory } from './history.ts';
 import { type InputSource, namedArtifacts, resolveActionInputs } from './inputs.ts';
 import { actionKeyParts, explain, keyOf } from './key.ts';
 import { materialise } from './materialise.ts';
+import { openRemoteCache, type RemoteCache } from './remote/remote-cache.ts';
+import { remoteCacheSettings } from './remote/settings.ts';
 import { openSandbox, type Sandbox } from './sandbox.ts';
 import { removeAbandoned } from './scratch.ts';
 import { createSlots } from './slots.ts';
 import { createSourceWatch } from './source-watch.ts';
+import { outputNames, pathOf } from './target.ts';
 import { runTest } from './test.ts';
 import { resolveTool } from './tool.ts';
 import type {
@@ -36,6 +41,8 @@ interface Made {
   readonly label: Label;
   readonly artifacts: readonly Artifact[];
   readonly how: 'ran' | 'cached';
+  /** The result came from the remote cache. */
+  readonly fetched: boolean;
   readonly why: string | undefined;
   readonly seconds: number;
 }
@@ -51,6 +58,7 @@ export function createBuilder(options: BuilderOptions): Builder {
   const watch = createSourceWatch(graph.workspace.root);
   const made = new Map<Label, Made>();
   let confinement: Promise<Sandbox> | undefined;
+  let remote: Promise<RemoteCache | undefined> | undefined;
   const shop: Workshop = {
     workspaceRoot: graph.workspace.root,
     outputRoot,
@@ -62,6 +70,18 @@ export function createBuilder(options: BuilderOptions): Builder {
     sandbox() {
       confinement ??= removeAbandoned(join(cacheFolder, 'scratch')).then(() => openSandbox(cacheFolder, progress));
       return confinement;
+    },
+    remote() {
+      remote ??= remoteCacheSettings(graph.workspace, options.env ?? process.env).then((settings) =>
+        settings === undefined
+          ? undefined
+          : openRemoteCache({ settings, cache, scratchFolder: join(cacheFolder, 'scratch'), progress }),
+      );
+      return remote;
+    },
+    async sharing() {
+      // What an unconfined action has made may come from what it does not declare: that stays on this machine.
+      return (await shop.sandbox()).confines ? await shop.remote() : undefined;
     },
   };
   const source: InputSource = {
@@ -78,6 +98,25 @@ export function createBuilder(options: BuilderOptions): Builder {
     const target = graph.targets.get(label);
     if (target === undefined) throw new Error(`${label} is not in the graph`);
     return target;
+  };
+
+  /** An action's result from the remote cache, where it has one: into the local cache. */
+  const fetch = async (target: Target, key: string, signal: AbortSignal): Promise<ActionRecord | undefined> => {
+    const from = isShared(target) ? await shop.remote() : undefined;
+    if (from === undefined) return undefined;
+    let task: Task | undefined;
+    const coming = () => {
+      task = progress.begin(target.label);
+      task.update('fetching');
+    };
+    try {
+      const paths = outputNames(target).map((name) => pathOf(target, name));
+      const record = await from.find(key, paths, signal, coming);
+      if (record !== undefined) await cache.keep(key, record);
+      return record;
+    } finally {
+      task?.done();
+    }
   };
 
   /** Makes one target, all that it needs being there. */
@@ -98,10 +137,13 @@ export function createBuilder(options: BuilderOptions): Builder {
     const shell = action.kind === 'shell' ? await resolveTool('bash') : undefined;
     const parts = await actionKeyParts(target, inputs, shell, builtin);
     const key = keyOf(parts);
-    const record = await cache.find(key);
+    const local = await cache.find(key);
+    const record = local ?? (await fetch(target, key, signal));
     if (record !== undefined) {
-      await history.note(label, key);
-      return { label, artifacts: record.outputs, how: 'cached', why: undefined, seconds: 0 };
+      checkHashes(target, record.outputs);
+      await history.note(label, key, local === undefined ? parts : undefined);
+      const fetched = local === undefined;
+      return { label, artifacts: record.outputs, how: 'cached', fetched, why: undefined, seconds: 0 };
     }
     return slots.run(priority, async () => {
       signal.throwIfAborted();
@@ -112,10 +154,12 @@ export function createBuilder(options: BuilderOptions): Builder {
         const artifacts = await runAction(shop, target, inputs, builtin, task, signal);
         watch.check(target);
         const seconds = (performance.now() - started) / 1000;
-        await cache.keep(key, { outputs: artifacts, seconds });
+        const record = { outputs: artifacts, seconds };
+        await cache.keep(key, record);
+        if (isShared(target)) (await shop.sharing())?.keep(key, record);
         await history.note(label, key, parts);
         task.done();
-        return { label, artifacts, how: 'ran', why, seconds };
+        return { label, artifacts, how: 'ran', fetched: false, why, seconds };
       } catch (error) {
         task.fail();
         throw error;
@@ -208,9 +252,13 @@ export function createBuilder(options: BuilderOptions): Builder {
       first ??= error;
       own.abort(new Error('another action has failed'));
     };
+    // A mistake in what is said of the remote cache is met before anything runs.
+    const far = await shop.remote();
     try {
       await work(signal, failed);
     } finally {
+      // Also after a failure: what was made is of use to others. ^C drops it.
+      await far?.settle(options.signal ?? new AbortController().signal);
       await history.save();
       await graph.tree.save();
       await cache.trim();
@@ -244,6 +292,7 @@ export function createBuilder(options: BuilderOptions): Builder {
           .filter((each) => each.how === 'ran')
           .map(({ label, why, seconds }) => ({ label, why: why ?? '', seconds })),
         cached: fresh.filter((each) => each.how === 'cached').length,
+        fetched: fresh.filter((each) => each.fetched).length,
       };
     },
 
@@ -300,4 +349,9 @@ function heightsOf(order: readonly Label[], needs: ReadonlyMap<Label, readonly L
     for (const need of needs.get(label) ?? []) heights.set(need, Math.max(heights.get(need) ?? 0, height + 1));
   }
   return heights;
+}
+
+/** Whether other machines are asked for a target's result: a text or a group of files is faster made than fetched. */
+function isShared({ action }: Target): boolean {
+  return action.kind === 'shell' || action.kind === 'builtin';
 }

@@ -120,7 +120,7 @@ function isFields(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-function parseTestRecord(value: Record<string, unknown> | undefined): TestRecord | undefined {
+export function parseTestRecord(value: Record<string, unknown> | undefined): TestRecord | undefined {
   if (value === undefined) return undefined;
   const { cases, output, report, attempts, seconds } = value;
   if (!Array.isArray(cases) || typeof output !== 'string' || typeof report !== 'string') return undefined;

@@ -18,4 +18,5 @@ export class BuildFault extends Fault<
   | 'build/fetch-failed'
   | 'build/import-not-found'
   | 'build/bad-archive'
+  | 'build/bad-remote-cache'
 > {}

@@ -13,6 +13,7 @@ import {
   type Workshop,
 } from './action.ts';
 import type { Artifact } from './artifact.ts';
+import type { TestRecord } from './cache.ts';
 import { type Executed, execute } from './execute.ts';
 import { BuildFault } from './fault.ts';
 import { isGoResults, parseGoResults } from './go-results.ts';
@@ -57,7 +58,7 @@ export async function runTest(
   const shell = await resolveTool('bash');
   const key = keyOf(testKeyParts(target, own, data, dataOfData, tools, toolData, shell));
   const report = join(shop.outputRoot, 'test', target.package, `${target.name}.xml`);
-  const known = rerun ? undefined : await shop.cache.findTest(key);
+  const known = rerun ? undefined : ((await shop.cache.findTest(key)) ?? (await fetched(key)));
   if (known !== undefined) {
     await writeIfOther(report, known.report);
     const { attempts, seconds, output } = known;
@@ -90,7 +91,9 @@ export async function runTest(
       const xml = formatJunit(target.label, cases, output);
       await writeAtomically(report, xml);
       if (fault === undefined) {
-        await shop.cache.keepTest(key, { cases, output, report: xml, attempts: attempt, seconds });
+        const record = { cases, output, report: xml, attempts: attempt, seconds };
+        await shop.cache.keepTest(key, record);
+        (await shop.sharing())?.keepTest(key, record);
         task.done();
       } else task.fail();
       const status = fault === undefined ? 'passed' : 'failed';
@@ -100,6 +103,13 @@ export async function runTest(
       throw error;
     }
   });
+
+  /** That it passed on another machine. */
+  async function fetched(key: string): Promise<TestRecord | undefined> {
+    const record = await (await shop.remote())?.findTest(key, signal);
+    if (record !== undefined) await shop.cache.keepTest(key, record);
+    return record;
+  }
 
   interface Outcome {
     readonly fault: BuildFault | undefined;

@@ -117,6 +117,8 @@ export interface BuilderOptions {
   readonly jobs?: number;
   /** `<workspace>/banksman-out` unless told. */
   readonly outputRoot?: string;
+  /** Where `BANKSMAN_REMOTE_CACHE` and the remote cache's token are looked for; the process's own unless told. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 export interface RunOptions {
@@ -152,6 +154,8 @@ export interface BuildResult {
   readonly ran: readonly { readonly label: Label; readonly why: string; readonly seconds: number }[];
   /** Count of actions whose result was had from the cache. */
   readonly cached: number;
+  /** Count of those among them whose result came from the remote cache now. */
+  readonly fetched: number;
 }
 
 export interface TestCase {

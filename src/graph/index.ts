@@ -28,6 +28,7 @@ export type {
   Json,
   Label,
   Package,
+  RemoteCacheForm,
   RuleFile,
   Target,
   Test,

@@ -140,5 +140,24 @@ export interface Workspace {
   readonly debian: { readonly suite: string; readonly mirror?: string };
   readonly environments: ReadonlyMap<string, Environment>;
   readonly registry: string;
+  /** A cache of results that machines share; undefined where there is none. */
+  readonly remoteCache?: RemoteCacheForm;
+  readonly place: Place;
+}
+
+/** `remote_cache`: a server of the Remote Execution API, version 2. */
+export interface RemoteCacheForm {
+  /** `grpcs://host:port`, or `grpc://host:port` without TLS. */
+  readonly url: string;
+  /** Variable that holds the token. */
+  readonly tokenEnv?: string;
+  /** File that holds the token, absolute or relative to the workspace root. */
+  readonly tokenFile?: string;
+  /** PEM file with the certificates that the server's is checked against; absolute or relative to the workspace root. */
+  readonly ca?: string;
+  /** Name of the server's instance; empty unless told. */
+  readonly instance: string;
+  /** Whether results are sent to it; true unless told. */
+  readonly upload: boolean;
   readonly place: Place;
 }

@@ -1,6 +1,6 @@
 import type { Source } from '../language/index.ts';
 import { resolvePath } from './paths.ts';
-import type { Environment, Json, Workspace } from './types.ts';
+import type { Environment, Json, RemoteCacheForm, Workspace } from './types.ts';
 import {
   entriesOf,
   type FormNode,
@@ -10,10 +10,21 @@ import {
   listOf,
   parseForm,
   textOf,
+  truthOf,
   wrong,
 } from './yaml-form.ts';
 
-const workspaceKeys = ['name', 'build_files', 'build_defs', 'config', 'debian', 'environments', 'registry'] as const;
+const workspaceKeys = [
+  'name',
+  'build_files',
+  'build_defs',
+  'config',
+  'debian',
+  'environments',
+  'registry',
+  'remote_cache',
+] as const;
+const remoteCacheKeys = ['url', 'token_env', 'token_file', 'ca', 'instance', 'upload'] as const;
 const environmentKeys = ['cluster', 'namespace', 'context', 'registry', 'parameters'] as const;
 
 const simpleName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -41,8 +52,30 @@ export function readWorkspace(root: string, source: Source): Workspace {
     debian: fields.debian === undefined ? { suite: 'bookworm' } : debian(fields.debian),
     environments: environments(fields.environments, registry, top),
     registry,
+    ...(fields.remote_cache !== undefined && { remoteCache: remoteCache(fields.remote_cache) }),
     place: top.place,
   });
+}
+
+function remoteCache(form: FormNode): RemoteCacheForm {
+  const fields = fieldsOf(form, remoteCacheKeys);
+  if (fields.url === undefined) throw wrong(form, 'url is missing', 'add url: grpcs://host:port');
+  const { token_env, token_file, ca, instance, upload } = fields;
+  return {
+    url: textOf(
+      fields.url,
+      /^grpcs?:\/\/\S+$/,
+      'the address of a remote cache: grpcs://host:port, or grpc://host:port',
+    ),
+    ...(token_env !== undefined && {
+      tokenEnv: textOf(token_env, /^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of a variable'),
+    }),
+    ...(token_file !== undefined && { tokenFile: textOf(token_file, /./, 'the path of a file') }),
+    ...(ca !== undefined && { ca: textOf(ca, /./, 'the path of a file') }),
+    instance: instance === undefined ? '' : textOf(instance, /^[^\s\0]*$/, 'the name of an instance'),
+    upload: upload === undefined ? true : truthOf(upload),
+    place: form.place,
+  };
 }
 
 function buildFiles(form: FormNode): string[] {

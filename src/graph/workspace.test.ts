@@ -34,6 +34,7 @@ build_defs: [build/defs.build_defs, "//x:y.build_defs"]
 config: { go: { import_path: example.com/bank, cgo: false }, list: [1, a] }
 debian: { suite: trixie }
 registry: registry.example.com:5000/bank
+remote_cache: { url: "grpcs://cache.example.com:9092", token_env: CACHE_TOKEN, ca: ca.pem, instance: main, upload: false }
 environments:
   dev: { cluster: local, namespace: dev }
   prod:
@@ -52,6 +53,13 @@ environments:
       buildDefs: ['build/defs.build_defs', 'x/y.build_defs'],
       config: { go: { import_path: 'example.com/bank', cgo: false }, list: [1, 'a'] },
       debian: { suite: 'trixie' },
+      remoteCache: {
+        url: 'grpcs://cache.example.com:9092',
+        tokenEnv: 'CACHE_TOKEN',
+        ca: 'ca.pem',
+        instance: 'main',
+        upload: false,
+      },
     });
     expect(workspace.environments.get('dev')).toMatchObject({ registry: 'registry.example.com:5000/bank' });
     expect(workspace.environments.get('prod')).toMatchObject({
@@ -72,6 +80,9 @@ environments:
     ['', /is empty/, {}],
     ['nme: x\n', /nme: there is no such key/, { line: 1, column: 1 }, 'did you mean name?'],
     ['registry: r\n', /name is missing/, { line: 1 }],
+    ['name: x\nremote_cache: {}\n', /url is missing/, { line: 2 }],
+    ['name: x\nremote_cache: { url: cache }\n', /is not the address of a remote cache/, { line: 2 }],
+    ['name: x\nremote_cache: { url: "grpc://c", upload: 1 }\n', /must be true or false/, { line: 2 }],
     ['name: 3\n', /name: must be a name .*, not a number/, { line: 1, column: 7 }],
     ['name: "a b"\n', /is not a name/, { line: 1, column: 7 }],
     ['name: x\nname: y\n', /not valid YAML/, { line: 2 }],

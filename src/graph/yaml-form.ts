@@ -87,6 +87,12 @@ export function textOf(form: FormNode, pattern: RegExp, what: string): string {
   return value;
 }
 
+export function truthOf(form: FormNode): boolean {
+  const value = isScalar(form.node) ? form.node.value : undefined;
+  if (typeof value !== 'boolean') throw wrong(form, `must be true or false, not ${kindOf(form)}`);
+  return value;
+}
+
 export function listOf(form: FormNode): FormNode[] {
   if (!isSeq(form.node)) throw wrong(form, `must be a list, not ${kindOf(form)}`);
   return form.node.items.map((item, index) =>

@@ -54,11 +54,12 @@ Examples:
         }));
         terminal.print(JSON.stringify(list, undefined, 2));
       } else {
-        const { ran, cached, targets } = result;
+        const { ran, cached, fetched, targets } = result;
+        const remote = fetched > 0 ? ` (${fetched} from the remote cache)` : '';
         for (const { outputs } of targets.size <= 3 ? targets.values() : [])
           for (const { absolute } of outputs) terminal.print(absolute);
         progress.say(
-          `${terminal.paint.good('✓')} ${count(targets.size, 'target')}: ${count(ran.length, 'action')} ran, ${cached} cached`,
+          `${terminal.paint.good('✓')} ${count(targets.size, 'target')}: ${count(ran.length, 'action')} ran, ${cached} cached${remote}`,
         );
       }
       for (const fault of result.failures) process.stderr.write(`${renderFault(fault, { color: terminal.color })}\n`);
