@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { kubectl } from '../../local/index.ts';
+import { ensureEngine, kubectl } from '../../local/index.ts';
 import { engineSource, localName } from '../cluster.ts';
 import type { CommandContext } from '../context.ts';
 import { runToEnd } from '../run-to-end.ts';
@@ -12,9 +12,13 @@ export function define(command: Command, { progress, signal }: CommandContext): 
     .helpOption(false)
     .action(async (words: string[]) => {
       // With --context or --kubeconfig the user names another cluster: the client is ours, the configuration theirs.
-      const theirs = words.some((word) => /^--(context|kubeconfig)(=|$)/.test(word));
+      if (words.some((word) => /^--(context|kubeconfig)(=|$)/.test(word))) {
+        const { engine } = await ensureEngine({ engineSource, progress, signal });
+        process.exitCode = await runToEnd(engine, ['kubectl', ...words], process.env);
+        return;
+      }
       const name = localName({}) ?? 'local';
-      const invocation = await kubectl({ name, engineSource, progress, signal, args: words });
-      process.exitCode = await runToEnd(invocation.program, invocation.args, theirs ? process.env : invocation.env);
+      const { program, args, env } = await kubectl({ name, engineSource, progress, signal, args: words });
+      process.exitCode = await runToEnd(program, args, env);
     });
 }
