@@ -8,7 +8,7 @@ import { type Graph, type LoadOptions, loadGraph } from './load.ts';
 import type { SourceTree } from './tree.ts';
 import type { Label, Target, Workspace } from './types.ts';
 import { openWorkTree } from './work-tree.ts';
-import { parseWorkspace, workspaceFile } from './workspace.ts';
+import { workspaceAt, workspaceFile } from './workspace.ts';
 
 /** Targets of `after` that are new or whose hash differs, sorted. */
 export function affected(before: Graph, after: Graph, options: HashOptions = {}): Label[] {
@@ -94,7 +94,7 @@ async function bothSides(workspace: Workspace, options: SinceOptions): Promise<S
 }
 
 async function workspaceOf(tree: SourceTree, root: string): Promise<Workspace> {
-  const text = readText(tree, workspaceFile);
-  if (text === undefined) throw new GraphFault('graph/no-workspace', `it has no ${workspaceFile}`);
-  return parseWorkspace(root, { file: workspaceFile, text, internal: false });
+  const found = await workspaceAt(root, (path) => readText(tree, path));
+  if (found === undefined) throw new GraphFault('graph/no-workspace', `it has no ${workspaceFile}`);
+  return found;
 }

@@ -1,9 +1,17 @@
-import { defineFunction, type NativeParameter, sortedKeys, toJson, typeOf, type Value } from '../language/index.ts';
+import {
+  defineFunction,
+  FunctionValue,
+  type NativeParameter,
+  sortedKeys,
+  toJson,
+  typeOf,
+  type Value,
+} from '../language/index.ts';
 import type { BuildCall, EvaluationContext } from './context.ts';
+import { placedAt } from './define.ts';
 import { GraphFault } from './fault.ts';
 import { ArgumentFault, inputsOf, labelsOf, outputsOf, stringsOf } from './inputs.ts';
-import { checkTargetName, formatPattern, labelOf, parsePattern } from './label.ts';
-import { literalPlace, placed } from './place.ts';
+import { checkTargetName, formatPattern, type LabelScope, labelOf, parsePattern } from './label.ts';
 import type { Action, Input, Json, Target, Test } from './types.ts';
 
 /** Seconds that a test may run unless told, as in Please. */
@@ -60,8 +68,14 @@ const parameters = [
   optional('config', 'dict'),
   optional('content', 'str', '_file_content'),
   { name: '_filegroup', type: 'bool', fallback: false },
-  // Words about a target that nothing here reads: they change neither its outputs nor how it is built.
   fromConfig('licences', 'list', 'DEFAULT_LICENCES'),
+  optional('entry_points', 'dict'),
+  optional('pre_build', 'function'),
+  // Words about a target that nothing here reads: they change neither its outputs nor how it is built.
+  optional('debug_cmd', 'str'),
+  optional('debug_data', 'list|dict'),
+  optional('debug_tools', 'str|list|dict'),
+  { name: 'no_test_coverage', type: 'bool', fallback: false },
   optional('size', 'str'),
   { name: 'local', type: 'bool', fallback: false },
   { name: 'progress', type: 'bool', fallback: false },
@@ -73,19 +87,13 @@ const parameters = [
 function unsupportedParameters(): Parameter[] {
   return [
     optional('secrets', 'list|dict'),
-    optional('pre_build', 'function'),
     optional('post_build', 'function'),
     optional('output_dirs', 'list'),
     optional('optional_outs', 'list'),
     optional('test_outputs', 'list'),
     optional('system_srcs', 'list'),
-    optional('entry_points', 'dict'),
     { name: 'stamp', type: 'bool', fallback: false },
-    optional('debug_cmd', 'str'),
-    optional('debug_data', 'list|dict'),
-    optional('debug_tools', 'str|list|dict'),
-    optional('_urls', 'list'),
-    { name: '_subrepo', type: 'bool', fallback: false },
+    { name: 'src_list_files', type: 'bool', fallback: false },
   ];
 }
 
@@ -108,15 +116,6 @@ export const buildRule = defineFunction<EvaluationContext>({
     }
   },
 });
-
-/** A wrong string is shown where the BUILD file writes it, if it does. */
-export function placedAt(error: unknown, call: BuildCall): unknown {
-  const trace = call.trace();
-  if (!(error instanceof ArgumentFault)) return placed(error, trace);
-  const written = call.outermost().place;
-  const place = literalPlace(written, error.literal);
-  return placed(error, place === written ? trace : { ...trace, place });
-}
 
 type Given = Readonly<Record<string, Value>>;
 
@@ -145,8 +144,10 @@ function createTarget(given: Given, call: BuildCall): Target {
     throw new GraphFault('graph/bad-target', 'both out and outs are given', { next: 'put all of them into outs' });
   }
   const requires = stringsOf('requires', given.requires!);
-  const data = inputsOf('data', given.data!, packageName, 'file');
-  const runtime = labelsOf('runtime_deps', given.runtime_deps!, packageName).map(
+  const entryPoints = entryPointsOf(given.entry_points!, out.length > 0 ? out : outs.all);
+  const licences = stringsOf('licences', given.licences!);
+  const data = inputsOf('data', given.data!, context, 'file');
+  const runtime = labelsOf('runtime_deps', given.runtime_deps!, context).map(
     (label): Input => ({ kind: 'label', label }),
   );
   const isTest = given.test === true;
@@ -158,38 +159,73 @@ function createTarget(given: Given, call: BuildCall): Target {
     rule,
     place,
     ...(typeof description === 'string' && { description }),
-    srcs: inputsOf('srcs', given.srcs!, packageName, 'file'),
-    tools: inputsOf('tools', given.tools!, packageName, 'program'),
+    srcs: inputsOf('srcs', given.srcs!, context, 'file'),
+    tools: inputsOf('tools', given.tools!, context, 'program'),
     data:
       runtime.length === 0 ? data : Object.freeze({ all: Object.freeze([...data.all, ...runtime]), named: data.named }),
-    deps: withMore(
-      labelsOf('deps', given.deps!, packageName),
-      labelsOf('internal_deps', given.internal_deps!, packageName),
-    ),
-    exportedDeps: labelsOf('exported_deps', given.exported_deps!, packageName),
+    deps: withMore(labelsOf('deps', given.deps!, context), labelsOf('internal_deps', given.internal_deps!, context)),
+    exportedDeps: labelsOf('exported_deps', given.exported_deps!, context),
     outs: out.length > 0 ? out : outs.all,
-    namedOuts: outs.named,
-    action: actionOf(given),
-    env: environmentOf(given.env!),
-    passEnv: Object.freeze([...stringsOf('pass_env', given.pass_env!)]),
+    namedOuts: withEntryPoints(outs.named, entryPoints),
+    action: actionOf(given, context),
+    env: environmentOf(given.env!, context.env),
+    passEnv: Object.freeze([...new Set([...context.passEnv, ...stringsOf('pass_env', given.pass_env!)])]),
     labels: Object.freeze([...new Set([...stringsOf('labels', given.labels!), ...requires])]),
-    visibility: visibilityOf(given.visibility!, packageName),
+    visibility: visibilityOf(given.visibility!, context),
     testOnly: given.test_only === true || isTest,
     binary: given.binary === true,
     needsTransitiveDeps: given.needs_transitive_deps === true,
     outputIsComplete: given.output_is_complete === true,
     requires: Object.freeze([...requires]),
-    provides: providesOf(given.provides!, packageName),
+    provides: providesOf(given.provides!, context),
     hashes: Object.freeze(stringsOf('hashes', given.hashes!).map(checkedSum)),
     sandbox: given.sandbox !== false,
     timeout: secondsOf('build_timeout', given.build_timeout!),
-    test: isTest ? testOf(given, packageName) : undefined,
+    test: isTest ? testOf(given, context) : undefined,
+    ...(licences.length > 0 && { licences: Object.freeze([...licences]) }),
+    ...(entryPoints !== undefined && { entryPoints }),
+    ...(given.cmd instanceof Map && { commands: commandsOf(given.cmd) }),
   };
   if (!isTest && given.test_cmd !== null) {
     throw new GraphFault('graph/bad-target', 'test_cmd is given, but this is no test', { next: 'add test = True' });
   }
   context.targets.set(name, Object.freeze(target));
+  if (given.pre_build instanceof FunctionValue) context.preBuild.set(target.label, given.pre_build);
   return target;
+}
+
+/** Names for single outputs that are programs: `//a:b|name` is one of them. */
+function entryPointsOf(value: Value, outs: readonly string[]): Target['entryPoints'] {
+  if (!(value instanceof Map) || value.size === 0) return undefined;
+  const points = sortedKeys(value).map((name): [string, string] => {
+    const { all } = outputsOf(`entry_points[${JSON.stringify(name)}]`, value.get(name)!);
+    const [out] = all;
+    if (out === undefined || all.length > 1 || !isMade(out, outs)) {
+      throw new GraphFault('graph/bad-target', `the entry point ${name} must be one of the outputs`, {
+        next: outs.length === 0 ? 'add it to outs' : `name one of ${outs.join(', ')}, or a file inside of one`,
+      });
+    }
+    return [name, out];
+  });
+  return Object.freeze(Object.fromEntries(points));
+}
+
+/** Whether a path is an output, or lies in one that is a folder. */
+function isMade(path: string, outs: readonly string[]): boolean {
+  return outs.some((out) => path === out || path.startsWith(`${out}/`));
+}
+
+/** An entry point is taken as outputs of its name are. */
+export function withEntryPoints(named: Target['namedOuts'], points: Target['entryPoints']): Target['namedOuts'] {
+  if (points === undefined) return named;
+  const more = Object.entries(points).map(([name, out]) => [name, Object.freeze([out])]);
+  return Object.freeze({ ...Object.fromEntries(more), ...named });
+}
+
+function commandsOf(value: ReadonlyMap<string, Value>): Readonly<Record<string, string>> {
+  return Object.freeze(
+    Object.fromEntries([...value].filter((entry): entry is [string, string] => typeof entry[1] === 'string')),
+  );
 }
 
 function withMore<T>(list: readonly T[], more: readonly T[]): readonly T[] {
@@ -219,7 +255,7 @@ function refuseUnsupported(given: Given): void {
   }
 }
 
-function actionOf(given: Given): Action {
+function actionOf(given: Given, context: EvaluationContext): Action {
   const kinds = [
     given.cmd !== null && given.cmd !== '' ? 'cmd' : undefined,
     given.action !== null ? 'action' : undefined,
@@ -245,7 +281,7 @@ function actionOf(given: Given): Action {
     case '_filegroup':
       return Object.freeze({ kind: 'filegroup' });
     default:
-      return Object.freeze({ kind: 'shell', command: commandOf('cmd', given.cmd!) });
+      return Object.freeze({ kind: 'shell', command: commandOf('cmd', given.cmd!, context) });
   }
 }
 
@@ -257,27 +293,31 @@ function frozenJson(json: Json): Json {
   return json;
 }
 
-/** A dict gives one command for each build configuration; there is one, `opt`. */
-function commandOf(argument: string, value: Value): string {
+/**
+ * The configuration that commands are chosen by where a rule has several: CONFIG.BUILD_CONFIG, and `opt` where it gives none
+ * for that.
+ */
+export function commandOf(argument: string, value: Value, { config }: EvaluationContext, wanted = ''): string {
   if (value === null) return '';
   if (!(value instanceof Map)) return value as string;
-  const command = value.get('opt');
+  const configuration = wanted || String(config.get('BUILD_CONFIG') ?? 'opt');
+  const command = value.get(configuration) ?? value.get('opt');
   if (typeof command !== 'string') {
-    throw new GraphFault('graph/bad-target', `${argument} has no command for the configuration opt`, {
-      next: 'add the key "opt"',
+    throw new GraphFault('graph/bad-target', `${argument} has no command for the configuration ${configuration}`, {
+      next: `add the key ${JSON.stringify(configuration)}`,
     });
   }
   return command;
 }
 
-function testOf(given: Given, packageName: string): Test {
+function testOf(given: Given, context: EvaluationContext): Test {
   const { flaky } = given;
   const attempts = flaky === true ? defaultAttempts : flaky === false ? 1 : Math.max(1, flaky as number);
   return Object.freeze({
-    command: commandOf('test_cmd', given.test_cmd!),
+    command: commandOf('test_cmd', given.test_cmd!, context),
     timeout: secondsOf('test_timeout', given.test_timeout!) ?? defaultTestTimeout,
     attempts,
-    tools: inputsOf('test_tools', given.test_tools!, packageName, 'program'),
+    tools: inputsOf('test_tools', given.test_tools!, context, 'program'),
     noOutput: given.no_test_output === true,
     sandbox: given.test_sandbox !== false,
   });
@@ -297,10 +337,11 @@ function secondsOf(argument: string, value: Value): number | undefined {
   return hours! * 3600 + minutes! * 60 + seconds!;
 }
 
-function environmentOf(value: Value): Readonly<Record<string, string>> {
-  if (!(value instanceof Map) || value.size === 0) return noEnvironment;
-  return Object.freeze(
-    Object.fromEntries(
+function environmentOf(value: Value, shared: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  if (!(value instanceof Map) || value.size === 0) return shared;
+  return Object.freeze({
+    ...shared,
+    ...Object.fromEntries(
       sortedKeys(value).map((name) => {
         const text = value.get(name)!;
         if (typeof text !== 'string') {
@@ -315,17 +356,15 @@ function environmentOf(value: Value): Readonly<Record<string, string>> {
         return [name, text];
       }),
     ),
-  );
+  });
 }
 
-const noEnvironment: Readonly<Record<string, string>> = Object.freeze({});
-
-function visibilityOf(value: Value, packageName: string): readonly string[] {
+function visibilityOf(value: Value, scope: LabelScope): readonly string[] {
   return Object.freeze(
     stringsOf('visibility', value).map((text) => {
       if (text === 'PUBLIC' || text === '//visibility:public') return 'PUBLIC';
       try {
-        return formatPattern(parsePattern(text, packageName));
+        return formatPattern(parsePattern(text, scope));
       } catch (error) {
         if (!(error instanceof GraphFault)) throw error;
         throw new ArgumentFault(
@@ -339,14 +378,11 @@ function visibilityOf(value: Value, packageName: string): readonly string[] {
   );
 }
 
-function providesOf(value: Value, packageName: string): Target['provides'] {
+function providesOf(value: Value, scope: LabelScope): Target['provides'] {
   if (!(value instanceof Map) || value.size === 0) return noProvides;
   return Object.freeze(
     Object.fromEntries(
-      sortedKeys(value).map((kind) => [
-        kind,
-        labelsOf(`provides[${JSON.stringify(kind)}]`, value.get(kind)!, packageName),
-      ]),
+      sortedKeys(value).map((kind) => [kind, labelsOf(`provides[${JSON.stringify(kind)}]`, value.get(kind)!, scope)]),
     ),
   );
 }

@@ -22,7 +22,7 @@ export async function openCommit(
   const entries = new Map((await listCommit(repository, commit)).map((entry) => [entry.path, entry]));
   const early = [...entries.values()].filter((entry) => isReadEarly(entry, buildFiles)).map(({ id }) => id);
   const blobs = await readBlobs(repository, early);
-  return createSourceTree(commitStore(repository, `commit ${commit.slice(0, 12)}`, entries, blobs));
+  return createSourceTree(commitStore(repository, commit, entries, blobs));
 }
 
 /** @throws GraphFault graph/no-repository */
@@ -58,7 +58,7 @@ function kindOf(mode: number): EntryKind {
 
 function commitStore(
   repository: Repository,
-  name: string,
+  commit: string,
   entries: ReadonlyMap<string, TreeEntry>,
   blobs: Map<string, Buffer>,
 ): Parameters<typeof createSourceTree>[0] {
@@ -73,7 +73,8 @@ function commitStore(
     return content;
   };
   return {
-    name,
+    name: `commit ${commit.slice(0, 12)}`,
+    commit,
     kind: (path) => {
       const entry = entries.get(path);
       if (entry !== undefined) return kindOf(entry.mode);

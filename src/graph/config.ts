@@ -1,14 +1,20 @@
 import { type Dict, freeze, fromJson, type Value } from '../language/index.ts';
-import type { Json, Workspace } from './types.ts';
+import { pluginConfig } from './please-config.ts';
+import type { Json, PleaseConfig, Workspace } from './types.ts';
 
 /** Go's and Debian's word for the processor; Please uses it too. */
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
 
 /**
  * What BUILD files read as CONFIG: the workspace's `config` with its keys in capitals, and what Please's rules expect to
- * find there. Values of the workspace win.
+ * find there. Values of the workspace win, then those of its `.plzconfig`.
+ *
+ * @param definitions what plugins that are at hand say of their settings, by their names
  */
-export function baseConfig(workspace: Workspace): Dict {
+export function baseConfig(
+  workspace: Workspace,
+  definitions: ReadonlyMap<string, PleaseConfig['plugin']> = new Map(),
+): Dict {
   const arch = architectures[process.arch] ?? process.arch;
   const config: Dict = new Map<string, Value>([
     ['NAME', workspace.name],
@@ -25,7 +31,16 @@ export function baseConfig(workspace: Workspace): Dict {
     ['TEST_SANDBOX', true],
     ['EXIT_ON_ERROR', true],
   ]);
-  for (const [key, value] of Object.entries(workspace.config)) config.set(key.toUpperCase(), capitalised(value));
+  const { please } = workspace;
+  for (const [key, value] of Object.entries(please?.config ?? {})) config.set(key, capitalised(value));
+  for (const [name, plugin] of Object.entries(please?.plugins ?? {})) {
+    config.set(name.toUpperCase(), capitalised(pluginConfig(plugin.config, definitions.get(name))));
+  }
+  for (const [key, value] of Object.entries(workspace.config)) {
+    const name = key.toUpperCase();
+    const [before, given] = [config.get(name), capitalised(value)];
+    config.set(name, before instanceof Map && given instanceof Map ? new Map([...before, ...given]) : given);
+  }
   freeze(config);
   return config;
 }

@@ -7,34 +7,24 @@ import {
   type NativeFunction,
   type Value,
 } from '../language/index.ts';
-import { buildRule, placedAt, taggedName } from './build-rule.ts';
+import { buildRule, taggedName } from './build-rule.ts';
 import { overlaidConfig } from './config.ts';
-import type { BuildCall, EvaluationContext } from './context.ts';
+import type { EvaluationContext } from './context.ts';
 import { jsonFile, readText } from './data-file.ts';
+import { define } from './define.ts';
 import { GraphFault } from './fault.ts';
+import { gitFunctions } from './git-functions.ts';
 import { globFiles } from './glob.ts';
 import { ArgumentFault, stringsOf } from './inputs.ts';
-import { looksLikeLabel, parseLabel, splitLabel } from './label.ts';
+import { labelOf, looksLikeLabel, parseLabel, splitLabel } from './label.ts';
 import { childPath, lastPart, parentPath, resolvePath } from './paths.ts';
-import type { Target } from './types.ts';
-
-type Definition = Parameters<typeof defineFunction<EvaluationContext>>[0];
-
-/** Defines a function whose faults get the place of the call. */
-function define(definition: Definition): NativeFunction {
-  return defineFunction<EvaluationContext>({
-    ...definition,
-    implementation: (args, call) => {
-      try {
-        return definition.implementation(args, call);
-      } catch (error) {
-        throw placedAt(error, call);
-      }
-    },
-  });
-}
+import { select } from './select.ts';
+import { subrepo } from './subrepo.ts';
+import { targetFunctions } from './target-functions.ts';
 
 const label = { name: 'label', type: 'str', fallback: null } as const;
+/** Whether a file of build_defs asks for itself; files are included per package here, so that both are the same. */
+const subincludeContext = { name: 'subinclude_context', type: 'bool', fallback: null } as const;
 
 /** The functions that BUILD files have beyond those of the language. */
 export const buildFunctions: readonly NativeFunction[] = [
@@ -96,13 +86,42 @@ export const buildFunctions: readonly NativeFunction[] = [
     },
   }),
   ...['package_name', 'get_base_path'].map((name) =>
-    define({ name, parameters: [label], implementation: ([of], { context }) => packageOfLabel(of!, context) }),
+    define({
+      name,
+      documentation: 'Path of this package, or of that of a label, in its repository.',
+      parameters: [label, subincludeContext],
+      implementation: ([of], { context }) => packageOfLabel(of!, context),
+    }),
   ),
-  define({ name: 'subrepo_name', parameters: [label], implementation: () => '' }),
+  define({
+    name: 'subrepo_name',
+    documentation:
+      'Name of the subrepo that this package, or that of a label, belongs to; empty in the workspace itself.',
+    parameters: [label, subincludeContext],
+    implementation: ([of], { context }) => context.repositoryOf(fullPackageOf(of!, context)).name,
+  }),
+  define({
+    name: 'workspace_label',
+    documentation:
+      "A label's full form in the workspace, whichever repository it is written in: what built-in actions take.",
+    parameters: [{ name: 'label', type: 'str' }],
+    implementation: ([text], { context }) => guarded(text as string, () => parseLabel(text as string, context)),
+  }),
   define({
     name: 'canonicalise',
-    parameters: [{ name: 'label', type: 'str' }],
+    documentation: 'The full form of a label: //package:name.',
+    parameters: [{ name: 'label', type: 'str' }, subincludeContext],
     implementation: ([text], { context }) => canonical(text as string, context),
+  }),
+  define({
+    name: 'decompose',
+    documentation: 'The package and the name of a label.',
+    parameters: [{ name: 'label', type: 'str' }],
+    implementation: ([text], { context }) => {
+      const full = guarded(text as string, () => parseLabel(text as string, context));
+      const { package: packageName, name } = splitLabel(full);
+      return [insideRepository(packageName, context), name];
+    },
   }),
   define({
     name: 'looks_like_build_label',
@@ -155,25 +174,6 @@ export const buildFunctions: readonly NativeFunction[] = [
     implementation: ([path], { context }) => readJson(path as string, context),
   }),
   define({
-    name: 'get_labels',
-    parameters: [
-      { name: 'name', type: 'str' },
-      { name: 'prefix', type: 'str' },
-      { name: 'all', type: 'bool', fallback: false },
-      { name: 'transitive', type: 'bool', fallback: null },
-    ],
-    implementation: ([name, prefix], call) => labelsWithPrefix(name as string, prefix as string, call),
-  }),
-  define({
-    name: 'has_label',
-    parameters: [
-      { name: 'name', type: 'str' },
-      { name: 'prefix', type: 'str' },
-      { name: 'all', type: 'bool', fallback: false },
-    ],
-    implementation: ([name, prefix], call) => labelsWithPrefix(name as string, prefix as string, call).length > 0,
-  }),
-  define({
     name: 'join_path',
     parameters: [],
     rest: true,
@@ -202,6 +202,10 @@ export const buildFunctions: readonly NativeFunction[] = [
       return dot <= 0 ? [path!, ''] : [(path as string).slice(0, dot), (path as string).slice(dot)];
     },
   }),
+  select,
+  subrepo,
+  ...targetFunctions,
+  ...gitFunctions,
 ];
 
 /** `log.warning("...")`: what is worth a person's attention is said, the rest is not. */
@@ -249,12 +253,26 @@ function guarded<T>(literal: string, body: () => T): T {
   }
 }
 
+/** As it is written from anywhere in the same repository; `///name//...` for another one. */
 function canonical(text: string, context: EvaluationContext): string {
-  return guarded(text, () => parseLabel(text, context.package));
+  const { package: packageName, name } = splitLabel(guarded(text, () => parseLabel(text, context)));
+  const { name: subrepoName, folder } = context.repositoryOf(packageName);
+  const inside = labelOf(packageName.slice(folder === '' ? 0 : folder.length + 1), name);
+  if (folder === context.root && context.root === '') return inside;
+  return subrepoName === '' ? `@${inside}` : `///${subrepoName}${inside}`;
+}
+
+function fullPackageOf(of: Value, context: EvaluationContext): string {
+  return typeof of === 'string' ? splitLabel(parseLabel(of, context)).package : context.package;
 }
 
 function packageOfLabel(of: Value, context: EvaluationContext): string {
-  return typeof of === 'string' ? splitLabel(parseLabel(of, context.package)).package : context.package;
+  return insideRepository(fullPackageOf(of, context), context);
+}
+
+function insideRepository(packageName: string, context: EvaluationContext): string {
+  const { folder } = context.repositoryOf(packageName);
+  return packageName.slice(folder === '' ? 0 : folder.length + 1);
 }
 
 function readJson(path: string, context: EvaluationContext): Value {
@@ -276,18 +294,6 @@ function readJson(path: string, context: EvaluationContext): Value {
     );
   }
   return jsonFile(full, text);
-}
-
-function labelsWithPrefix(name: string, prefix: string, { context }: BuildCall): string[] {
-  const target: Target | undefined = context.targets?.get(name.replace(/^:/, ''));
-  if (target === undefined) {
-    throw new EvaluationError(
-      'language/value',
-      `this package has no target ${name} so far`,
-      'ask for labels below the rule that gives them',
-    );
-  }
-  return target.labels.filter((each) => each.startsWith(prefix)).map((each) => each.slice(prefix.length));
 }
 
 /** As Go's path.Join: empty parts fall away, `.` and `..` are resolved. */

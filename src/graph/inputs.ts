@@ -1,6 +1,6 @@
 import { sortedKeys, typeOf, type Value } from '../language/index.ts';
 import { GraphFault } from './fault.ts';
-import { looksLikeLabel, parseLabel } from './label.ts';
+import { type LabelScope, looksLikeLabel, parseLabel } from './label.ts';
 import { childPath, resolvePath } from './paths.ts';
 import type { Input, Inputs, Label } from './types.ts';
 
@@ -23,15 +23,14 @@ export class ArgumentFault extends GraphFault {
  *
  * @param argument name of the rule's argument, for faults
  */
-export function inputsOf(argument: string, value: Value, packageName: string, meaning: StringMeaning): Inputs {
+export function inputsOf(argument: string, value: Value, scope: LabelScope, meaning: StringMeaning): Inputs {
   if (value === null) return noInputs;
   if (!(value instanceof Map)) {
-    const all = stringsOf(argument, value).map((text) => inputOf(argument, text, packageName, meaning));
+    const all = stringsOf(argument, value).map((text) => inputOf(argument, text, scope, meaning));
     return all.length === 0 ? noInputs : Object.freeze({ all: Object.freeze(all), named: noInputs.named });
   }
   const named = namedLists(argument, value).map(
-    ([name, texts]) =>
-      [name, Object.freeze(texts.map((text) => inputOf(argument, text, packageName, meaning)))] as const,
+    ([name, texts]) => [name, Object.freeze(texts.map((text) => inputOf(argument, text, scope, meaning)))] as const,
   );
   return Object.freeze({
     all: Object.freeze(named.flatMap(([, inputs]) => inputs)),
@@ -39,11 +38,11 @@ export function inputsOf(argument: string, value: Value, packageName: string, me
   });
 }
 
-export function labelsOf(argument: string, value: Value, packageName: string): readonly Label[] {
-  return Object.freeze(stringsOf(argument, value).map((text) => labelArgument(argument, text, packageName)));
+export function labelsOf(argument: string, value: Value, scope: LabelScope): readonly Label[] {
+  return Object.freeze(stringsOf(argument, value).map((text) => labelArgument(argument, text, scope)));
 }
 
-function labelArgument(argument: string, text: string, packageName: string): Label {
+function labelArgument(argument: string, text: string, scope: LabelScope): Label {
   if (!looksLikeLabel(text)) {
     const fault = new GraphFault(
       'graph/bad-label',
@@ -54,14 +53,14 @@ function labelArgument(argument: string, text: string, packageName: string): Lab
     );
     throw new ArgumentFault(fault, text);
   }
-  return guarded(text, () => parseLabel(text, packageName));
+  return guarded(text, () => parseLabel(text, scope));
 }
 
-function inputOf(argument: string, text: string, packageName: string, meaning: StringMeaning): Input {
+function inputOf(argument: string, text: string, scope: LabelScope, meaning: StringMeaning): Input {
   if (looksLikeLabel(text)) {
     const bar = text.indexOf('|');
-    if (bar === -1) return Object.freeze({ kind: 'label', label: guarded(text, () => parseLabel(text, packageName)) });
-    const label = guarded(text, () => parseLabel(text.slice(0, bar), packageName));
+    if (bar === -1) return Object.freeze({ kind: 'label', label: guarded(text, () => parseLabel(text, scope)) });
+    const label = guarded(text, () => parseLabel(text.slice(0, bar), scope));
     return Object.freeze({ kind: 'label', label, named: text.slice(bar + 1) });
   }
   if (meaning === 'program') {
@@ -77,7 +76,7 @@ function inputOf(argument: string, text: string, packageName: string, meaning: S
     }
     return Object.freeze({ kind: 'program', name: text });
   }
-  return Object.freeze({ kind: 'file', path: filePath(argument, text, packageName) });
+  return Object.freeze({ kind: 'file', path: filePath(argument, text, scope.package) });
 }
 
 /** A file of the package. */

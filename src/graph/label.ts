@@ -20,14 +20,42 @@ export function looksLikeLabel(text: string): boolean {
   return text.startsWith(':') || text.startsWith('//') || text.startsWith('@');
 }
 
+/** Where a label is written: what `:x`, `//x` and `@x//y` mean there. */
+export interface LabelScope {
+  /** Path of the package from the workspace's root; '' for the root. */
+  readonly package: string;
+  /** Folder of the repository that the package belongs to: '' for the workspace itself, else that of a subrepo. */
+  readonly root: string;
+  /**
+   * Folder of a subrepo by its name.
+   *
+   * @throws GraphFault where there is none
+   */
+  folderOf(subrepo: string): string;
+}
+
+/** A package of the workspace as a scope, for labels that people type: they name no subrepos. */
+export function plainScope(packageName: string): LabelScope {
+  return {
+    package: packageName,
+    root: '',
+    folderOf: (subrepo) => {
+      throw new GraphFault('graph/bad-label', `the subrepo ${subrepo} is not known here`, {
+        next: 'write the label of a target in this workspace: //package:name',
+      });
+    },
+  };
+}
+
 /**
- * Full form of a label: `//a/b` is `//a/b:b`, `:x` is in the current package.
+ * Full form of a label: `//a/b` is `//a/b:b`, `:x` is in the current package, `@x//a:b` (or `///x//a:b`) in a subrepo, whose
+ * packages count from the workspace's root as all others do.
  *
- * @param currentPackage '' for the root
+ * @param scope where it is written; a package of the workspace, '' for the root
  * @throws GraphFault graph/bad-label
  */
-export function parseLabel(text: string, currentPackage = ''): Label {
-  const parts = split(text, currentPackage);
+export function parseLabel(text: string, scope: string | LabelScope = ''): Label {
+  const parts = split(text, typeof scope === 'string' ? plainScope(scope) : scope);
   if (parts.name === undefined) {
     if (parts.package === '')
       throw bad(text, 'the root package has no name that a target could share', 'write //:name');
@@ -41,17 +69,17 @@ export function parseLabel(text: string, currentPackage = ''): Label {
  *
  * @throws GraphFault graph/bad-label
  */
-export function parsePattern(text: string, currentPackage = ''): LabelPattern {
-  if (text === '//...' || text === '...') {
-    return { kind: 'below', package: text === '...' ? currentPackage : '' };
-  }
-  if (text.startsWith('//') && text.endsWith('/...')) {
-    const folder = text.slice(2, -4);
-    checkPackage(text, folder);
+export function parsePattern(text: string, from: string | LabelScope = ''): LabelPattern {
+  const scope = typeof from === 'string' ? plainScope(from) : from;
+  if (text === '...') return { kind: 'below', package: scope.package };
+  if (text.endsWith('/...') && (text.startsWith('//') || text.startsWith('@'))) {
+    // `//...` and `@x//...` end in the two slashes of the root; the others in a folder.
+    const root = text.endsWith('//...');
+    const { package: folder } = split(root ? `${text.slice(0, -3)}:all` : `${text.slice(0, -4)}:all`, scope);
     return { kind: 'below', package: folder };
   }
-  if (text.endsWith(':all')) return { kind: 'package', package: split(text, currentPackage).package };
-  return { kind: 'target', label: parseLabel(text, currentPackage) };
+  if (text.endsWith(':all')) return { kind: 'package', package: split(text, scope).package };
+  return { kind: 'target', label: parseLabel(text, scope) };
 }
 
 /** The pattern as a person would type it from anywhere. */
@@ -100,18 +128,12 @@ export function checkTargetName(name: string): void {
   checkName(name, name);
 }
 
-function split(text: string, currentPackage: string): { package: string; name: string | undefined } {
+function split(text: string, scope: LabelScope): { package: string; name: string | undefined } {
   if (text.length > maximumLength) throw bad(`${text.slice(0, 60)}...`, 'it is too long');
-  if (text.startsWith('@') || text.startsWith('///')) {
-    throw bad(
-      text,
-      'labels of other repositories are not known here',
-      'write the label of a target in this workspace: //package:name',
-    );
-  }
+  if (text.startsWith('@') || text.startsWith('///')) return splitInSubrepo(text, scope);
   if (text.startsWith(':')) {
     checkName(text, text.slice(1));
-    return { package: currentPackage, name: text.slice(1) };
+    return { package: scope.package, name: text.slice(1) };
   }
   if (!text.startsWith('//')) {
     const next = /^[\w./-]+(:[\w.-]+)?$/.test(text)
@@ -119,12 +141,34 @@ function split(text: string, currentPackage: string): { package: string; name: s
       : undefined;
     throw bad(text, 'a label begins with // or with :', next);
   }
-  const colon = text.indexOf(':');
-  const packageName = text.slice(2, colon === -1 ? undefined : colon);
+  return splitBelow(text, text.slice(2), scope.root);
+}
+
+/** `package:name` behind the slashes, in the repository that a folder holds. */
+function splitBelow(text: string, rest: string, root: string): { package: string; name: string | undefined } {
+  const colon = rest.indexOf(':');
+  const packageName = rest.slice(0, colon === -1 ? undefined : colon);
   checkPackage(text, packageName);
-  if (colon === -1) return { package: packageName, name: undefined };
-  checkName(text, text.slice(colon + 1));
-  return { package: packageName, name: text.slice(colon + 1) };
+  const full = root === '' || packageName === '' ? root + packageName : `${root}/${packageName}`;
+  if (colon === -1) {
+    // `//` alone names nothing, even where the repository's folder has a name.
+    return { package: packageName === '' ? '' : full, name: undefined };
+  }
+  checkName(text, rest.slice(colon + 1));
+  return { package: full, name: rest.slice(colon + 1) };
+}
+
+/** `@x//a:b`, `///x//a:b`; `@x` for `@x//:x`; `@//a:b` for the workspace itself. */
+function splitInSubrepo(text: string, scope: LabelScope): { package: string; name: string | undefined } {
+  const [, name, rest] = /^(?:@|\/\/\/)([^:]*?)(?:\/\/(.*))?$/s.exec(text) ?? [];
+  if (name === undefined || (name === '' && (rest === undefined || text.startsWith('///')))) {
+    throw bad(text, 'it names no subrepo', 'write @subrepo//package:name');
+  }
+  if (name === '') return splitBelow(text, rest!, '');
+  checkPackage(text, name);
+  const root = scope.folderOf(name);
+  if (rest !== undefined) return splitBelow(text, rest, root);
+  return { package: root, name: name.slice(name.lastIndexOf('/') + 1) };
 }
 
 function checkPackage(text: string, packageName: string): void {

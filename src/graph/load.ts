@@ -36,11 +36,14 @@ export async function loadGraph(workspace: Workspace, options: LoadOptions): Pro
   const { tree, loader } = await prepare(workspace, options);
   const packages = new Map<string, Package>();
   const targets = new Map<Label, Target>();
-  for (const name of loader.find('')) {
-    const loaded = loader.load(name);
-    if (loaded === undefined) continue;
-    packages.set(name, loaded);
-    for (const target of loaded.targets.values()) targets.set(target.label, target);
+  const names = loader.find('');
+  // A package may tell that a folder read before is a subrepo, so that its packages have to be read again.
+  for (const name of names) loader.load(name);
+  const loaded = names.map((name) => loader.load(name)).filter((each) => each !== undefined);
+  loader.runPreBuild(loaded.flatMap((each) => [...each.targets.values()].map(({ label }) => label)));
+  for (const each of loaded) {
+    packages.set(each.name, each);
+    for (const target of each.targets.values()) targets.set(target.label, target);
   }
   return checkedGraph(workspace, tree, loader, packages, targets);
 }
@@ -73,7 +76,7 @@ export async function loadTargets(
   const labels = new Set<Label>();
   for (const text of patterns) {
     try {
-      for (const label of wantedLabels(loader, parsePattern(text, options.from))) labels.add(label);
+      for (const label of wantedLabels(loader, parsePattern(text, loader.scope(options.from ?? '')))) labels.add(label);
     } catch (error) {
       if (!(error instanceof GraphFault)) throw error;
       faults.push(error);
@@ -82,17 +85,33 @@ export async function loadTargets(
   const packages = new Map<string, Package>();
   const targets = new Map<Label, Target>();
   const pending = [...labels].reverse();
-  for (let label = pending.pop(); label !== undefined; label = pending.pop()) {
-    if (targets.has(label)) continue;
-    const { package: packageName, name } = splitLabel(label);
-    const loaded = loader.load(packageName);
-    if (loaded === undefined) continue;
-    packages.set(packageName, loaded);
-    const target = loaded.targets.get(name);
-    if (target === undefined) continue;
-    targets.set(label, target);
-    for (const { label: next } of dependenciesOf(target)) pending.push(next);
-    for (const provided of Object.values(target.provides)) pending.push(...provided);
+  const reach = () => {
+    for (let label = pending.pop(); label !== undefined; label = pending.pop()) {
+      if (targets.has(label)) continue;
+      const { package: packageName, name } = splitLabel(label);
+      const loaded = loader.load(packageName);
+      if (loaded === undefined) continue;
+      packages.set(packageName, loaded);
+      const target = loaded.targets.get(name);
+      if (target === undefined) continue;
+      targets.set(label, target);
+      for (const { label: next } of dependenciesOf(target)) pending.push(next);
+      for (const provided of Object.values(target.provides)) pending.push(...provided);
+    }
+  };
+  reach();
+  // What `pre_build` functions add is reached too, and may have such functions in turn.
+  for (
+    let changed = loader.runPreBuild(targets.keys());
+    changed.size > 0;
+    changed = loader.runPreBuild(targets.keys())
+  ) {
+    for (const label of [...targets.keys()]) {
+      if (!changed.has(splitLabel(label).package)) continue;
+      targets.delete(label);
+      pending.push(label);
+    }
+    reach();
   }
   const graph = checkedGraph(workspace, tree, loader, packages, targets, faults);
   return { graph, labels: [...labels] };

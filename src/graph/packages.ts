@@ -3,6 +3,7 @@ import {
   type CompiledModule,
   createEvaluator,
   type Evaluator,
+  type FunctionValue,
   LanguageFault,
   type Source,
   type Value,
@@ -10,13 +11,18 @@ import {
 import { baseConfig } from './config.ts';
 import type { BuildCall, EvaluationContext } from './context.ts';
 import { readText } from './data-file.ts';
+import { dependenciesOf } from './dependency.ts';
 import { GraphFault } from './fault.ts';
 import { buildFunctions, logFunctions } from './functions.ts';
+import { type History, openHistory } from './git/history.ts';
 import { buildFileOf, findPackages } from './glob.ts';
-import { parseLabel, splitLabel } from './label.ts';
+import { type LabelScope, parseLabel, splitLabel } from './label.ts';
 import { childPath } from './paths.ts';
+import { type Subrepo, Subrepos } from './subrepos.ts';
 import type { SourceTree } from './tree.ts';
 import type { Label, Package, RuleFile, Target, Workspace } from './types.ts';
+
+const noEnvironment: Readonly<Record<string, string>> = Object.freeze({});
 
 export type LoadFault = GraphFault | LanguageFault;
 
@@ -33,9 +39,14 @@ export class PackageLoader {
   private readonly workspace: Workspace;
   private readonly options: PackageOptions;
   private readonly evaluator: Evaluator<EvaluationContext>;
-  private readonly config: ReturnType<typeof baseConfig>;
+  private config: ReturnType<typeof baseConfig>;
   private readonly packages = new Map<string, Package | undefined>();
+  /** Packages evaluated or under evaluation, as their functions see them. */
+  private readonly contexts = new Map<string, EvaluationContext & { readonly targets: Map<string, Target> }>();
   private readonly included = new Map<string, ReadonlyMap<string, Value>>();
+  private readonly preBuild = new Map<Label, FunctionValue>();
+  private readonly subrepos: Subrepos;
+  private readonly history: History;
   /** Files under evaluation, outermost first, to tell a circle. */
   private readonly open: string[] = [];
 
@@ -43,7 +54,9 @@ export class PackageLoader {
   constructor(workspace: Workspace, options: PackageOptions) {
     this.workspace = workspace;
     this.options = options;
+    this.subrepos = new Subrepos(workspace, options.tree, (name) => this.load(name));
     this.config = baseConfig(workspace);
+    this.history = openHistory(workspace.root, options.tree.commit);
     this.evaluator = createEvaluator<EvaluationContext>({
       functions: buildFunctions,
       values: { log: logFunctions() },
@@ -61,11 +74,22 @@ export class PackageLoader {
       }
       this.evaluator.preload(this.compile({ file: path, text, internal: false }), this.context('', undefined));
     }
+    const found = this.subrepos.pluginDefinitions();
+    if (found.size > 0) this.config = baseConfig(workspace, found);
+    const preloaded = workspace.please?.preloadedSubincludes ?? [];
+    if (preloaded.length > 0) {
+      // As a file that includes them all, whose names every BUILD file then sees.
+      const text = preloaded.map((label) => `subinclude(${JSON.stringify(label)})\n`).join('');
+      this.evaluator.preload(this.compile({ file: '.plzconfig', text, internal: false }), this.context('', undefined));
+    }
   }
 
   /** Names of the packages in and below a folder. */
   find(folder: string): string[] {
-    return findPackages(this.options.tree, folder, this.workspace.buildFiles);
+    const ignored = this.workspace.please?.ignoredFolders ?? [];
+    const found = findPackages(this.options.tree, folder, this.workspace.buildFiles);
+    if (ignored.length === 0) return found;
+    return found.filter((name) => !ignored.some((each) => name === each || name.startsWith(`${each}/`)));
   }
 
   /**
@@ -73,6 +97,8 @@ export class PackageLoader {
    * the faults.
    */
   load(name: string): Package | undefined {
+    if (this.packages.has(name) || this.faults.has(name)) return this.packages.get(name);
+    this.subrepos.declareAround(name, this.workspace.buildFiles);
     if (this.packages.has(name) || this.faults.has(name)) return this.packages.get(name);
     const file = buildFileOf(this.options.tree, name, this.workspace.buildFiles);
     if (file === undefined) {
@@ -82,9 +108,11 @@ export class PackageLoader {
     try {
       const targets = new Map<string, Target>();
       const text = readText(this.options.tree, file)!;
-      this.inside(file, () =>
-        this.evaluator.evaluate(this.compile({ file, text, internal: false }), this.context(name, targets)),
-      );
+      this.inside(file, () => {
+        const context = { ...this.context(name, targets), targets };
+        this.contexts.set(name, context);
+        this.evaluator.evaluate(this.compile({ file, text, internal: false }), context);
+      });
       const loaded: Package = Object.freeze({ name, file, targets });
       this.packages.set(name, loaded);
       return loaded;
@@ -99,16 +127,122 @@ export class PackageLoader {
     return this.evaluator.compile(source);
   }
 
+  /**
+   * Runs the `pre_build` functions of targets that have one, those of dependencies first. Everything that the targets
+   * depend on has to be loaded.
+   *
+   * @returns the packages with targets that may have changed
+   */
+  runPreBuild(labels: Iterable<Label>): Set<string> {
+    const changed = new Set<string>();
+    if (this.preBuild.size === 0) return changed;
+    const seen = new Set<Label>();
+    const visit = (label: Label): void => {
+      if (seen.has(label) || this.preBuild.size === 0) return;
+      seen.add(label);
+      const { package: packageName, name } = splitLabel(label);
+      const target = this.packages.get(packageName)?.targets.get(name);
+      if (target === undefined) return;
+      for (const { label: next } of dependenciesOf(target)) visit(next);
+      const callee = this.preBuild.get(label);
+      if (callee === undefined) return;
+      this.preBuild.delete(label);
+      changed.add(packageName);
+      const { file } = this.packages.get(packageName)!;
+      const source = { file, text: readText(this.options.tree, file) ?? '', internal: false };
+      try {
+        const context = { ...this.contexts.get(packageName)!, complete: true };
+        this.evaluator.invoke(callee, [name], context, source);
+      } catch (error) {
+        if (!(error instanceof GraphFault) && !(error instanceof LanguageFault)) throw error;
+        this.faults.set(packageName, error);
+      }
+    };
+    for (const label of labels) visit(label);
+    return changed;
+  }
+
+  /** A label or pattern that a person gives may name a subrepo. */
+  scope(packageName: string): LabelScope {
+    const { folder } = this.subrepos.repositoryOf(packageName);
+    return { package: packageName, root: folder, folderOf: (name) => this.subrepos.folderOf(name) };
+  }
+
   private context(packageName: string, targets: Map<string, Target> | undefined): EvaluationContext {
+    const { please } = this.workspace;
     return {
-      package: packageName,
+      ...this.scope(packageName),
       tree: this.options.tree,
       buildFiles: this.workspace.buildFiles,
       config: this.config,
       targets,
-      subinclude: (label, call) => this.subinclude(parseLabel(label, packageName), call),
+      env: please?.env ?? noEnvironment,
+      passEnv: please?.passEnv ?? [],
+      preBuild: this.preBuild,
+      complete: false,
+      find: (label) => this.targetOf(label),
+      declareSubrepo: (subrepo) => this.declareSubrepo(subrepo),
+      repositoryOf: (name) => this.subrepos.repositoryOf(name),
+      history: () => this.allowedHistory(),
+      subinclude: (label, call) => this.subincludeText(label, call),
       say: this.options.say,
     };
+  }
+
+  private allowedHistory(): History {
+    if (this.workspace.please?.gitFunctions !== false) return this.history;
+    throw new GraphFault('graph/git', 'functions of git are switched off', {
+      next: 'take GitFunctions out of .plzconfig',
+    });
+  }
+
+  private declareSubrepo(subrepo: Subrepo): void {
+    this.subrepos.declare(subrepo);
+    const { folder } = subrepo;
+    if (folder === undefined) return;
+    // What was read before as packages of the workspace is read again as what it is.
+    for (const name of new Set([...this.packages.keys(), ...this.faults.keys()])) {
+      if (name !== folder && !name.startsWith(`${folder}/`)) continue;
+      this.packages.delete(name);
+      this.faults.delete(name);
+      this.contexts.delete(name);
+    }
+  }
+
+  private targetOf(label: Label): Target | undefined {
+    const { package: packageName, name } = splitLabel(label);
+    const context = this.contexts.get(packageName);
+    // While a package is evaluated it knows what it has made so far.
+    if (context !== undefined && !this.packages.has(packageName) && context.targets.has(name)) {
+      return context.targets.get(name);
+    }
+    const file = this.fileOf(packageName);
+    if (context !== undefined && file !== undefined && this.open.includes(file)) {
+      if (this.open.at(-1) === file) return undefined;
+      throw new GraphFault('graph/cycle', `${this.open.at(-1)} asks for ${label}, whose package asks for it in turn`, {
+        notes: [[...this.open.slice(this.open.indexOf(file)), file].join(' asks ')],
+        next: 'move what they ask for into a package of its own',
+      });
+    }
+    const loaded = this.load(packageName);
+    const fault = this.faults.get(packageName);
+    if (fault !== undefined) {
+      throw new GraphFault('graph/subinclude', `${label} can't be looked at: its package has an error`, {
+        others: [fault],
+      });
+    }
+    return loaded?.targets.get(name);
+  }
+
+  private fileOf(packageName: string): string | undefined {
+    return buildFileOf(this.options.tree, packageName, this.workspace.buildFiles);
+  }
+
+  private subincludeText(text: string, call: BuildCall): ReadonlyMap<string, Value> {
+    // The built-in rules stand in for a plugin that would have to be fetched.
+    const plugin = this.subrepos.builtinPlugin(text);
+    if (plugin !== undefined) return new Map();
+    return this.subinclude(parseLabel(text, call.context), call);
   }
 
   private inside<T>(file: string, body: () => T): T {

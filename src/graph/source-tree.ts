@@ -5,6 +5,7 @@ import type { Entry, EntryKind, SourceTree } from './tree.ts';
 /** What a work tree and a commit each do in their own way; links, folders and submodules are then the same for both. */
 export interface TreeStore {
   readonly name: string;
+  readonly commit?: string;
   /** Symbolic links in the folders of the path are not followed. */
   kind(path: string): EntryKind | undefined;
   list(folder: string): readonly Entry[];
@@ -96,6 +97,7 @@ export function createSourceTree(store: TreeStore): SourceTree {
 
   return {
     name: store.name,
+    commit: store.commit,
     kind(path) {
       const direct = store.kind(path);
       if (direct !== undefined || path === '') return direct;

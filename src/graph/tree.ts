@@ -16,6 +16,8 @@ export interface Entry {
 export interface SourceTree {
   /** For people: `the work tree`, `commit 1a2b3c4`. */
   readonly name: string;
+  /** Id of the commit that these are the files of; undefined for the work tree. */
+  readonly commit?: string | undefined;
   /** Undefined where nothing stands there. Symbolic links are told as such and not followed. */
   kind(path: string): EntryKind | undefined;
   /** The entries of a folder in the order of their names' UTF-16 code units; empty where there is no folder. */

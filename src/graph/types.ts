@@ -96,6 +96,12 @@ export interface Target {
   /** Seconds; undefined for the default. */
   readonly timeout: number | undefined;
   readonly test: Test | undefined;
+  /** Licences that the target's files may be used under, any one of them. */
+  readonly licences?: readonly string[];
+  /** Outputs that are programs of their own, by name; among `namedOuts` too. */
+  readonly entryPoints?: Readonly<Record<string, string>> | undefined;
+  /** Commands by build configuration, where the rule gives several. The action has the one chosen. */
+  readonly commands?: Readonly<Record<string, string>>;
 }
 
 /** A file of built-in rules, preloaded in every BUILD file. */
@@ -142,6 +148,10 @@ export interface Workspace {
   readonly registry: string;
   /** A cache of results that machines share; undefined where there is none. */
   readonly remoteCache?: RemoteCacheForm;
+  /** Folders, by name, of subrepos: they stand in for what BUILD files would fetch. */
+  readonly subrepos?: Readonly<Record<string, string>>;
+  /** What a `.plzconfig` beside says. */
+  readonly please?: PleaseConfig;
   readonly place: Place;
 }
 
@@ -160,4 +170,28 @@ export interface RemoteCacheForm {
   /** Whether results are sent to it; true unless told. */
   readonly upload: boolean;
   readonly place: Place;
+}
+
+/** What of Please's `.plzconfig` matters to the graph. */
+export interface PleaseConfig {
+  /** Empty where it doesn't say. */
+  readonly buildFiles: readonly string[];
+  readonly buildDefs: readonly string[];
+  /** Labels that every BUILD file subincludes. */
+  readonly preloadedSubincludes: readonly string[];
+  /** Folders that hold no packages of this repository. */
+  readonly ignoredFolders: readonly string[];
+  readonly passEnv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly config: Readonly<Record<string, Json>>;
+  /** By name in small letters: where a plugin comes from and what its rules are told. */
+  readonly plugins: Readonly<
+    Record<string, { readonly target?: string; readonly config: Readonly<Record<string, Json>> }>
+  >;
+  readonly gitFunctions: boolean;
+  /** Where the repository is a plugin itself: its name and its settings with what is said of each. */
+  readonly plugin?: {
+    readonly name: string;
+    readonly keys: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  };
 }

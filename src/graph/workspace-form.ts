@@ -1,6 +1,6 @@
 import type { Source } from '../language/index.ts';
-import { resolvePath } from './paths.ts';
-import type { Environment, Json, RemoteCacheForm, Workspace } from './types.ts';
+import { lastPart, resolvePath } from './paths.ts';
+import type { Environment, Json, PleaseConfig, RemoteCacheForm, Workspace } from './types.ts';
 import {
   entriesOf,
   type FormNode,
@@ -23,6 +23,7 @@ const workspaceKeys = [
   'environments',
   'registry',
   'remote_cache',
+  'subrepos',
 ] as const;
 const remoteCacheKeys = ['url', 'token_env', 'token_file', 'ca', 'instance', 'upload'] as const;
 const environmentKeys = ['cluster', 'namespace', 'context', 'registry', 'parameters'] as const;
@@ -35,8 +36,8 @@ const registryName = /^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]{1,5})?(\/[
 const fileName = /^[^/\\\0]+$/;
 const configKey = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** Reads a `banksman.yaml`. */
-export function readWorkspace(root: string, source: Source): Workspace {
+/** Reads a `banksman.yaml`; what it doesn't say comes from a `.plzconfig` beside it. */
+export function readWorkspace(root: string, source: Source, please?: PleaseConfig): Workspace {
   const top = parseForm(source);
   if (top.node === null) throw wrong(top, 'is empty', 'give the workspace a name: name: x');
   const fields = fieldsOf(top, workspaceKeys);
@@ -46,13 +47,15 @@ export function readWorkspace(root: string, source: Source): Workspace {
   return Object.freeze<Workspace>({
     root,
     name: textOf(fields.name, simpleName, 'a name of letters, digits and . _ -'),
-    buildFiles: fields.build_files === undefined ? ['BUILD'] : buildFiles(fields.build_files),
-    buildDefs: fields.build_defs === undefined ? [] : listOf(fields.build_defs).map(buildDefs),
+    buildFiles: fields.build_files === undefined ? pleaseBuildFiles(please) : buildFiles(fields.build_files),
+    buildDefs: fields.build_defs === undefined ? (please?.buildDefs ?? []) : listOf(fields.build_defs).map(buildDefs),
     config: fields.config === undefined ? {} : config(fields.config),
     debian: fields.debian === undefined ? { suite: 'bookworm' } : debian(fields.debian),
     environments: environments(fields.environments, registry, top),
     registry,
     ...(fields.remote_cache !== undefined && { remoteCache: remoteCache(fields.remote_cache) }),
+    ...(fields.subrepos !== undefined && { subrepos: subrepos(fields.subrepos) }),
+    ...(please !== undefined && { please }),
     place: top.place,
   });
 }
@@ -76,6 +79,25 @@ function remoteCache(form: FormNode): RemoteCacheForm {
     upload: upload === undefined ? true : truthOf(upload),
     place: form.place,
   };
+}
+
+/** Names in `.plzconfig` replace Please's own. */
+function pleaseBuildFiles(please: PleaseConfig | undefined): readonly string[] {
+  if (please === undefined) return ['BUILD'];
+  return please.buildFiles.length > 0 ? please.buildFiles : ['BUILD', 'BUILD.plz'];
+}
+
+/** A repository of Please as it is: named after its folder, and with the defaults of an empty `banksman.yaml`. */
+export function pleaseWorkspace(root: string, please: PleaseConfig, file: string): Workspace {
+  const name = lastPart(root.replaceAll('\\', '/'))
+    .replace(/[^A-Za-z0-9._-]+/g, '-')
+    .replace(/^[^A-Za-z0-9]+/, '')
+    .slice(0, 63);
+  return readWorkspace(root, { file, text: `name: ${JSON.stringify(name || 'workspace')}\n`, internal: true }, please);
+}
+
+function subrepos(form: FormNode): Record<string, string> {
+  return Object.fromEntries(entriesOf(form).map(({ key, value }) => [key, buildDefs(value)]));
 }
 
 function buildFiles(form: FormNode): string[] {

@@ -2,24 +2,25 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Source } from '../language/index.ts';
 import { GraphFault } from './fault.ts';
-import type { Workspace } from './types.ts';
+import type { PleaseConfig, Workspace } from './types.ts';
 
 export const workspaceFile = 'banksman.yaml';
 
 /**
- * Finds `banksman.yaml` in a folder or the nearest one above it.
+ * Finds `banksman.yaml` in a folder or the nearest one above it, or the `.plzconfig` of a repository of Please.
  *
- * @throws GraphFault when there is none, or it is not in the form that ARCHITECTURE.md gives
+ * @throws GraphFault when there is neither, or it is not in the form that ARCHITECTURE.md gives
  */
 export async function openWorkspace(startFolder: string): Promise<Workspace> {
   for (let folder = resolve(startFolder); ; folder = dirname(folder)) {
-    const text = await readFile(join(folder, workspaceFile), 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-      throw new GraphFault('graph/unreadable', `${join(folder, workspaceFile)} can't be read: ${error.message}`, {
-        cause: error,
+    const found = await workspaceAt(folder, async (path) => {
+      const full = join(folder, path);
+      return readFile(full, 'utf8').catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+        throw new GraphFault('graph/unreadable', `${full} can't be read: ${error.message}`, { cause: error });
       });
     });
-    if (text !== undefined) return parseWorkspace(folder, { file: workspaceFile, text, internal: false });
+    if (found !== undefined) return found;
     if (dirname(folder) === folder) {
       throw new GraphFault(
         'graph/no-workspace',
@@ -32,9 +33,41 @@ export async function openWorkspace(startFolder: string): Promise<Workspace> {
   }
 }
 
+/**
+ * The workspace whose root a folder is; undefined where it is none.
+ *
+ * @param read gives the text of a file of that folder, undefined where there is none: of the disk, or of a commit
+ * @throws GraphFault graph/bad-workspace with the place
+ */
+export async function workspaceAt(
+  root: string,
+  read: (path: string) => string | undefined | Promise<string | undefined>,
+): Promise<Workspace | undefined> {
+  const text = await read(workspaceFile);
+  const plain = await read('.plzconfig');
+  if (text === undefined && plain === undefined) return undefined;
+  const please = plain === undefined ? undefined : await readPlease(plain, read);
+  if (text !== undefined) return parseWorkspace(root, { file: workspaceFile, text, internal: false }, please);
+  const { pleaseWorkspace } = await import('./workspace-form.ts');
+  return pleaseWorkspace(root, please!, '.plzconfig');
+}
+
+async function readPlease(
+  plain: string,
+  read: (path: string) => string | undefined | Promise<string | undefined>,
+): Promise<PleaseConfig> {
+  const { pleaseConfigFiles, readPleaseConfig } = await import('./please-config.ts');
+  const sources: Source[] = [];
+  for (const file of pleaseConfigFiles()) {
+    const text = file === '.plzconfig' ? plain : await read(file);
+    if (text !== undefined) sources.push({ file, text, internal: false });
+  }
+  return readPleaseConfig(sources);
+}
+
 /** @throws GraphFault graph/bad-workspace with the place */
-export async function parseWorkspace(root: string, source: Source): Promise<Workspace> {
+export async function parseWorkspace(root: string, source: Source, please?: PleaseConfig): Promise<Workspace> {
   // Loaded when a workspace is opened: commands that need none start faster.
   const { readWorkspace } = await import('./workspace-form.ts');
-  return readWorkspace(root, source);
+  return readWorkspace(root, source, please);
 }

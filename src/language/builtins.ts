@@ -2,6 +2,7 @@ import { charge, checkLength } from './execution.ts';
 import { EvaluationError } from './fault.ts';
 import { type Call, defineFunction, type NativeFunction } from './function.ts';
 import { toJson } from './json.ts';
+import { fulfils, isVersion } from './semver.ts';
 import { compare, type Dict, display, FunctionValue, isTruthy, type List, typeOf, type Value } from './value.ts';
 
 /** Functions that are the same wherever the language is embedded: pure, without a world. */
@@ -214,6 +215,19 @@ export const coreFunctions: readonly NativeFunction[] = [
     name: 'json',
     parameters: [{ name: 'value' }, { name: 'pretty', type: 'bool', fallback: false }],
     implementation: ([value, pretty]) => JSON.stringify(toJson(value!), undefined, pretty === true ? 2 : undefined),
+  }),
+  defineFunction({
+    name: 'is_semver',
+    parameters: [{ name: 's', type: 'str' }],
+    implementation: ([text]) => isVersion(text as string),
+  }),
+  defineFunction({
+    name: 'semver_check',
+    parameters: [
+      { name: 'version', type: 'str' },
+      { name: 'constraint', type: 'str' },
+    ],
+    implementation: ([version, constraint]) => fulfils(version as string, constraint as string),
   }),
   defineFunction({
     name: 'fail',

@@ -2,11 +2,12 @@ import { coreFunctions } from './builtins.ts';
 import { type CompiledModule, compileModule } from './compile.ts';
 import { Execution, execute } from './execution.ts';
 import type { NativeFunction } from './function.ts';
+import { callFrom } from './invoke.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import { parseSource } from './parser.ts';
 import type { Frame, ModuleNames } from './scope.ts';
 import type { Source } from './source.ts';
-import { freeze, type Value } from './value.ts';
+import { type FunctionValue, freeze, type Value } from './value.ts';
 
 export interface EvaluatorOptions<Context> {
   /** Functions of the embedder, beside those of the language itself; they win over these. */
@@ -31,6 +32,13 @@ export interface Evaluator<Context> {
   evaluate(module: CompiledModule, context: Context): ReadonlyMap<string, Value>;
   /** Runs a file and makes its names known to every file that is evaluated from then on. */
   preload(module: CompiledModule, context: Context): void;
+  /**
+   * Calls a function that an earlier evaluation left, as an evaluation of its own.
+   *
+   * @param source the file that the function came from, blamed where nothing nearer is
+   * @throws LanguageFault, or what a native function threw
+   */
+  invoke(callee: FunctionValue, args: readonly Value[], context: Context, source: Source): Value;
 }
 
 export function createEvaluator<Context>(options: EvaluatorOptions<Context> = {}): Evaluator<Context> {
@@ -67,6 +75,10 @@ export function createEvaluator<Context>(options: EvaluatorOptions<Context> = {}
       return execute(new Execution(limits, undefined), whole, () => compileModule(parseSource(source, limits), source));
     },
     evaluate,
+    invoke(callee, args, context, source) {
+      const whole = { source, start: 0, end: 0 };
+      return execute(new Execution(limits, context), whole, () => callFrom(whole, callee, args));
+    },
     preload(module, context) {
       for (const [name, value] of evaluate(module, context)) globals.set(name, value);
     },

@@ -35,19 +35,21 @@ export class NativeFunction extends FunctionValue {
   /** For each parameter its default, undefined where it must be given; a function where it depends on the context. */
   readonly fallbacks: readonly (Value | undefined | ((context: unknown) => Value))[];
   readonly implementation: Implementation<unknown>;
+  readonly documentation: string;
 
   constructor(
     name: string,
     parameters: readonly Parameter[],
     fallbacks: readonly (Value | undefined | ((context: unknown) => Value))[],
     implementation: Implementation<unknown>,
-    kind: { readonly rest?: boolean; readonly extra?: boolean } = {},
+    kind: { readonly rest?: boolean; readonly extra?: boolean; readonly documentation?: string } = {},
   ) {
     super(name, parameters, positionsOf(parameters));
     this.fallbacks = fallbacks;
     this.implementation = implementation;
     this.rest = kind.rest ?? false;
     this.extra = kind.extra ?? false;
+    this.documentation = kind.documentation ?? '';
   }
 }
 
@@ -63,6 +65,8 @@ export interface NativeParameter<Context> {
 
 export interface NativeDefinition<Context> {
   readonly name: string;
+  /** For the language reference: what it does and gives, in a sentence or two. */
+  readonly documentation?: string;
   readonly parameters: readonly NativeParameter<Context>[];
   /** Takes any number of further arguments by position, appended to the arguments. */
   readonly rest?: boolean;

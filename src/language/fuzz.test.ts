@@ -33,7 +33,20 @@ const words = fc.constantFrom(
 );
 
 /** Programs in the grammar: statements over expressions, with names that may be unknown and types that don't fit. */
-const name = fc.constantFrom('x', 'y', 'z', 'f', 'g', 'len', 'str', 'sorted', 'json', 'zip');
+const name = fc.constantFrom(
+  'x',
+  'y',
+  'z',
+  'f',
+  'g',
+  'len',
+  'str',
+  'sorted',
+  'json',
+  'zip',
+  'is_semver',
+  'semver_check',
+);
 const { expression } = fc.letrec<{ expression: string }>((tie) => {
   const inner = tie('expression');
   return {
@@ -58,7 +71,7 @@ const { expression } = fc.letrec<{ expression: string }>((tie) => {
       fc
         .tuple(
           inner,
-          fc.constantFrom('join', 'split', 'replace', 'format', 'keys', 'get', 'strip', 'items'),
+          fc.constantFrom('join', 'split', 'replace', 'matches', 'format', 'keys', 'get', 'strip', 'items'),
           fc.array(inner, { maxLength: 2 }),
         )
         .map(([object, method, args]) => `(${object}).${method}(${args.join(', ')})`),
@@ -111,6 +124,27 @@ describe('hostile files neither crash nor hang', () => {
     ));
 
   it('any program', () => fc.assert(fc.property(program, survives), { numRuns: 5000 }));
+
+  const spelled = (alphabet: string) =>
+    fc.array(fc.constantFrom(...alphabet), { maxLength: 40 }).map((characters) => characters.join(''));
+
+  it('any regular expression', () =>
+    fc.assert(
+      fc.property(spelled('ab.*+?()[]{}|^$\\\\0123,-'), spelled('ab01-\n'), (pattern, text) =>
+        survives(`x = ${JSON.stringify(text)}.matches(${JSON.stringify(pattern)})\n`),
+      ),
+      { numRuns: 5000 },
+    ));
+
+  it('any constraint on any version', () =>
+    fc.assert(
+      fc.property(spelled('01.-+v'), spelled('01.x*^~<>=!, |-v'), (version, constraint) =>
+        survives(
+          `x = is_semver(${JSON.stringify(version)})\ny = semver_check("1.0.0", ${JSON.stringify(constraint)})\nz = semver_check(${JSON.stringify(version)}, "*")\n`,
+        ),
+      ),
+      { numRuns: 3000 },
+    ));
 
   it('the same text gives the same values or the same fault', () =>
     fc.assert(

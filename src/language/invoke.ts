@@ -114,7 +114,11 @@ export function invokeWritten(
 
 /** Calls a function with values by position, on behalf of a native function. */
 function invokeValues(callee: FunctionValue, values: readonly Value[]): Value {
-  const site = current.sites[current.depth - 1]!;
+  return callFrom(current.sites[current.depth - 1]!, callee, values);
+}
+
+/** Calls a function with values by position, as if the call stood at a site. */
+export function callFrom(site: Site, callee: FunctionValue, values: readonly Value[]): Value {
   const native = callee instanceof NativeFunction;
   const slots: unknown[] = new Array(
     native ? callee.parameters.length : (callee as DefinedFunction).template.size,

@@ -2,6 +2,7 @@ import { charge, checkedText, checkLength } from './execution.ts';
 import { EvaluationError } from './fault.ts';
 import { formatText } from './format.ts';
 import { defineFunction, type NativeFunction } from './function.ts';
+import { patternFits } from './pattern.ts';
 import { checkChangeable, type Dict, type List, sortedKeys, typeOf, type Value } from './value.ts';
 
 /** Methods take their object as the first argument. */
@@ -83,6 +84,7 @@ export const stringMethods: Methods = methods([
   text('find', [str('needle')], (self, needle: string) => self.indexOf(needle)),
   text('rfind', [str('needle')], (self, needle: string) => self.lastIndexOf(needle)),
   text('count', [str('needle')], (self, needle: string) => self.split(needle).length - 1),
+  text('matches', [str('pattern')], (self, pattern: string) => patternFits(pattern, self)),
   text('upper', [], (self) => self.toUpperCase()),
   text('lower', [], (self) => self.toLowerCase()),
   text(

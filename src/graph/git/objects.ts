@@ -10,7 +10,7 @@ const maximumOutput = 1024 * 1024 * 1024;
 async function git(repository: Repository, args: readonly string[], input?: string): Promise<Buffer> {
   try {
     const { stdout } = await run('git', ['--no-optional-locks', '-C', repository.top, ...args], {
-      env: environment(),
+      env: gitEnvironment(),
       maximumOutput,
       ...(input !== undefined && { input }),
     });
@@ -21,7 +21,7 @@ async function git(repository: Repository, args: readonly string[], input?: stri
   }
 }
 
-function environment(): Record<string, string | undefined> {
+export function gitEnvironment(): Record<string, string | undefined> {
   // Variables that would make git look at another repository, such as in a hook.
   const { GIT_DIR: _d, GIT_WORK_TREE: _w, GIT_INDEX_FILE: _i, GIT_PREFIX: _p, ...rest } = process.env;
   return { ...rest, LC_ALL: 'C', GIT_TERMINAL_PROMPT: '0' };
@@ -105,7 +105,7 @@ export async function readBlobs(repository: Repository, ids: Iterable<string>): 
 /** The content of one blob, at once: for what turns out to be needed in the middle of an evaluation. */
 export function readBlobNow(repository: Repository, id: string): Buffer {
   const result = spawnSync('git', ['--no-optional-locks', '-C', repository.top, 'cat-file', 'blob', id], {
-    env: environment() as NodeJS.ProcessEnv,
+    env: gitEnvironment() as NodeJS.ProcessEnv,
     maxBuffer: maximumOutput,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -124,7 +124,7 @@ function missing(id: string, said?: string): GraphFault {
 export function submoduleState(folder: string): { commit: string; status: string } {
   const ask = (...args: string[]) => {
     const result = spawnSync('git', ['--no-optional-locks', '-C', folder, ...args], {
-      env: environment() as NodeJS.ProcessEnv,
+      env: gitEnvironment() as NodeJS.ProcessEnv,
       maxBuffer: maximumOutput,
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -1,0 +1,185 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { affectedSince } from './affected.ts';
+import { createWorkspace, type Files, faultsOf, testRules } from './test-workspace.ts';
+import { openWorkspace } from './workspace.ts';
+
+/** A repository of Please: no banksman.yaml. */
+function pleaseRepository(files: Files) {
+  const workspace = createWorkspace(files);
+  if (files['banksman.yaml'] === undefined) rmSync(join(workspace.root, 'banksman.yaml'));
+  return workspace;
+}
+
+async function command(files: Files): Promise<string> {
+  const { targets } = await pleaseRepository(files).load();
+  const action = [...targets.values()].at(-1)?.action;
+  return action?.kind === 'shell' ? action.command : '';
+}
+
+describe('a repository of Please', () => {
+  it('opens as it is', async () => {
+    const { root } = pleaseRepository({ '.plzconfig': '; nothing to say\n' });
+    const workspace = await openWorkspace(join(root));
+    expect(workspace).toMatchObject({ root, buildFiles: ['BUILD', 'BUILD.plz'] });
+    expect(workspace.name).toMatch(/^banksman-graph-/);
+  });
+
+  it('says how BUILD files are named, what is preloaded and what is left out', async () => {
+    const workspace = pleaseRepository({
+      '.plzconfig': `
+[please]
+version = 17.8.0
+[Parse]
+BuildFileName = BUILD.plz  ; for file systems without case
+buildfilename = BUILD.x
+preloadbuilddefs = defs/all.build_defs
+PreloadSubincludes = //defs:more
+blacklistdirs = experimental
+[cache]
+dir = "/tmp/x"
+`,
+      'defs/all.build_defs': 'def first(name):\n    genrule(name = name)',
+      'defs/BUILD.x': 'filegroup(name = "more", srcs = ["more.build_defs"])',
+      'defs/more.build_defs': 'def second(name):\n    genrule(name = name)',
+      'a/BUILD.plz': 'first(name = "a")\nsecond(name = "b")',
+      'a/b/BUILD': 'not a BUILD file here',
+      'experimental/BUILD.plz': 'x = [',
+    });
+    expect([...(await workspace.load()).targets.keys()]).toEqual(['//a:a', '//a:b', '//defs:more']);
+  });
+
+  it('gives CONFIG its build configuration and that of plugins', async () => {
+    const config = `
+[BuildConfig]
+node-version = 20
+[build]
+config = dbg
+[Plugin "go"]
+target = //plugins:go
+ImportPath = github.com/x/y
+[Plugin "foo"]
+flag = a
+flag = b
+[java]
+sourcelevel = 17
+`;
+    const build =
+      'genrule(name = "x", cmd = json([CONFIG.NODE_VERSION, CONFIG.BUILD_CONFIG, CONFIG.GO.IMPORT_PATH, CONFIG.FOO.FLAG, CONFIG.JAVA]))';
+    expect(JSON.parse(await command({ '.plzconfig': config, BUILD: build }))).toEqual([
+      '20',
+      'dbg',
+      'github.com/x/y',
+      ['a', 'b'],
+      { SOURCE_LEVEL: '17' },
+    ]);
+  });
+
+  it('is overruled by banksman.yaml beside it', async () => {
+    const files = {
+      '.plzconfig':
+        '[buildconfig]\na = plz\nb = plz\n[plugin "go"]\nimportpath = x\ngotool = y\n[parse]\nbuildfilename = BUILD.x',
+      'banksman.yaml': 'name: mine\nconfig: { a: mine, go: { import_path: z } }\nbuild_files: [BUILD]\n',
+      BUILD:
+        'genrule(name = "x", cmd = " ".join([CONFIG.NAME, CONFIG.A, CONFIG.B, CONFIG.GO.IMPORT_PATH, CONFIG.GO.GO_TOOL]))',
+    };
+    expect(await command(files)).toBe('mine mine plz z y');
+  });
+
+  it('passes its environment to every action', async () => {
+    const { targets } = await pleaseRepository({
+      '.plzconfig': '[buildenv]\nsecret-word = x\n[build]\npassenv = HOME\npassenv = LANG',
+      BUILD: 'build_rule(name = "x", env = {"A": "b"}, pass_env = ["LANG", "TERM"])',
+    }).load();
+    expect(targets.get('//:x')).toMatchObject({ env: { SECRET_WORD: 'x', A: 'b' }, passEnv: ['HOME', 'LANG', 'TERM'] });
+  });
+
+  it('switches off the functions of git where it says so', async () => {
+    const workspace = pleaseRepository({ '.plzconfig': '[parse]\ngitfunctions = false', BUILD: 'x = git_commit()' });
+    workspace.commit();
+    expect(await faultsOf(() => workspace.load())).toMatchObject([{ code: 'graph/git', place: { file: 'BUILD' } }]);
+  });
+
+  it('takes a plugin from a local folder, with what that says of its settings', async () => {
+    const plugin: Files = {
+      'vendor/foo-rules/.plzconfig': `
+[PluginDefinition]
+name = foo
+[PluginConfig "foo_tool"]
+ConfigKey = FooTool
+DefaultValue = //tools:foo
+[PluginConfig "import_path"]
+ConfigKey = Prefix
+[PluginConfig "level"]
+type = int
+DefaultValue = 3
+[PluginConfig "strict"]
+type = bool
+Optional = true
+[PluginConfig "flags"]
+Repeatable = true
+`,
+      'vendor/foo-rules/build_defs/BUILD':
+        'filegroup(name = "foo", srcs = ["foo.build_defs"], visibility = ["PUBLIC"])',
+      'vendor/foo-rules/build_defs/foo.build_defs':
+        'def foo_library(name):\n    genrule(name = name, cmd = json(CONFIG.FOO))',
+      BUILD: 'subinclude("///foo//build_defs:foo")\nfoo_library(name = "x")',
+    };
+    const values = { FLAGS: ['a'], FOO_TOOL: '//tools:foo', IMPORT_PATH: 'x', LEVEL: 3, STRICT: false };
+    const settings = '[plugin "foo"]\ntarget = //plugins:foo\nprefix = x\nflags = a\n';
+    const declared = {
+      ...plugin,
+      '.plzconfig': settings,
+      'plugins/BUILD': 'subrepo(name = "foo", path = "vendor/foo-rules", plugin = True)',
+    };
+    const commandOf = async (files: Files) => {
+      const action = (await pleaseRepository(files).load()).targets.get('//:x')?.action;
+      return action?.kind === 'shell' ? JSON.parse(action.command) : undefined;
+    };
+    expect(await commandOf(declared)).toEqual(values);
+    const named = {
+      ...plugin,
+      '.plzconfig': settings.replace('target = //plugins:foo\n', ''),
+      'banksman.yaml': 'name: x\nsubrepos: { foo: vendor/foo-rules }\n',
+    };
+    expect(await commandOf(named)).toEqual(values);
+  });
+
+  it('has the built-in rules in place of plugins that it would fetch', async () => {
+    const files = {
+      '.plzconfig': '[plugin "go"]\ntarget = //plugins:go\n[plugin "cobol"]\ntarget = //plugins:cobol\n',
+      'plugins/BUILD':
+        'subrepo(name = "go", dep = ":d", plugin = True)\nsubrepo(name = "cobol", dep = ":d", plugin = True)\ngenrule(name = "d")',
+    };
+    const build = 'subinclude("///go//build_defs:go")\ngenrule(name = "x", cmd = "made")';
+    expect((await pleaseRepository({ ...files, BUILD: build }).load()).targets.has('//:x')).toBe(true);
+    const other = { ...files, BUILD: build.replace('///go', '///cobol') };
+    expect(await faultsOf(() => pleaseRepository(other).load())).toMatchObject([
+      { code: 'graph/subinclude', message: 'the files of the subrepo cobol are not in this workspace' },
+    ]);
+  });
+
+  it('counts in affected sets: a setting changes those that read it', async () => {
+    const workspace = pleaseRepository({
+      '.plzconfig': '[buildconfig]\na = 1\n',
+      BUILD: 'genrule(name = "x", cmd = CONFIG.A)\ngenrule(name = "y")',
+    });
+    const since = workspace.commit();
+    workspace.write({ '.plzconfig': '[buildconfig]\na = 2\n' });
+    const { targets } = await affectedSince(await openWorkspace(workspace.root), { since, ruleFiles: testRules });
+    expect(targets).toEqual(['//:x']);
+  });
+
+  it.each([
+    ['key = value\n', 1],
+    ['[parse]\n!!\n', 2],
+    ['[parse]\nblacklistdirs = ../x\n', 2],
+    ['[sandbox]\nbuild = perhaps\n', 2],
+  ])('with a line that makes no sense is an error there: %j', async (text, line) => {
+    const { root } = pleaseRepository({ '.plzconfig': text });
+    expect(await faultsOf(() => openWorkspace(root))).toMatchObject([
+      { code: 'graph/bad-workspace', place: { file: '.plzconfig', line } },
+    ]);
+  });
+});

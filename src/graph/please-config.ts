@@ -1,0 +1,232 @@
+import { placeOf, type Source } from '../language/index.ts';
+import { GraphFault } from './fault.ts';
+import { resolvePath } from './paths.ts';
+import type { Json, PleaseConfig } from './types.ts';
+
+/** Where Please looks for its settings; the second one is for one kind of machine. Personal files are not read. */
+export function pleaseConfigFiles(): string[] {
+  return ['.plzconfig', `.plzconfig_${process.platform}_${process.arch === 'x64' ? 'amd64' : process.arch}`];
+}
+
+interface Entry {
+  readonly section: string;
+  /** `go` in `[Plugin "go"]`. */
+  readonly subsection: string;
+  readonly key: string;
+  readonly value: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * What of Please's settings matters to the graph. All others are let pass: they are about how Please itself works.
+ *
+ * @throws GraphFault graph/bad-workspace with the place of a line that can't be read
+ */
+export function readPleaseConfig(sources: readonly Source[]): PleaseConfig {
+  const buildFiles: string[] = [];
+  const buildDefs: string[] = [];
+  const preloadedSubincludes: string[] = [];
+  const ignoredFolders: string[] = [];
+  const passEnv: string[] = [];
+  const env: Record<string, string> = {};
+  const config: Record<string, Json> = {};
+  const plugins: Record<string, { target?: string; config: Record<string, Json> }> = {};
+  const definitions: Record<string, Record<string, string>> = {};
+  let gitFunctions = true;
+  for (const source of sources) {
+    for (const entry of entriesOf(source)) {
+      const { section, subsection, key, value } = entry;
+      const path = () => folderPath(source, entry);
+      switch (`${section}.${key}`) {
+        case 'parse.buildfilename':
+          buildFiles.push(value);
+          break;
+        case 'parse.blacklistdirs':
+          ignoredFolders.push(path());
+          break;
+        case 'parse.preloadbuilddefs':
+          buildDefs.push(path());
+          break;
+        case 'parse.preloadsubincludes':
+          preloadedSubincludes.push(value);
+          break;
+        case 'parse.gitfunctions':
+          gitFunctions = truthOf(source, entry);
+          break;
+        case 'build.config':
+          config.BUILD_CONFIG = value;
+          break;
+        case 'build.passenv':
+          passEnv.push(value);
+          break;
+        case 'build.exitonerror':
+          config.EXIT_ON_ERROR = truthOf(source, entry);
+          break;
+        case 'sandbox.build':
+          config.BUILD_SANDBOX = truthOf(source, entry);
+          break;
+        case 'sandbox.test':
+          config.TEST_SANDBOX = truthOf(source, entry);
+          break;
+        default:
+          if (section === 'buildconfig') config[capitals(key)] = value;
+          else if (section === 'buildenv') env[capitals(key)] = value;
+          else if (section === 'plugin' && subsection !== '') {
+            plugins[subsection] ??= { config: {} };
+            const plugin = plugins[subsection];
+            if (key === 'target') plugin.target = value;
+            else addValue(plugin.config, key, value);
+          } else if (section === 'pluginconfig' && subsection !== '') {
+            definitions[subsection] ??= {};
+            definitions[subsection][key] = value;
+          } else if (languages.includes(section)) {
+            // Before version 17 these were sections of their own.
+            plugins[section] ??= { config: {} };
+            addValue(plugins[section].config, key, value);
+          }
+      }
+    }
+  }
+  const definition = sources
+    .flatMap(entriesOf)
+    .find(({ section, key }) => section === 'plugindefinition' && key === 'name');
+  return Object.freeze({
+    buildFiles,
+    buildDefs,
+    preloadedSubincludes,
+    ignoredFolders,
+    passEnv,
+    env,
+    config,
+    plugins,
+    gitFunctions,
+    ...(definition !== undefined && { plugin: { name: definition.value.toLowerCase(), keys: definitions } }),
+  });
+}
+
+const languages = ['go', 'java', 'python', 'cpp', 'cc', 'proto', 'docker', 'shell'];
+
+function addValue(config: Record<string, Json>, key: string, value: string): void {
+  const before = config[key];
+  config[key] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value];
+}
+
+/**
+ * A plugin's settings as its rules read them: `[PluginConfig "import_path"] ConfigKey = ImportPath` says that the key
+ * `ImportPath` of users is CONFIG.GO.IMPORT_PATH. Keys that no definition names keep their own name.
+ *
+ * @param plugin what the plugin's own `.plzconfig` says; undefined where the plugin is not at hand
+ */
+export function pluginConfig(
+  given: Readonly<Record<string, Json>>,
+  plugin: PleaseConfig['plugin'],
+): Record<string, Json> {
+  const result: Record<string, Json> = {};
+  const names = new Map<string, { readonly name: string; readonly keys: Readonly<Record<string, string>> }>();
+  for (const [name, keys] of Object.entries(plugin?.keys ?? {})) {
+    const target = { name: capitals(name), keys };
+    names.set((keys.configkey ?? name.replaceAll('_', '')).toLowerCase(), target);
+    const fallback = keys.defaultvalue;
+    if (fallback !== undefined && fallback !== '') result[target.name] = typed(fallback, keys);
+    else if (/^(true|yes|on|1)$/i.test(keys.repeatable ?? '')) result[target.name] = [];
+    else if (/^(true|yes|on|1)$/i.test(keys.optional ?? '')) result[target.name] = keys.type === 'bool' ? false : '';
+  }
+  for (const [key, value] of Object.entries(given)) {
+    const target = names.get(key);
+    if (target === undefined) result[known[key] ?? capitals(key)] = value;
+    else {
+      const values = Array.isArray(value) ? value : [value];
+      const all = values.map((each) => typed(String(each), target.keys));
+      result[target.name] = /^(true|yes|on|1)$/i.test(target.keys.repeatable ?? '') ? all : all.at(-1)!;
+    }
+  }
+  return result;
+}
+
+/** Keys of Please's own plugins, whose rules are built in here: git's syntax doesn't tell their words apart. */
+const known: Readonly<Record<string, string>> = {
+  importpath: 'IMPORT_PATH',
+  gotool: 'GO_TOOL',
+  modfile: 'MOD_FILE',
+  sourcelevel: 'SOURCE_LEVEL',
+  targetlevel: 'TARGET_LEVEL',
+  releaselevel: 'RELEASE',
+  javactool: 'JAVAC_TOOL',
+  defaultmavenrepo: 'DEFAULT_MAVEN_REPO',
+  defaultinterpreter: 'DEFAULT_INTERPRETER',
+  moduledir: 'MODULE_DIR',
+  testrunner: 'TEST_RUNNER',
+};
+
+function typed(text: string, { type = 'str' }: Readonly<Record<string, string>>): Json {
+  if (type === 'bool') return /^(true|yes|on|1)$/i.test(text);
+  if (type === 'int' && /^-?[0-9]{1,15}$/.test(text)) return Number(text);
+  return text;
+}
+
+function capitals(key: string): string {
+  return key.replaceAll('-', '_').toUpperCase();
+}
+
+/** Lines after git-config(1): sections, keys with values, comments. Keys and sections in small letters. */
+function entriesOf(source: Source): Entry[] {
+  const entries: Entry[] = [];
+  let section = '';
+  let subsection = '';
+  let at = 0;
+  for (const line of source.text.split('\n')) {
+    const start = at;
+    at += line.length + 1;
+    const trimmed = line.trim();
+    if (trimmed === '' || trimmed.startsWith(';') || trimmed.startsWith('#')) continue;
+    const header = /^\[\s*([\w.-]+)\s*(?:"((?:[^"\\]|\\.)*)")?\s*\]\s*(?:[;#].*)?$/.exec(trimmed);
+    if (header !== null) {
+      section = header[1]!.toLowerCase();
+      subsection = (header[2] ?? '').replace(/\\(.)/g, '$1').toLowerCase();
+      continue;
+    }
+    const pair = /^([A-Za-z][\w.-]*)\s*(?:=\s*(.*))?$/.exec(trimmed);
+    if (pair === null || section === '') {
+      throw new GraphFault('graph/bad-workspace', `${source.file} has a line that is no setting`, {
+        place: placeOf(source, start, start + line.length),
+        next: section === '' ? 'put it below a section, such as [Parse]' : 'write key = value',
+      });
+    }
+    const value = pair[2] === undefined ? 'true' : unquoted(pair[2]);
+    entries.push({ section, subsection, key: pair[1]!.toLowerCase(), value, start, end: start + line.length });
+  }
+  return entries;
+}
+
+/** A value up to its comment, its quotes taken off. */
+function unquoted(text: string): string {
+  let result = '';
+  let quoted = false;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]!;
+    if (character === '\\' && at + 1 < text.length) {
+      const next = text[++at]!;
+      result += { n: '\n', t: '\t' }[next] ?? next;
+    } else if (character === '"') quoted = !quoted;
+    else if (!quoted && (character === ';' || character === '#')) break;
+    else result += character;
+  }
+  return quoted ? result : result.trim();
+}
+
+function truthOf(source: Source, { value, key, start, end }: Entry): boolean {
+  if (/^(true|yes|on|1)$/i.test(value)) return true;
+  if (/^(false|no|off|0|)$/i.test(value)) return false;
+  throw new GraphFault('graph/bad-workspace', `${key} is ${JSON.stringify(value)}, which is neither true nor false`, {
+    place: placeOf(source, start, end),
+  });
+}
+
+function folderPath(source: Source, { value, key, start, end }: Entry): string {
+  const path = resolvePath('', value.replace(/^\/\//, '').replace(':', '/').replace(/\/$/, ''));
+  if (path !== undefined && path !== '') return path;
+  throw new GraphFault('graph/bad-workspace', `${key} is ${JSON.stringify(value)}, which leads out of the workspace`, {
+    place: placeOf(source, start, end),
+  });
+}

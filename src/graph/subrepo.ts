@@ -1,0 +1,58 @@
+import { define } from './define.ts';
+import { GraphFault } from './fault.ts';
+import { ArgumentFault } from './inputs.ts';
+import { childPath, resolvePath } from './paths.ts';
+
+/** `subrepo(name = "x", path = "vendor/x")`: the folder's packages are reached as `@x//package:name`. */
+export const subrepo = define({
+  name: 'subrepo',
+  documentation:
+    'Declares a repository of its own: labels in its BUILD files count from its folder, and others reach it as @name//package:target, where name has the declaring package in front. Its path counts from the root of the workspace.',
+  parameters: [
+    { name: 'name', type: 'str' },
+    { name: 'dep', type: 'str', fallback: '' },
+    { name: 'path', type: 'str', fallback: null },
+    { name: 'config', type: 'str', fallback: null },
+    { name: 'bazel_compat', type: 'bool', fallback: false },
+    { name: 'arch', type: 'str', fallback: null },
+    { name: 'plugin', type: 'bool|str', fallback: false },
+    { name: 'package_root', type: 'str', fallback: null },
+  ],
+  implementation: ([name, dep, path, , , arch, plugin, packageRoot], call) => {
+    const { context } = call;
+    if (arch !== null) {
+      throw new GraphFault('graph/bad-target', 'a subrepo for another architecture is not supported', {
+        next: 'leave arch out: programs are built for the machine that builds',
+      });
+    }
+    const written = (packageRoot ?? path ?? '') as string;
+    let folder: string | undefined;
+    if (dep === '') {
+      folder = path === null ? childPath(context.package, name as string) : resolvePath('', written);
+      if (folder !== undefined && context.root !== '') folder = childPath(context.root, folder);
+      if (folder === undefined || folder === '' || written.startsWith('/')) {
+        throw new ArgumentFault(
+          new GraphFault('graph/bad-target', `the path of the subrepo ${name} leads out of the workspace`, {
+            next: 'name a folder of the workspace; files from elsewhere come in as a git submodule or a copy',
+          }),
+          written,
+        );
+      }
+      if (context.tree.kind(folder) !== 'folder') {
+        throw new ArgumentFault(
+          new GraphFault('graph/missing-source', `the subrepo ${name} has no folder ${folder}`, {
+            next: 'create it, or correct the path',
+          }),
+          written,
+        );
+      }
+    }
+    context.declareSubrepo({
+      name: childPath(context.package, name as string),
+      folder,
+      plugin: plugin !== false && plugin !== '',
+      place: call.outermost().place,
+    });
+    return null;
+  },
+});

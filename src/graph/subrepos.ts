@@ -1,0 +1,158 @@
+import type { Place } from '../fault/index.ts';
+import { nearest } from '../fault/index.ts';
+import { readText } from './data-file.ts';
+import { GraphFault } from './fault.ts';
+import { buildFileOf } from './glob.ts';
+import { childPath, lastPart, parentPath } from './paths.ts';
+import { readPleaseConfig } from './please-config.ts';
+import type { SourceTree } from './tree.ts';
+import type { PleaseConfig, Workspace } from './types.ts';
+
+/** A repository inside the workspace, or one that would have to be fetched first. */
+export interface Subrepo {
+  /** With the package that declares it in front: `third_party/x`. */
+  readonly name: string;
+  /** Its folder in the workspace; undefined where its files are made by a build. */
+  readonly folder: string | undefined;
+  readonly plugin: boolean;
+  readonly place: Place;
+}
+
+/** Plugins of Please whose rules are built in. */
+const builtinPlugins = ['go', 'java', 'python', 'shell', 'sh', 'docker', 'k8s'];
+
+/** Calls by which a BUILD file declares subrepos. */
+const declaration = /\b(?:subrepo|\w*local_repository|\w*http_archive|github_repo|gitlab_repo|plugin_repo)\s*\(/;
+
+/** The repositories of a workspace: itself, and the subrepos that its BUILD files and its settings declare. */
+export class Subrepos {
+  private readonly workspace: Workspace;
+  private readonly tree: SourceTree;
+  private readonly loadPackage: (name: string) => unknown;
+  private readonly declared = new Map<string, Subrepo>();
+  /** Whether the BUILD file of a folder declares any, by the folder. */
+  private readonly declaring = new Map<string, boolean>();
+
+  constructor(workspace: Workspace, tree: SourceTree, loadPackage: (name: string) => unknown) {
+    this.workspace = workspace;
+    this.tree = tree;
+    this.loadPackage = loadPackage;
+    for (const [name, folder] of Object.entries(workspace.subrepos ?? {})) {
+      if (tree.kind(folder) !== 'folder') {
+        throw new GraphFault('graph/missing-source', `the subrepo ${name} has no folder ${folder}`, {
+          place: workspace.place,
+          next: 'correct its path in banksman.yaml',
+        });
+      }
+      this.declared.set(name, { name, folder, plugin: false, place: workspace.place });
+    }
+  }
+
+  /** @throws GraphFault where there is another one of that name; what the workspace's settings say wins */
+  declare(subrepo: Subrepo): void {
+    const before = this.declared.get(subrepo.name);
+    if (this.workspace.subrepos?.[subrepo.name] !== undefined) return;
+    if (
+      before !== undefined &&
+      (before.place.file !== subrepo.place.file || before.place.line !== subrepo.place.line)
+    ) {
+      throw new GraphFault('graph/duplicate-target', `two subrepos are named ${subrepo.name}`, {
+        place: subrepo.place,
+        related: [{ message: 'the first one', place: before.place }],
+        next: 'give one of them another name',
+      });
+    }
+    this.declared.set(subrepo.name, subrepo);
+  }
+
+  /** Evaluates the packages above one that declare subrepos, so that it is known whether it lies in one. */
+  declareAround(packageName: string, buildFiles: readonly string[]): void {
+    for (let folder = packageName; folder !== ''; ) {
+      folder = parentPath(folder);
+      let declares = this.declaring.get(folder);
+      if (declares === undefined) {
+        const file = buildFileOf(this.tree, folder, buildFiles);
+        declares = file !== undefined && declaration.test(readText(this.tree, file) ?? '');
+        // Asked for once: a package that needs one below it is in the middle of its own evaluation.
+        this.declaring.set(folder, false);
+      }
+      if (declares) this.loadPackage(folder);
+    }
+  }
+
+  /** The repository that a package belongs to. Innermost of several. */
+  repositoryOf(packageName: string): { readonly name: string; readonly folder: string } {
+    let found = { name: '', folder: '' };
+    for (const { name, folder } of this.declared.values()) {
+      if (folder === undefined || folder.length <= found.folder.length) continue;
+      if (packageName === folder || packageName.startsWith(`${folder}/`)) found = { name, folder };
+    }
+    return found;
+  }
+
+  /** @throws GraphFault where there is no such subrepo, or its files are not at hand */
+  folderOf(name: string): string {
+    const subrepo = this.find(name);
+    if (subrepo === undefined) {
+      const near = nearest(name, this.declared.keys());
+      throw new GraphFault('graph/bad-label', `there is no subrepo ${name}`, {
+        next:
+          near === undefined
+            ? `declare it in the BUILD file of //${parentPath(name)}: subrepo(name = "${lastPart(name)}", path = "...")`
+            : `did you mean ${near}?`,
+      });
+    }
+    if (subrepo.folder === undefined) {
+      throw new GraphFault('graph/subinclude', `the files of the subrepo ${name} are not in this workspace`, {
+        related: [{ message: 'declared here', place: subrepo.place }],
+        next: `add a copy or a git submodule of it, and name its folder in banksman.yaml: subrepos: { ${name}: folder }`,
+      });
+    }
+    return subrepo.folder;
+  }
+
+  private find(name: string): Subrepo | undefined {
+    if (this.workspace.subrepos?.[name] !== undefined) return this.declared.get(name);
+    const target = this.workspace.please?.plugins[name]?.target;
+    const full = target === undefined ? name : qualified(target);
+    if (!this.declared.has(full)) this.loadPackage(parentPath(full));
+    return this.declared.get(full);
+  }
+
+  /** The name of the plugin in `///go//build_defs:go` where the built-in rules stand in for it. */
+  builtinPlugin(label: string): string | undefined {
+    const name = /^(?:@|\/\/\/)([^:]*?)\/\//.exec(label)?.[1];
+    if (name === undefined) return undefined;
+    const short = lastPart(name);
+    if (!builtinPlugins.includes(short)) return undefined;
+    const subrepo = this.find(name);
+    if (subrepo === undefined) return this.workspace.please?.plugins[short] === undefined ? undefined : short;
+    return subrepo.plugin && subrepo.folder === undefined ? short : undefined;
+  }
+
+  /** What plugins that are at hand say of their own settings, by their names. */
+  pluginDefinitions(): Map<string, PleaseConfig['plugin']> {
+    const definitions = new Map<string, PleaseConfig['plugin']>();
+    const named = Object.entries(this.workspace.please?.plugins ?? {}).map(([name, { target }]) =>
+      target === undefined ? undefined : this.find(name),
+    );
+    const folders = [...Object.values(this.workspace.subrepos ?? {}), ...named.map((each) => each?.folder)];
+    for (const folder of folders) {
+      if (folder === undefined) continue;
+      const file = childPath(folder, '.plzconfig');
+      const text = readText(this.tree, file);
+      if (text === undefined) continue;
+      const { plugin } = readPleaseConfig([{ file, text, internal: false }]);
+      if (plugin !== undefined) definitions.set(plugin.name, plugin);
+    }
+    return definitions;
+  }
+}
+
+/** `//plugins:go` as the name of a subrepo: `plugins/go`. */
+function qualified(target: string): string {
+  return childPath(
+    target.replace(/^\/\//, '').replace(/:.*/, ''),
+    target.includes(':') ? target.replace(/.*:/, '') : lastPart(target),
+  );
+}
