@@ -1,6 +1,17 @@
-import { describe, expect, it } from 'vitest';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Affected, affectedSince } from './affected.ts';
-import { createWorkspace, type Files, faultsOf, type TestWorkspace, testRules } from './test-workspace.ts';
+import {
+  createWorkspace,
+  type Files,
+  faultsOf,
+  openTestWorkspace,
+  type TestWorkspace,
+  testRules,
+} from './test-workspace.ts';
 import { openWorkspace } from './workspace.ts';
 
 async function since(workspace: TestWorkspace, revision: string, to?: string): Promise<Affected> {
@@ -283,5 +294,79 @@ describe('affected', () => {
       createTargetHasher(graph, { extraInputs: (target) => (target.name === 'one' ? version : '') });
     expect(hash('1')('//a:one')).not.toBe(hash('2')('//a:one'));
     expect(hash('1')('//a:two')).toBe(hash('2')('//a:two'));
+  });
+
+  it('takes a submodule as the commit that it stands at', async () => {
+    const inner = createWorkspace({ x: '1' });
+    inner.commit();
+    const workspace = createWorkspace({
+      BUILD:
+        'genrule(name = "uses", srcs = ["module"])\ngenrule(name = "inside", srcs = ["module/x"])\ngenrule(name = "not")',
+    });
+    workspace.git('submodule', '--quiet', 'add', inner.root, 'module');
+    const base = workspace.commit();
+    inner.write({ x: '2' });
+    const next = inner.commit();
+    execFileSync('git', ['-c', 'protocol.file.allow=always', 'fetch', '--quiet'], {
+      cwd: join(workspace.root, 'module'),
+    });
+    execFileSync('git', ['checkout', '--quiet', next], { cwd: join(workspace.root, 'module') });
+    expect((await since(workspace, base)).targets).toEqual(['//:inside', '//:uses']);
+    const head = workspace.commit();
+    expect((await since(workspace, base, head)).targets).toEqual(['//:inside', '//:uses']);
+    expect((await since(workspace, head)).targets).toEqual([]);
+  });
+
+  it('says of a shallow clone that the commit is not in it, and works once that is fetched', async () => {
+    const origin = createWorkspace(two);
+    const base = origin.commit();
+    origin.write({ 'a/one.txt': 'changed' });
+    origin.commit();
+    const root = mkdtempSync(join(tmpdir(), 'banksman-shallow-'));
+    onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+    execFileSync('git', ['clone', '--quiet', '--depth=1', `file://${origin.root}`, root]);
+    const clone = openTestWorkspace(root);
+    expect(await faultsOf(() => since(clone, base))).toMatchObject([
+      { code: 'graph/shallow-clone', next: expect.stringContaining('git fetch --unshallow') },
+    ]);
+    clone.git('fetch', '--quiet', '--unshallow');
+    expect((await since(clone, base)).targets).toEqual(['//a:one']);
+  });
+
+  it('does not touch the work tree, the index or the objects', async () => {
+    const workspace = createWorkspace(two);
+    const base = workspace.commit();
+    workspace.write({ 'a/one.txt': 'changed', 'a/untracked': '' });
+    const state = () =>
+      execFileSync('find', ['.', '-printf', '%p %s %T@ %C@ %m\\n'], { cwd: workspace.root, encoding: 'utf8' });
+    const before = state();
+    expect((await since(workspace, base)).targets).toEqual(['//a:one']);
+    expect((await since(workspace, base, 'HEAD')).targets).toEqual([]);
+    expect(state()).toBe(before);
+  });
+
+  it('counts users of a tool that is a target when the tool changes', async () => {
+    const files: Files = {
+      'tools/BUILD': 'genrule(name = "compiler", srcs = ["VERSION"], visibility = ["PUBLIC"])',
+      'tools/VERSION': '1',
+      'a/BUILD': 'genrule(name = "x", tools = ["//tools:compiler"])\ngenrule(name = "y", tools = ["bash"])',
+    };
+    expect(await affectedBy(files, (w) => w.write({ 'tools/VERSION': '2' }))).toEqual(['//a:x', '//tools:compiler']);
+  });
+
+  it('counts only the users of the one third-party library whose lock entry changes', async () => {
+    const lock = (one: string) => JSON.stringify({ packages: { one, two: '2.0' } });
+    const files: Files = {
+      'third_party/BUILD':
+        'for name, version in read_json("lock.json")["packages"].items():\n    genrule(name = name, cmd = "fetch " + name + " " + version, visibility = ["PUBLIC"])\n',
+      'third_party/lock.json': lock('1.0'),
+      'a/BUILD':
+        'genrule(name = "x", deps = ["//third_party:one"])\ngenrule(name = "y", deps = ["//third_party:two"])\ngenrule(name = "z", srcs = [":x"])',
+    };
+    expect(await affectedBy(files, (w) => w.write({ 'third_party/lock.json': lock('1.1') }))).toEqual([
+      '//a:x',
+      '//a:z',
+      '//third_party:one',
+    ]);
   });
 });

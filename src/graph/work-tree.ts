@@ -55,7 +55,10 @@ class WorkTreeStore implements TreeStore {
 
   kind(path: string): EntryKind | undefined {
     if (path === '') return 'folder';
-    const found = this.folder(parentPath(path)).get(path.slice(path.lastIndexOf('/') + 1));
+    const parent = parentPath(path);
+    // What lies in a repository of its own is as unknown here as it is in a commit.
+    if (this.isOpaque(parent)) return undefined;
+    const found = this.folder(parent).get(path.slice(path.lastIndexOf('/') + 1));
     if (found !== 'folder') return found;
     return this.isOpaque(path) ? 'submodule' : 'folder';
   }

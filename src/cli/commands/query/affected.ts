@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 import { affectedSince } from '../../../graph/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { graphOptions, here } from '../../workspace.ts';
-import { identify } from './identify.ts';
 import { printLabels, type Selection, withSelection } from './selection.ts';
 
 export function define(command: Command, context: CommandContext): void {
@@ -14,7 +13,8 @@ export function define(command: Command, context: CommandContext): void {
   ).action(async (options: Selection & { since: string; to?: string }) => {
     const { workspace } = await here();
     const { since, to } = options;
-    const result = await affectedSince(workspace, { ...graphOptions(), identify, since, to });
+    // Both sides are hashed on this machine: its tools make no difference between them that definitions don't.
+    const result = await affectedSince(workspace, { ...graphOptions(), since, to });
     if (result.note !== undefined) context.progress.say(`note: ${result.note}`);
     printLabels(context, result.after.targets, result.targets, options);
   });

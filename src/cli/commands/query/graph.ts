@@ -10,6 +10,7 @@ import {
 } from '../../../graph/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { graphOptions, here } from '../../workspace.ts';
+import { identify } from './identify.ts';
 
 interface Options {
   readonly json?: boolean;
@@ -21,7 +22,7 @@ export function define(command: Command, context: CommandContext): void {
     .description('the whole graph, or all that some targets depend on: one line "target -> dependency" for each edge')
     .argument('[patterns...]')
     .option('--json', 'every target with its rule, labels, files, outputs and dependencies')
-    .option('--hashes', 'with --json: the hash of each target')
+    .option('--hashes', 'with --json: the hash of each target, the tools of this machine included')
     .action(async (patterns: string[], options: Options) => {
       const { workspace, currentPackage } = await here();
       const graph: Graph =
@@ -29,7 +30,7 @@ export function define(command: Command, context: CommandContext): void {
           ? await loadGraph(workspace, graphOptions())
           : (await loadTargets(workspace, patterns, { ...graphOptions(), from: currentPackage })).graph;
       const labels = [...graph.targets.keys()].sort();
-      if (options.json) context.terminal.print(JSON.stringify(graphJson(graph, labels, options), undefined, 2));
+      if (options.json) context.terminal.print(JSON.stringify(await graphJson(graph, labels, options), undefined, 2));
       else {
         const edges = labels.flatMap((label) => directDependencies(graph, label).map((each) => `${label} -> ${each}`));
         if (edges.length > 0) context.terminal.print(edges.join('\n'));
@@ -37,8 +38,8 @@ export function define(command: Command, context: CommandContext): void {
     });
 }
 
-function graphJson(graph: Graph, labels: readonly Label[], { hashes }: Options) {
-  const hash = hashes ? createTargetHasher(graph) : undefined;
+async function graphJson(graph: Graph, labels: readonly Label[], { hashes }: Options) {
+  const hash = hashes ? createTargetHasher(graph, { extraInputs: await identify([graph]) }) : undefined;
   return {
     targets: labels.map((label) => {
       const target = graph.targets.get(label)!;
