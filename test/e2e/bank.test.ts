@@ -1,9 +1,18 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ServiceDeployment, ServiceStatus } from '../../src/release/index.ts';
-import { type BankWorkspace, banksman, copyBank, eventually, execute, repository, start } from './workspace.ts';
+import {
+  type BankWorkspace,
+  banksman,
+  copyBank,
+  eventually,
+  execute,
+  makeWorkspace,
+  repository,
+  start,
+} from './workspace.ts';
 
 /** Scenes of one story on one cluster: each begins and ends with the whole bank healthy as the repository has it. */
 let bank: BankWorkspace;
@@ -307,6 +316,54 @@ describe('logs, status and kubectl', () => {
     expect(other.code, other.stderr).toBe(0);
     const { services } = JSON.parse(other.stdout) as Status;
     expect(services.map(({ health }) => health)).toEqual(['healthy', 'healthy', 'healthy', 'healthy']);
+  });
+});
+
+describe('any other cluster, by a context of a kubeconfig', () => {
+  it('takes services, shows them and goes back', async () => {
+    const { cluster } = JSON.parse((await bank.mustRun(['status', '--json'])).stdout) as {
+      cluster: { kubeconfig: string; context: string };
+    };
+    const config = (colour: string) =>
+      `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: colour\ndata:\n  colour: ${colour}\n`;
+    const made = await makeWorkspace({
+      'banksman.yaml': 'name: other\nenvironments:\n  dev: { cluster: elsewhere, namespace: elsewhere }\n',
+      'paint/BUILD': 'k8s_config(name = "paint", srcs = ["paint.yaml"], owner = "painters")\n',
+      'paint/paint.yaml': config('red'),
+    });
+    // The state folder is empty: nothing but the kubeconfig leads to the cluster.
+    const run = async (...args: string[]) => {
+      const env = { KUBECONFIG: cluster.kubeconfig, BANKSMAN_STATE: join(made.root, 'no-state') };
+      const outcome = await banksman(made.root, [...args, '--context', cluster.context], env);
+      expect(outcome.code, outcome.stderr).toBe(0);
+      return outcome.stdout;
+    };
+    const colour = async () =>
+      (
+        await bank.mustRun([
+          'kubectl',
+          'get',
+          'configmap',
+          'colour',
+          '-n',
+          'elsewhere',
+          '-o',
+          'jsonpath={.data.colour}',
+        ])
+      ).stdout;
+    try {
+      await run('deploy');
+      expect(await colour()).toBe('red');
+      await writeFile(join(made.root, 'paint/paint.yaml'), config('blue'));
+      await run('deploy');
+      expect(await colour()).toBe('blue');
+      await run('rollback', '//paint');
+      expect(await colour()).toBe('red');
+      const { services } = JSON.parse(await run('status', '--json')) as Status;
+      expect(services).toMatchObject([{ service: '//paint:paint', health: 'healthy' }]);
+    } finally {
+      await made.remove();
+    }
   });
 });
 

@@ -43,7 +43,6 @@ Examples:
     .action(async (labels: string[], options: Options) => {
       const { workspace, currentPackage } = await here();
       const environment = environmentOf(workspace, options.env);
-      const cluster = await reachCluster(options, environment, { pushes: true });
       const builder = await createWorkspaceBuilder(workspace, {
         progress: context.progress,
         signal: context.signal,
@@ -59,6 +58,8 @@ Examples:
           next: "see 'banksman query targets //... --services'",
         });
       }
+      const pushes = services.some(({ label }) => (builder.graph.targets.get(label)?.data.all.length ?? 0) > 0);
+      const cluster = await reachCluster(options, environment, { pushes });
       const results = await deploy({
         builder,
         labels: services.map(({ label }) => label),
