@@ -8,7 +8,7 @@ import type { FileArtifact } from './artifact.ts';
  * The modification time that every blob has. A program that writes through one of a blob's links changes it, and from
  * then on the blob counts as damaged: this is how a write to an input or an output is found without reading the bytes.
  */
-const mark = new Date('2000-01-01T00:00:00Z');
+export const mark = new Date('2000-01-01T00:00:00Z');
 /** Blobs up to this size are hashed when they are used: 256 KiB take about 0.2 ms. */
 const hashedOnUse = 256 * 1024;
 /** How exact the time of the last use is: an hour is enough to choose what to evict. */

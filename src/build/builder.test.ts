@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -193,6 +194,14 @@ describe('failures', () => {
     expect(await text(join(w.root, 'banksman-out/log/p/x.log'))).toBe('before\nthe reason\n');
   });
 
+  it('hold a result of before against a sum that was locked since', async () => {
+    const rule = (more: string) => `build_rule(name = "x", outs = ["o"], cmd = "echo a > $OUT"${more})`;
+    const w = await workspace({ BUILD: rule('') });
+    await w.build('//:x');
+    await w.write({ BUILD: rule(`, hashes = ["${'0'.repeat(64)}"]`) });
+    expect((await faultOf(w.build('//:x'))).code).toBe('build/hash-mismatch');
+  });
+
   it('names outputs that were not made, and sums that do not fit', async () => {
     const w = await workspace({
       BUILD: `
@@ -308,6 +317,40 @@ true
     expect(names).not.toContain('BANKSMAN_TEST_SECRET');
     expect(names).not.toContain('USER');
     expect(await text(files[0]?.absolute)).toContain('TZ=UTC\n');
+  });
+
+  it('shows the same times of files whenever it runs', async () => {
+    const w = await workspace({
+      BUILD:
+        'build_rule(name = "x", srcs = ["s", "d"], outs = ["o"], cmd = "find $SRCS -type f -printf \'%p %TY\\n\' | sort > $OUT")',
+      s: '',
+      'd/f': '',
+    });
+    expect(await text((await w.build('//:x')).files[0]?.absolute)).toBe('d/f 2000\ns 2000\n');
+  });
+
+  it('knows the version of a program of the system', async () => {
+    const folder = join(tmpdir(), `banksman-tool-${process.pid}`);
+    const tool = join(folder, 'banksman-test-tool');
+    const path = process.env.PATH;
+    await mkdir(folder);
+    try {
+      const w = await workspace({
+        BUILD: 'build_rule(name = "x", tools = ["banksman-test-tool"], outs = ["o"], cmd = "$TOOL > $OUT")',
+      });
+      await writeFile(tool, '#!/bin/sh\necho one\n', { mode: 0o755 });
+      process.env.PATH = `${folder}:${path}`;
+      expect(await text((await w.build('//:x')).files[0]?.absolute)).toBe('one\n');
+      await writeFile(tool, '#!/bin/sh\necho two\n');
+      // A new process looks anew: here another PATH does it.
+      process.env.PATH = `${folder}:${path}:/`;
+      const { ran, files } = await w.build('//:x');
+      expect(ran).toEqual({ '//:x': 'program banksman-test-tool has changed' });
+      expect(await text(files[0]?.absolute)).toBe('two\n');
+    } finally {
+      process.env.PATH = path;
+      await rm(folder, { recursive: true });
+    }
   });
 
   it('does not let an action change its source, and finds writes to outputs of others', async () => {

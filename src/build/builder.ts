@@ -288,9 +288,7 @@ export function createBuilder(options: BuilderOptions): Builder {
       return {
         targets,
         failures,
-        ran: fresh
-          .filter((each) => each.how === 'ran')
-          .map(({ label, why, seconds }) => ({ label, why: why ?? '', seconds })),
+        ran: ranAmong(fresh),
         cached: fresh.filter((each) => each.how === 'cached').length,
         fetched: fresh.filter((each) => each.fetched).length,
       };
@@ -300,6 +298,7 @@ export function createBuilder(options: BuilderOptions): Builder {
       const tests = [...new Set(labels)].filter((label) => targetOf(label).test !== undefined);
       const needs = new Map(tests.map((label) => [label, testDependencies(graph.targets, targetOf(label))]));
       const outcomes = new Map<Label, TestedTarget>();
+      const before = new Set(made.keys());
       const { failures } = await supervise(options, async (signal, failed) => {
         const waiting = new Map<Label, number>();
         const dependants = new Map<Label, Label[]>();
@@ -313,7 +312,7 @@ export function createBuilder(options: BuilderOptions): Builder {
           try {
             const run = (work: () => Promise<TestedTarget>) => slots.run(0, work);
             const outcome = await runTest(
-              { shop, source, run },
+              { shop, source, history, run },
               targetOf(label),
               made.get(label)?.artifacts ?? [],
               options.rerun === true,
@@ -335,10 +334,15 @@ export function createBuilder(options: BuilderOptions): Builder {
       });
       return {
         tests: new Map(tests.flatMap((label) => (outcomes.has(label) ? [[label, outcomes.get(label)!] as const] : []))),
+        ran: ranAmong([...made.values()].filter((each) => !before.has(each.label))),
         failures,
       };
     },
   };
+}
+
+function ranAmong(made: readonly Made[]): BuildResult['ran'] {
+  return made.filter(({ how }) => how === 'ran').map(({ label, why, seconds }) => ({ label, why: why ?? '', seconds }));
 }
 
 /** How many actions follow on each at most: what has the longest way ahead goes first. */

@@ -8,10 +8,15 @@ import type { KeyParts } from './key.ts';
 /** What each target of a workspace was last built from, so that it can be told why it is built again. */
 export interface History {
   /** @returns undefined where the target was not built here, or nobody remembers */
-  before(label: Label): Promise<KeyParts | undefined>;
+  before(name: Label | string): Promise<KeyParts | undefined>;
   /** @param parts given where the action ran; they are kept by key */
-  note(label: Label, key: string, parts?: KeyParts): Promise<void>;
+  note(name: Label | string, key: string, parts?: KeyParts): Promise<void>;
   save(): Promise<void>;
+}
+
+/** What a target's test is remembered as: it has other inputs than the action that builds it. */
+export function testName(label: Label): string {
+  return `test of ${label}`;
 }
 
 export function openHistory(folder: string, workspaceRoot: string): History {

@@ -128,10 +128,10 @@ export function explain(before: KeyParts | undefined, now: KeyParts): string {
     const was = old.get(name);
     if (was === content) continue;
     if (name === 'definition') reasons.push('its definition has changed');
-    else reasons.push(`${name.replace(/^source /, '')} ${was === undefined ? 'is new' : 'has changed'}`);
+    else reasons.push(`${name.replace(/^(source|data) /, '')} ${was === undefined ? 'is new' : 'has changed'}`);
   }
   for (const [name] of before) {
-    if (!current.has(name)) reasons.push(`${name.replace(/^source /, '')} is gone`);
+    if (!current.has(name)) reasons.push(`${name.replace(/^(source|data) /, '')} is gone`);
   }
   if (reasons.length === 0) return 'its result is not in the cache any more';
   const more = reasons.length - shownReasons;

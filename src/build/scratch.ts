@@ -1,8 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, constants, copyFile, cp, lstat, mkdir, readdir, readFile, rm, stat, symlink } from 'node:fs/promises';
+import {
+  chmod,
+  constants,
+  copyFile,
+  cp,
+  lstat,
+  lutimes,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  utimes,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Artifact, FileArtifact } from './artifact.ts';
-import { type Blobs, isUntouched } from './blobs.ts';
+import { type Blobs, isUntouched, mark } from './blobs.ts';
 import { BuildFault } from './fault.ts';
 
 /** A folder of its own for one action, holding what it declares. */
@@ -106,10 +120,15 @@ async function copySource(from: string, to: string): Promise<void> {
   if (info.isDirectory()) {
     // Links in it are kept as they are; those that lead out of it dangle, as they would in a check-out of it alone.
     await cp(from, to, { recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE });
+    for (const entry of await readdir(to, { recursive: true, withFileTypes: true })) {
+      await lutimes(join(entry.parentPath, entry.name), mark, mark);
+    }
     return;
   }
   await copyFile(from, to, constants.COPYFILE_FICLONE);
   await chmod(to, (info.mode & 0o100) !== 0 ? 0o755 : 0o644);
+  // Archives keep the times of files: like outputs of others, sources have the same on each machine.
+  await utimes(to, mark, mark);
 }
 
 /** Folders that an action made read-only can't be emptied (except by root) before they are made writable. */

@@ -42,6 +42,17 @@ describe('tests', () => {
     expect((await run(w, '//:t')).cached).toBe(true);
   });
 
+  it('say why they ran', async () => {
+    const w = await workspace({ BUILD: rule('grep -q good d.txt', ', no_test_output = True'), 'd.txt': 'good' });
+    const why = async (options = {}) => (await run(w, '//:t', options)).why;
+    expect(await why()).toBe('it was not run here before');
+    expect(await why()).toBeUndefined();
+    expect(await why({ rerun: true })).toBe('it was to be run again');
+    await w.write({ 'd.txt': 'bad' });
+    expect(await why()).toBe('d.txt has changed');
+    expect(await why()).toBe('it has not passed with these inputs');
+  });
+
   it('show what they printed, and leave a report', async () => {
     const w = await workspace({
       'p/BUILD': rule('echo to out; echo to err >&2; exit 4', ', no_test_output = True'),

@@ -17,9 +17,10 @@ import type { TestRecord } from './cache.ts';
 import { type Executed, execute } from './execute.ts';
 import { BuildFault } from './fault.ts';
 import { isGoResults, parseGoResults } from './go-results.ts';
+import { type History, testName } from './history.ts';
 import { type InputSource, type Resolved, resolveInputs, resolveToolData } from './inputs.ts';
 import { formatJunit, parseJunit } from './junit.ts';
-import { keyOf, testKeyParts } from './key.ts';
+import { explain, type KeyParts, keyOf, testKeyParts } from './key.ts';
 import { lastLines } from './log.ts';
 import { makeScratch, toolsFolder } from './scratch.ts';
 import { resolveTool } from './tool.ts';
@@ -29,6 +30,7 @@ import { type Layout, substitute, testEnvironment } from './variables.ts';
 export interface TestRun {
   readonly shop: Workshop;
   readonly source: InputSource;
+  readonly history: History;
   /** Waits for a free slot. */
   run(work: () => Promise<TestedTarget>): Promise<TestedTarget>;
 }
@@ -42,7 +44,7 @@ const keptOutput = 64 * 1024;
  * @param artifacts the target's own outputs
  */
 export async function runTest(
-  { shop, source, run }: TestRun,
+  { shop, source, history, run }: TestRun,
   target: Target,
   artifacts: readonly Artifact[],
   rerun: boolean,
@@ -56,10 +58,12 @@ export async function runTest(
   const tools = await resolveInputs(source, target, test.tools);
   const toolData = await resolveToolData(source, test.tools);
   const shell = await resolveTool('bash');
-  const key = keyOf(testKeyParts(target, own, data, dataOfData, tools, toolData, shell));
+  const parts = testKeyParts(target, own, data, dataOfData, tools, toolData, shell);
+  const key = keyOf(parts);
   const report = join(shop.outputRoot, 'test', target.package, `${target.name}.xml`);
   const known = rerun ? undefined : ((await shop.cache.findTest(key)) ?? (await fetched(key)));
   if (known !== undefined) {
+    await history.note(testName(target.label), key, parts);
     await writeIfOther(report, known.report);
     const { attempts, seconds, output } = known;
     const cases = known.cases as readonly TestCase[];
@@ -67,6 +71,7 @@ export async function runTest(
       label: target.label,
       status: 'passed',
       cached: true,
+      why: undefined,
       attempts,
       seconds,
       cases,
@@ -77,6 +82,7 @@ export async function runTest(
   }
   return run(async () => {
     signal.throwIfAborted();
+    const why = rerun ? 'it was to be run again' : explainTest(await history.before(testName(target.label)), parts);
     const task = shop.progress.begin(target.label);
     try {
       const attempts = Math.max(1, test.attempts);
@@ -96,8 +102,10 @@ export async function runTest(
         (await shop.sharing())?.keepTest(key, record);
         task.done();
       } else task.fail();
+      await history.note(testName(target.label), key, parts);
+      const { label } = target;
       const status = fault === undefined ? 'passed' : 'failed';
-      return { label: target.label, status, cached: false, attempts: attempt, seconds, cases, output, report, fault };
+      return { label, status, cached: false, why, attempts: attempt, seconds, cases, output, report, fault };
     } catch (error) {
       task.fail();
       throw error;
@@ -218,6 +226,12 @@ export async function runTest(
     });
     return { ...result, fault };
   }
+}
+
+function explainTest(before: KeyParts | undefined, now: KeyParts): string {
+  if (before === undefined) return 'it was not run here before';
+  // The same inputs as the last time, and yet no result: only what passed is kept.
+  return JSON.stringify(before) === JSON.stringify(now) ? 'it has not passed with these inputs' : explain(before, now);
 }
 
 /** $RESULTS_FILE: a report, or a folder of reports. */

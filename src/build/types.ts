@@ -170,6 +170,8 @@ export interface TestedTarget {
   readonly label: Label;
   readonly status: 'passed' | 'failed';
   readonly cached: boolean;
+  /** Why it was run, for a person. Undefined where its result was had from the cache. */
+  readonly why: string | undefined;
   readonly attempts: number;
   readonly seconds: number;
   readonly cases: readonly TestCase[];
@@ -184,6 +186,8 @@ export interface TestedTarget {
 export interface TestResult {
   /** In the order asked for. A failed test is no thrown error: look at `status`. */
   readonly tests: ReadonlyMap<Label, TestedTarget>;
+  /** Every action that ran to build them, with the reason. */
+  readonly ran: BuildResult['ran'];
   /** What could not be built. Empty unless `keepGoing`. */
   readonly failures: readonly Fault[];
 }

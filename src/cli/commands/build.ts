@@ -58,8 +58,11 @@ Examples:
         const remote = fetched > 0 ? ` (${fetched} from the remote cache)` : '';
         for (const { outputs } of targets.size <= 3 ? targets.values() : [])
           for (const { absolute } of outputs) terminal.print(absolute);
+        const short = builder.labels.length - targets.size;
+        const mark = short === 0 ? terminal.paint.good('✓') : terminal.paint.bad('✗');
+        const without = short === 0 ? '' : `, ${short} not built`;
         progress.say(
-          `${terminal.paint.good('✓')} ${count(targets.size, 'target')}: ${count(ran.length, 'action')} ran, ${cached} cached${remote}`,
+          `${mark} ${count(targets.size, 'target')}${without}: ${count(ran.length, 'action')} ran, ${cached} cached${remote}`,
         );
       }
       for (const fault of result.failures) process.stderr.write(`${renderFault(fault, { color: terminal.color })}\n`);

@@ -9,6 +9,7 @@ import { jobCount } from './build.ts';
 interface Options {
   readonly rerun?: boolean;
   readonly keepGoing?: boolean;
+  readonly explain?: boolean;
   readonly jobs?: number;
   readonly json?: boolean;
 }
@@ -18,6 +19,7 @@ export function define(command: Command, context: CommandContext): void {
     .argument('[patterns...]', 'labels or patterns; //... unless told')
     .option('--rerun', 'run tests although they passed with the same inputs before')
     .option('-k, --keep-going', "go on with what doesn't depend on what failed to build")
+    .option('--explain', 'say for each action and test why it ran')
     .option('-j, --jobs <n>', 'actions at a time; the number of cores unless told', jobCount)
     .option('--json', 'print results as JSON')
     .addHelpText(
@@ -45,6 +47,11 @@ Examples:
       const result = await builder.test(wanted, { rerun: options.rerun === true });
       terminal.clear();
       const tests = [...result.tests.values()];
+      if (options.explain) {
+        for (const { label, why, seconds } of result.ran) progress.say(`${label}: ${why} (${seconds.toFixed(1)} s)`);
+        for (const { label, why, seconds } of tests)
+          if (why !== undefined) progress.say(`test of ${label}: ${why} (${seconds.toFixed(1)} s)`);
+      }
       const failed = tests.filter(({ status }) => status === 'failed');
       if (options.json) {
         const list = tests.map(({ label, status, cached, attempts, seconds, cases, report, fault }) => ({
@@ -59,10 +66,12 @@ Examples:
         }));
         terminal.print(JSON.stringify(list, undefined, 2));
       } else {
-        for (const { label, status, cached, seconds, cases } of tests) {
+        for (const { label, status, cached, attempts, seconds, cases } of tests) {
           const mark = status === 'passed' ? paint.good('✓') : paint.bad('✗');
           const much = cases.length === 0 ? '' : `  ${count(cases.length, 'case')}`;
-          terminal.print(`${mark} ${label}${paint.faint(`${much}  ${cached ? 'cached' : `${seconds.toFixed(1)} s`}`)}`);
+          const tries = attempts > 1 ? `  ${attempts} attempts` : '';
+          const time = cached ? 'cached' : `${seconds.toFixed(1)} s`;
+          terminal.print(`${mark} ${label}${paint.faint(`${much}  ${time}${tries}`)}`);
         }
         terminal.print(`${tests.length - failed.length} passed, ${failed.length} failed`);
       }
