@@ -1,5 +1,5 @@
 import { relative, sep } from 'node:path';
-import { openWorkspace, type RuleFile, type Workspace } from '../graph/index.ts';
+import { type LoadOptions, openWorkspace, type Workspace } from '../graph/index.ts';
 import { ruleFiles } from '../rules/index.ts';
 
 /** The workspace of the current folder, and the package in which relative labels are read. */
@@ -9,6 +9,9 @@ export async function here(): Promise<{ workspace: Workspace; currentPackage: st
   return { workspace, currentPackage: below.startsWith('..') ? '' : below.split(sep).join('/') };
 }
 
-export function graphOptions(): { ruleFiles: readonly RuleFile[] } {
-  return { ruleFiles: ruleFiles() };
+/** Bytes of git's index, about 100 for each tracked file, from which on whole graphs are kept in the cache. */
+const largeIndex = 500_000;
+
+export function graphOptions(): Pick<LoadOptions, 'ruleFiles' | 'cache'> {
+  return { ruleFiles: ruleFiles(), cache: { minimumIndex: largeIndex } };
 }

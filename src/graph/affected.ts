@@ -1,13 +1,14 @@
 import { isFault } from '../fault/index.ts';
-import { openCommit } from './commit-tree.ts';
+import { type HashedTargets, loadCommit, loadWholeGraph } from './cached-load.ts';
+import { openCommit, repositoryOf } from './commit-tree.ts';
 import { readText } from './data-file.ts';
 import { type Explanation, explain } from './explain.ts';
 import { GraphFault } from './fault.ts';
+import { readCommitFile, resolveRevision } from './git/objects.ts';
 import { createTargetHasher, type HashOptions } from './hash.ts';
 import { type Graph, type LoadOptions, loadGraph } from './load.ts';
 import type { SourceTree } from './tree.ts';
 import type { Label, Target, Workspace } from './types.ts';
-import { openWorkTree } from './work-tree.ts';
 import { workspaceAt, workspaceFile } from './workspace.ts';
 
 /** Targets of `after` that are new or whose hash differs, sorted. */
@@ -23,7 +24,8 @@ export interface Affected {
   readonly targets: readonly Label[];
   /** Said to the person: why every target counts as affected. */
   readonly note?: string;
-  readonly after: Graph;
+  /** All targets of the later side. */
+  readonly after: Graph['targets'];
 }
 
 export interface SinceOptions extends Omit<LoadOptions, 'tree'> {
@@ -43,10 +45,55 @@ export interface SinceOptions extends Omit<LoadOptions, 'tree'> {
  *   side is wrong
  */
 export async function affectedSince(workspace: Workspace, options: SinceOptions): Promise<Affected> {
-  const { before, after, hashing, note } = await bothSides(workspace, options);
-  const targets = before === undefined ? [...after.targets.keys()].sort() : affected(before, after, hashing);
-  await after.tree.save();
-  return { targets, after, ...(note !== undefined && { note }) };
+  const before = await commitSide(workspace, options.since);
+  const after =
+    options.to === undefined
+      ? await loadWholeGraph(workspace, options)
+      : await loadSide(await commitSide(workspace, options.to), options);
+  const all = [...after.targets.keys()].sort();
+  try {
+    const { progress: _, ...quiet } = options;
+    const { targets, hash } = await loadSide(before, quiet);
+    const differs = (label: Label) => !targets.has(label) || hash(label) !== after.hash(label);
+    return { targets: all.filter(differs), after: after.targets };
+  } catch (error) {
+    return { targets: all, note: brokenNote(before.name, error), after: after.targets };
+  }
+}
+
+/** A commit of which nothing but its id need have been read. */
+interface CommitSide {
+  readonly name: string;
+  readonly commit: string;
+  /** All its files; opened once. */
+  tree(): Promise<SourceTree>;
+  /** @throws GraphFault where it has none */
+  workspace(): Promise<Workspace>;
+}
+
+async function commitSide({ root, buildFiles }: Workspace, revision: string): Promise<CommitSide> {
+  const repository = repositoryOf(root);
+  const commit = await resolveRevision(repository, revision);
+  let opened: Promise<SourceTree> | undefined;
+  const tree = () => (opened ??= openCommit(root, commit, buildFiles));
+  return {
+    name: `commit ${commit.slice(0, 12)}`,
+    commit,
+    tree,
+    async workspace() {
+      const found = await workspaceAt(root, async (path) => {
+        const file = await readCommitFile(repository, commit, path);
+        // Alone where it is a plain file; the whole commit is listed to follow a link.
+        return file === 'other' ? readText(await tree(), path) : file?.toString('utf8');
+      });
+      if (found === undefined) throw new GraphFault('graph/no-workspace', `it has no ${workspaceFile}`);
+      return found;
+    },
+  };
+}
+
+async function loadSide(side: CommitSide, options: LoadOptions): Promise<HashedTargets> {
+  return loadCommit(await side.workspace(), side.commit, options, side.tree);
 }
 
 /** An explanation of why a target counts as affected. `note` where that is since the earlier side can't be evaluated. */
@@ -69,32 +116,23 @@ interface Sides {
 }
 
 async function bothSides(workspace: Workspace, options: SinceOptions): Promise<Sides> {
-  const beforeTree = await openCommit(workspace.root, options.since, workspace.buildFiles);
-  const afterTree =
-    options.to === undefined
-      ? await openWorkTree(workspace.root)
-      : await openCommit(workspace.root, options.to, workspace.buildFiles);
-  const afterWorkspace = options.to === undefined ? workspace : await workspaceOf(afterTree, workspace.root);
-  const after = await loadGraph(afterWorkspace, { ...options, tree: afterTree });
-  const hashing = async (graphs: readonly Graph[]): Promise<HashOptions> => {
-    const extraInputs = await options.identify?.(graphs);
-    return extraInputs === undefined ? {} : { extraInputs };
-  };
+  const { since, to, identify } = options;
+  const earlier = await commitSide(workspace, since);
+  const load = async (side: CommitSide) => loadGraph(await side.workspace(), { ...options, tree: await side.tree() });
+  const after = to === undefined ? await loadGraph(workspace, options) : await load(await commitSide(workspace, to));
   try {
-    const { progress: _, ...quiet } = options;
-    const before = await loadGraph(await workspaceOf(beforeTree, workspace.root), { ...quiet, tree: beforeTree });
-    return { before, after, hashing: await hashing([before, after]) };
+    const before = await load(earlier);
+    const extraInputs = await identify?.([before, after]);
+    return { before, after, hashing: extraInputs === undefined ? {} : { extraInputs } };
   } catch (error) {
-    if (!isFault(error)) throw error;
-    const { file, line } = error.place ?? {};
-    const where = file === undefined ? '' : ` (${file}${line === undefined ? '' : `:${line}`})`;
-    const note = `${beforeTree.name} can't be evaluated, so everything counts as affected: ${error.message}${where}`;
-    return { before: undefined, after, hashing: {}, note };
+    return { before: undefined, after, hashing: {}, note: brokenNote(earlier.name, error) };
   }
 }
 
-async function workspaceOf(tree: SourceTree, root: string): Promise<Workspace> {
-  const found = await workspaceAt(root, (path) => readText(tree, path));
-  if (found === undefined) throw new GraphFault('graph/no-workspace', `it has no ${workspaceFile}`);
-  return found;
+/** @throws the error itself where it is no fault of the commit */
+function brokenNote(name: string, error: unknown): string {
+  if (!isFault(error)) throw error;
+  const { file, line } = error.place ?? {};
+  const where = file === undefined ? '' : ` (${file}${line === undefined ? '' : `:${line}`})`;
+  return `${name} can't be evaluated, so everything counts as affected: ${error.message}${where}`;
 }

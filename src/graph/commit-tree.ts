@@ -88,6 +88,7 @@ function commitStore(
       return mode === 0o100755 ? `x${id}` : id;
     },
     submoduleId: (path) => entries.get(path)!.id,
+    isTracked: (path) => entries.has(path),
     save: async () => {},
   };
 }

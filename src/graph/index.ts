@@ -1,4 +1,5 @@
 export { type Affected, affected, affectedSince, explainSince, type SinceOptions } from './affected.ts';
+export { type HashedGraph, type HashedTargets, loadWholeGraph } from './cached-load.ts';
 export { openCommit } from './commit-tree.ts';
 export { completeLabel } from './complete.ts';
 export { type Cause, type Explanation, explain, type FileChange } from './explain.ts';

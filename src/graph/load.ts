@@ -25,6 +25,13 @@ export interface LoadOptions {
   readonly tree?: SourceTree;
   /** Hears what BUILD files say with `log.warning`. */
   readonly progress?: Progress;
+  /** Whether whole graphs are kept on the disk; not unless told. */
+  readonly cache?: GraphCacheOptions | undefined;
+}
+
+export interface GraphCacheOptions {
+  /** Bytes of git's index from which on it pays: small workspaces are evaluated sooner than git can say what changed. */
+  readonly minimumIndex: number;
 }
 
 /**

@@ -17,6 +17,7 @@ export interface TreeStore {
   fileId(path: string): string;
   /** The commit that a submodule stands at, and a mark where files in it differ. */
   submoduleId(path: string): string;
+  isTracked(path: string): boolean;
   save(): Promise<void>;
 }
 
@@ -112,6 +113,7 @@ export function createSourceTree(store: TreeStore): SourceTree {
       return real !== undefined && store.kind(real) === 'file' ? store.readFile(real) : undefined;
     },
     contentHash: hashed,
+    isTracked: (path) => store.isTracked(path),
     save: () => store.save(),
   };
 }

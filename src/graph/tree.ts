@@ -35,6 +35,8 @@ export interface SourceTree {
    * @returns undefined where nothing stands there
    */
   contentHash(path: string): string | undefined;
+  /** Whether git tells by itself when the file at a path changes: it tracks it as a plain file. */
+  isTracked(path: string): boolean;
   /** Keeps what was learned (file hashes) for the next run; does nothing where there is nothing to keep. */
   save(): Promise<void>;
 }

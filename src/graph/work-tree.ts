@@ -25,9 +25,11 @@ export const outputFolder = 'banksman-out';
 /**
  * The files as they lie on the disk now. What git ignores is not listed, but can be named. A tree is for one command:
  * what it has once seen it doesn't look at again.
+ *
+ * @param changes paths of all files that are not as git's index has them, where that is known: others are not looked at
  */
-export async function openWorkTree(root: string): Promise<SourceTree> {
-  return createSourceTree(new WorkTreeStore(root));
+export async function openWorkTree(root: string, changes?: ReadonlySet<string>): Promise<SourceTree> {
+  return createSourceTree(new WorkTreeStore(root, changes));
 }
 
 /** What git knows a folder's files to be: which patterns of .gitignore files hold there. */
@@ -40,6 +42,7 @@ interface IgnoreState {
 class WorkTreeStore implements TreeStore {
   readonly name = 'the work tree';
   private readonly root: string;
+  private readonly changes: ReadonlySet<string> | undefined;
   private readonly repository: Repository | undefined;
   private index: Index | undefined;
   private indexRead = false;
@@ -48,8 +51,9 @@ class WorkTreeStore implements TreeStore {
   private readonly ignoring = new Map<string, IgnoreState>();
   private cache: HashCache | undefined;
 
-  constructor(root: string) {
+  constructor(root: string, changes: ReadonlySet<string> | undefined) {
     this.root = root;
+    this.changes = changes;
     this.repository = findRepository(root);
   }
 
@@ -92,6 +96,11 @@ class WorkTreeStore implements TreeStore {
   }
 
   fileId(path: string): string {
+    if (this.changes?.has(path) === false) {
+      const entry = this.tracked()?.get(this.inRepository(path));
+      if (entry?.mode === 0o100644) return entry.id;
+      if (entry?.mode === 0o100755) return `x${entry.id}`;
+    }
     const stat = lstatSync(join(this.root, path), { bigint: true });
     const id = this.indexedId(path, stat) ?? this.hashedId(path, stat);
     return (stat.mode & 0o100n) !== 0n ? `x${id}` : id;
@@ -104,6 +113,11 @@ class WorkTreeStore implements TreeStore {
     const { commit, status } = submoduleState(join(this.root, path));
     if (status === '') return commit;
     return `${commit} changed ${createHash('sha256').update(status).digest('hex')}`;
+  }
+
+  isTracked(path: string): boolean {
+    const mode = this.tracked()?.get(this.inRepository(path))?.mode ?? 0;
+    return (mode & 0o170000) === 0o100000;
   }
 
   async save(): Promise<void> {

@@ -261,15 +261,23 @@ it('affected is what really comes out otherwise when both sides are built from s
         const after = await repository.buildFromScratch('after');
         const truth = [...after.keys()].filter((label) => before.get(label) !== after.get(label)).sort();
         const workspace = await openWorkspace(repository.root);
+        process.env.BANKSMAN_CACHE = join(repository.base, 'graphs');
+        const kept = { ruleFiles: ruleFiles(), cache: { minimumIndex: 0 } };
         const dirty = await affectedSince(workspace, { ruleFiles: ruleFiles(), since: 'HEAD' });
         repository.commit();
         const committed = await affectedSince(workspace, { ruleFiles: ruleFiles(), since: 'HEAD~1', to: 'HEAD' });
         expect(committed.targets).toEqual(dirty.targets);
+        // With kept graphs: of both sides, and when they were kept in the other form.
+        for (const to of [undefined, 'HEAD', undefined]) {
+          const again = await affectedSince(workspace, { ...kept, since: 'HEAD~1', to });
+          expect(again.targets).toEqual(dirty.targets);
+        }
         // A link that leads elsewhere counts, although an action sees only the content behind it.
         if (changes.some(({ kind }) => kind === 'retarget'))
           expect(dirty.targets).toEqual(expect.arrayContaining(truth));
         else expect(dirty.targets).toEqual(truth);
       } finally {
+        delete process.env.BANKSMAN_CACHE;
         repository.remove();
       }
     }),

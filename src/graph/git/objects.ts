@@ -55,6 +55,60 @@ export async function resolveRevision(repository: Repository, revision: string):
   return id.toString('latin1').trim().split('\n').at(-1)!;
 }
 
+/** Id of the tree that a commit has at the workspace's folder: the name of all files' paths, modes and contents. */
+export async function treeOf(repository: Repository, revision: string): Promise<string> {
+  const { prefix } = repository;
+  const name = prefix === '' ? `${revision}^{tree}` : `${revision}:${prefix}`;
+  const id = await git(repository, ['rev-parse', '--verify', '--quiet', '--end-of-options', name]);
+  return id.toString('latin1').trim();
+}
+
+/** One file of a commit, by its path in the workspace: 'other' for what is no plain file; undefined where nothing is there. */
+export async function readCommitFile(
+  repository: Repository,
+  commit: string,
+  path: string,
+): Promise<Buffer | 'other' | undefined> {
+  const full = repository.prefix === '' ? path : `${repository.prefix}/${path}`;
+  // "<mode> <type> <id>\t<path>\0"
+  const entry = (await git(repository, ['ls-tree', '-z', commit, '--', full])).toString('utf8');
+  if (entry === '') return undefined;
+  const [mode, , id] = entry.slice(0, entry.indexOf('\t')).split(' ');
+  return mode!.startsWith('100') ? readBlobNow(repository, id!) : 'other';
+}
+
+/**
+ * Paths, relative to the workspace, of what differs from HEAD: changed, added, deleted, untracked. Ignored files are not told.
+ */
+export async function changedPaths(repository: Repository): Promise<string[]> {
+  const { prefix } = repository;
+  const scope = prefix === '' ? [] : ['--', prefix];
+  const modes = ['-c', 'core.fileMode=true', '-c', 'status.renames=false'];
+  const form = ['--porcelain=v2', '-z', '--untracked-files=all', '--ignore-submodules=none', '--no-renames'];
+  const output = await git(repository, [...modes, 'status', ...form, ...scope]);
+  const paths = output
+    .toString('utf8')
+    .split('\0')
+    .filter((line) => line !== '')
+    .map((line) => {
+      // "? path", "1 XY sub mH mI mW hH hI path", "u XY sub m1 m2 m3 mW h1 h2 h3 path"; a path may have spaces.
+      const fields = line.startsWith('?') ? 1 : line.startsWith('1') ? 8 : 10;
+      return line.split(' ').slice(fields).join(' ').replace(/\/$/, '');
+    });
+  return prefix === '' ? paths : paths.map((path) => path.slice(prefix.length + 1));
+}
+
+/** Whether git was told not to look at some tracked files (`update-index --assume-unchanged`, `--skip-worktree`). */
+export async function hidesChanges(repository: Repository): Promise<boolean> {
+  const output = await git(repository, ['ls-files', '-v', '-z']);
+  // "H path\0": small letters for --assume-unchanged, S for --skip-worktree.
+  for (let at = 0; at < output.length; at = output.indexOf(0, at) + 1) {
+    const letter = output[at]!;
+    if (letter === 83 || (letter >= 97 && letter <= 122)) return true;
+  }
+  return false;
+}
+
 export interface TreeEntry {
   readonly path: string;
   readonly mode: number;

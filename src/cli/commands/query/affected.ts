@@ -16,6 +16,6 @@ export function define(command: Command, context: CommandContext): void {
     // Both sides are hashed on this machine: its tools make no difference between them that definitions don't.
     const result = await affectedSince(workspace, { ...graphOptions(), since, to });
     if (result.note !== undefined) context.progress.say(`note: ${result.note}`);
-    printLabels(context, result.after.targets, result.targets, options);
+    printLabels(context, result.after, result.targets, options);
   });
 }

@@ -4,8 +4,8 @@ import {
   directDependencies,
   type Graph,
   type Label,
-  loadGraph,
   loadTargets,
+  loadWholeGraph,
   outputPaths,
 } from '../../../graph/index.ts';
 import type { CommandContext } from '../../context.ts';
@@ -27,7 +27,7 @@ export function define(command: Command, context: CommandContext): void {
       const { workspace, currentPackage } = await here();
       const graph: Graph =
         patterns.length === 0
-          ? await loadGraph(workspace, graphOptions())
+          ? (await loadWholeGraph(workspace, graphOptions())).graph
           : (await loadTargets(workspace, patterns, { ...graphOptions(), from: currentPackage })).graph;
       const labels = [...graph.targets.keys()].sort();
       if (options.json) context.terminal.print(JSON.stringify(await graphJson(graph, labels, options), undefined, 2));
