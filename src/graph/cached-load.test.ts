@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { silent } from '../progress/index.ts';
 import { affectedSince } from './affected.ts';
 import { loadWholeGraph } from './cached-load.ts';
 import { createTargetHasher } from './hash.ts';
@@ -168,6 +169,17 @@ describe('a kept graph', () => {
       truncateSync(snapshots()[0]!, length);
       await checked(workspace);
     }
+  });
+
+  it('is only a help: where it can not be written, the answer comes all the same', async () => {
+    const workspace = createWorkspace(files);
+    workspace.commit();
+    writeFileSync(join(cache, 'graphs'), 'a file in the way');
+    const said: string[] = [];
+    const progress = { ...silent, say: (line: string) => said.push(line) };
+    const { targets } = await loadWholeGraph(await openWorkspace(workspace.root), { ...options, progress });
+    expect(targets.size).toBe(5);
+    expect(said).toEqual([expect.stringContaining('could not be kept')]);
   });
 
   it('shows the place of a target as it was', async () => {

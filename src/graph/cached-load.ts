@@ -91,7 +91,12 @@ async function evaluate(
     for (const target of graph.targets.values()) for (const path of filesOf(target)) read.add(path);
     const extra = [...read].filter((path) => !tree.isTracked(path));
     for (const label of graph.targets.keys()) hash(label);
-    if (await isStillSo()) await writeSnapshot(place, graph, hash, extra, said);
+    try {
+      if (await isStillSo()) await writeSnapshot(place, graph, hash, extra, said);
+    } catch (error) {
+      // A full disk, say. The answer is there all the same.
+      options.progress?.say(`note: the graph could not be kept for the next time: ${(error as Error).message}`);
+    }
   }
   await tree.save();
   return { graph, targets: graph.targets, hash };

@@ -42,6 +42,7 @@ export function encodeTargets(targets: Iterable<Target>, file: string): string {
       written[key] = value;
     }
     const { place } = target;
+    if (target.label !== `//${target.package}:${target.name}`) throw new Error(`${target.label} is named otherwise`);
     list.push([written, place.line, place.column, place.length, place.file === file ? null : place.file]);
   }
   return JSON.stringify(list);
