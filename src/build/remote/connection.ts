@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallOptions, ClientReadableStream, ClientUnaryCall, Metadata, ServiceError } from '@grpc/grpc-js';
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 import { problemOf, RemoteFailure } from './failure.ts';
@@ -20,7 +21,7 @@ export interface Connection {
   /** Contents as the server gives them: the caller checks their sums. In no certain order. */
   readBatch(digests: readonly Digest[], signal: AbortSignal): Promise<{ digest: Digest; data: Buffer }[]>;
   writeBatch(blobs: readonly { digest: Digest; data: Buffer }[], signal: AbortSignal): Promise<void>;
-  /** Writes a blob's content to a file that there is not yet. The caller checks its sum. */
+  /** Writes a blob's content to a file. The caller checks its sum. */
   readTo(digest: Digest, path: string, signal: AbortSignal): Promise<void>;
   writeFrom(digest: Digest, path: string, signal: AbortSignal): Promise<void>;
   close(): void;
@@ -38,6 +39,27 @@ const messageLimit = 4 * 1024 * 1024;
 const batchOverhead = 64 * 1024;
 /** Bytes of one message of a stream. */
 const piece = 512 * 1024;
+
+/** Milliseconds until a busy server is asked again, each with as much again of chance. */
+const pauses = [50, 100, 200, 400, 800, 1600];
+
+/** Asks a server again that is busy. */
+async function patiently<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  for (const pause of pauses) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof RemoteFailure) || error.problem !== 'busy') throw error;
+    }
+    await sleep(pause * (1 + Math.random()), undefined, signal === undefined ? {} : { signal }).catch(
+      (error: unknown) => {
+        signal?.throwIfAborted();
+        throw error;
+      },
+    );
+  }
+  return work();
+}
 
 const api = 'build.bazel.remote.execution.v2';
 
@@ -79,24 +101,26 @@ export async function connect(settings: RemoteCacheSettings): Promise<Connection
     signal?: AbortSignal,
   ): Promise<Answer> => {
     const { path, requestSerialize, responseDeserialize } = methodOf(service, name);
-    signal?.throwIfAborted();
-    return new Promise<Answer>((resolve, reject) => {
-      const call: ClientUnaryCall = client.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize as (bytes: Buffer) => Answer,
-        request,
-        metadata as Metadata,
-        optionsFor(milliseconds),
-        (error: ServiceError | null, value?: Answer) => {
-          signal?.removeEventListener('abort', cancel);
-          if (error === null) resolve(value as Answer);
-          else reject(signal?.aborted ? signal.reason : failureOf(error));
-        },
-      );
-      const cancel = () => call.cancel();
-      signal?.addEventListener('abort', cancel);
-    });
+    const once = () =>
+      new Promise<Answer>((resolve, reject) => {
+        signal?.throwIfAborted();
+        const call: ClientUnaryCall = client.makeUnaryRequest(
+          path,
+          requestSerialize,
+          responseDeserialize as (bytes: Buffer) => Answer,
+          request,
+          metadata as Metadata,
+          optionsFor(milliseconds),
+          (error: ServiceError | null, value?: Answer) => {
+            signal?.removeEventListener('abort', cancel);
+            if (error === null) resolve(value as Answer);
+            else reject(signal?.aborted ? signal.reason : failureOf(error));
+          },
+        );
+        const cancel = () => call.cancel();
+        signal?.addEventListener('abort', cancel);
+      });
+    return patiently(signal, once);
   };
 
   const message = <T>(name: string) => definition[`${api}.${name}`] as unknown as MessageTypeDefinition<T, T>;
@@ -138,6 +162,97 @@ export async function connect(settings: RemoteCacheSettings): Promise<Connection
     client.close();
     throw error;
   });
+
+  const readTo = async (digest: Digest, path: string, signal: AbortSignal): Promise<void> => {
+    signal.throwIfAborted();
+    const { path: method, requestSerialize, responseDeserialize } = methodOf('google.bytestream.ByteStream', 'Read');
+    const call: ClientReadableStream<{ data: Buffer }> = client.makeServerStreamRequest(
+      method,
+      requestSerialize,
+      responseDeserialize as (bytes: Buffer) => { data: Buffer },
+      { resourceName: resource('blobs', digest), readOffset: 0, readLimit: 0 },
+      metadata,
+      optionsFor(timeFor(digest.sizeBytes)),
+    );
+    const cancel = () => call.cancel();
+    signal.addEventListener('abort', cancel);
+    const file = await open(path, 'w');
+    let left = digest.sizeBytes;
+    try {
+      for await (const { data } of call as AsyncIterable<{ data: Buffer }>) {
+        left -= data.length;
+        if (left < 0) throw new RemoteFailure('corrupt', `${digest.hash} is longer than its digest says`);
+        await file.writeFile(data);
+      }
+    } catch (error) {
+      call.cancel();
+      if (signal.aborted) throw signal.reason;
+      throw isServiceError(error) ? failureOf(error) : error;
+    } finally {
+      signal.removeEventListener('abort', cancel);
+      await file.close();
+    }
+  };
+
+  const writeFrom = async (digest: Digest, path: string, signal: AbortSignal): Promise<void> => {
+    signal.throwIfAborted();
+    const { path: method, requestSerialize, responseDeserialize } = methodOf('google.bytestream.ByteStream', 'Write');
+    const file = await open(path, 'r');
+    let cancel = () => {};
+    try {
+      let ended = false;
+      let wake = () => {};
+      const outcome = new Promise<void>((resolve, reject) => {
+        const call = client.makeClientStreamRequest(
+          method,
+          requestSerialize,
+          responseDeserialize as (bytes: Buffer) => { committedSize: number },
+          metadata,
+          optionsFor(timeFor(digest.sizeBytes)),
+          (error: ServiceError | null, value?: { committedSize: number }) => {
+            ended = true;
+            wake();
+            if (error !== null) return reject(signal.aborted ? signal.reason : failureOf(error));
+            // -1 stands for a blob that was there already, of a compressed upload.
+            const size = value?.committedSize;
+            if (size === digest.sizeBytes || size === -1) return resolve();
+            reject(new RemoteFailure('refused', `it took ${size} of ${digest.sizeBytes} bytes of ${digest.hash}`));
+          },
+        );
+        cancel = () => call.cancel();
+        signal.addEventListener('abort', cancel);
+        call.on('drain', () => wake());
+        const send = async () => {
+          const buffer = Buffer.alloc(Math.min(piece, digest.sizeBytes));
+          for (let offset = 0; offset < digest.sizeBytes && !ended; ) {
+            const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
+            if (bytesRead === 0)
+              throw new RemoteFailure('refused', `${path} is shorter than ${digest.sizeBytes} bytes`);
+            const data = Buffer.from(buffer.subarray(0, bytesRead));
+            // The resource is named in the first message alone.
+            const resourceName = offset === 0 ? resource(`uploads/${randomUUID()}/blobs`, digest) : '';
+            const finishWrite = offset + bytesRead === digest.sizeBytes;
+            const more = new Promise<void>((go) => {
+              wake = go;
+            });
+            if (ended) break;
+            // The server may end the call before: it has the blob by another's hand.
+            if (!call.write({ resourceName, writeOffset: offset, finishWrite, data })) await more;
+            offset += bytesRead;
+          }
+          if (!ended) call.end();
+        };
+        send().catch((error: unknown) => {
+          call.cancel();
+          reject(error);
+        });
+      });
+      await outcome;
+    } finally {
+      signal.removeEventListener('abort', cancel);
+      await file.close();
+    }
+  };
 
   return {
     codec,
@@ -188,95 +303,8 @@ export async function connect(settings: RemoteCacheSettings): Promise<Connection
       );
       for (const { status } of said.responses) checkStatus(status);
     },
-    async readTo(digest, path, signal) {
-      signal.throwIfAborted();
-      const { path: method, requestSerialize, responseDeserialize } = methodOf('google.bytestream.ByteStream', 'Read');
-      const call: ClientReadableStream<{ data: Buffer }> = client.makeServerStreamRequest(
-        method,
-        requestSerialize,
-        responseDeserialize as (bytes: Buffer) => { data: Buffer },
-        { resourceName: resource('blobs', digest), readOffset: 0, readLimit: 0 },
-        metadata,
-        optionsFor(timeFor(digest.sizeBytes)),
-      );
-      const cancel = () => call.cancel();
-      signal.addEventListener('abort', cancel);
-      const file = await open(path, 'wx');
-      let left = digest.sizeBytes;
-      try {
-        for await (const { data } of call as AsyncIterable<{ data: Buffer }>) {
-          left -= data.length;
-          if (left < 0) throw new RemoteFailure('corrupt', `${digest.hash} is longer than its digest says`);
-          await file.writeFile(data);
-        }
-      } catch (error) {
-        call.cancel();
-        if (signal.aborted) throw signal.reason;
-        throw isServiceError(error) ? failureOf(error) : error;
-      } finally {
-        signal.removeEventListener('abort', cancel);
-        await file.close();
-      }
-    },
-    async writeFrom(digest, path, signal) {
-      signal.throwIfAborted();
-      const { path: method, requestSerialize, responseDeserialize } = methodOf('google.bytestream.ByteStream', 'Write');
-      const file = await open(path, 'r');
-      let cancel = () => {};
-      try {
-        let ended = false;
-        let wake = () => {};
-        const outcome = new Promise<void>((resolve, reject) => {
-          const call = client.makeClientStreamRequest(
-            method,
-            requestSerialize,
-            responseDeserialize as (bytes: Buffer) => { committedSize: number },
-            metadata,
-            optionsFor(timeFor(digest.sizeBytes)),
-            (error: ServiceError | null, value?: { committedSize: number }) => {
-              ended = true;
-              wake();
-              if (error !== null) return reject(signal.aborted ? signal.reason : failureOf(error));
-              // -1 stands for a blob that was there already, of a compressed upload.
-              const size = value?.committedSize;
-              if (size === digest.sizeBytes || size === -1) return resolve();
-              reject(new RemoteFailure('refused', `it took ${size} of ${digest.sizeBytes} bytes of ${digest.hash}`));
-            },
-          );
-          cancel = () => call.cancel();
-          signal.addEventListener('abort', cancel);
-          call.on('drain', () => wake());
-          const send = async () => {
-            const buffer = Buffer.alloc(Math.min(piece, digest.sizeBytes));
-            for (let offset = 0; offset < digest.sizeBytes && !ended; ) {
-              const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
-              if (bytesRead === 0)
-                throw new RemoteFailure('refused', `${path} is shorter than ${digest.sizeBytes} bytes`);
-              const data = Buffer.from(buffer.subarray(0, bytesRead));
-              // The resource is named in the first message alone.
-              const resourceName = offset === 0 ? resource(`uploads/${randomUUID()}/blobs`, digest) : '';
-              const finishWrite = offset + bytesRead === digest.sizeBytes;
-              const more = new Promise<void>((go) => {
-                wake = go;
-              });
-              if (ended) break;
-              // The server may end the call before: it has the blob by another's hand.
-              if (!call.write({ resourceName, writeOffset: offset, finishWrite, data })) await more;
-              offset += bytesRead;
-            }
-            if (!ended) call.end();
-          };
-          send().catch((error: unknown) => {
-            call.cancel();
-            reject(error);
-          });
-        });
-        await outcome;
-      } finally {
-        signal.removeEventListener('abort', cancel);
-        await file.close();
-      }
-    },
+    readTo: (digest, path, signal) => patiently(signal, () => readTo(digest, path, signal)),
+    writeFrom: (digest, path, signal) => patiently(signal, () => writeFrom(digest, path, signal)),
     close: () => client.close(),
   };
 }

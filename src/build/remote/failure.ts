@@ -2,12 +2,13 @@
  * Why the remote cache could not serve:
  *
  * - `absent`: it does not have what was asked for
+ * - `busy`: it has too much to do at this moment
  * - `away`: it can't be reached, or does not answer in time
  * - `denied`: it does not let us
  * - `refused`: it does not take what we say
  * - `corrupt`: what it answers does not fit its sums, or is not what it has to be
  */
-export type RemoteProblem = 'absent' | 'away' | 'denied' | 'refused' | 'corrupt';
+export type RemoteProblem = 'absent' | 'busy' | 'away' | 'denied' | 'refused' | 'corrupt';
 
 /** Never leaves the folder: a build goes on without the remote cache. */
 export class RemoteFailure extends Error {
@@ -33,6 +34,9 @@ export function problemOf(code: number): RemoteProblem {
     case 11: // OUT_OF_RANGE
     case 12: // UNIMPLEMENTED
       return 'refused';
+    case 8: // RESOURCE_EXHAUSTED
+    case 10: // ABORTED
+      return 'busy';
     case 15: // DATA_LOSS
       return 'corrupt';
     default:

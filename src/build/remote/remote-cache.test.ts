@@ -186,6 +186,17 @@ describe('a remote cache', () => {
     expect(far.results.size).toBe(0);
   });
 
+  it('that is busy is asked again', async () => {
+    const far = await server({ busy: 12 });
+    const first = await machine(far.url);
+    await first.build();
+    expect(far.behave.busy).toBe(0);
+    far.behave.busy = 6;
+    const second = await machine(far.url);
+    expect(await second.build()).toMatchObject({ fetched: 4 });
+    expect([...first.said, ...second.said]).toEqual([]);
+  });
+
   it('that wants a token gets it, and is left alone without', async () => {
     const far = await server({ authorization: 'Bearer secret' });
     const env = { BANKSMAN_REMOTE_CACHE_TOKEN: 'secret' };

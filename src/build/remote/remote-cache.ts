@@ -58,7 +58,7 @@ export interface RemoteCacheOptions {
 }
 
 /** Questions for results at a time. */
-const questions = 32;
+const questions = 16;
 /** Results whose content is coming at a time: each holds a batch in memory at most. */
 const fetches = 8;
 /** Results being sent at a time, and waiting for it; what is made beyond that is not sent. */
@@ -100,6 +100,7 @@ export function openRemoteCache({ settings, cache, scratchFolder, progress }: Re
       case 'absent':
         breaker.succeeded();
         return;
+      case 'busy':
       case 'away':
         breaker.failed();
         sayOnce('away', `the remote cache ${url} can't be reached, so this machine works alone: ${why}`);
@@ -129,7 +130,7 @@ export function openRemoteCache({ settings, cache, scratchFolder, progress }: Re
       connection = undefined;
       if (error instanceof RemoteFailure) {
         // Not even its capabilities: no second one waits as long for it.
-        if (error.problem === 'away') breaker.failed();
+        if (error.problem === 'away' || error.problem === 'busy') breaker.failed();
         else usable = false;
       }
       throw error;
