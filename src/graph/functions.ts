@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { nearest } from '../fault/index.ts';
 import {
   type Dict,
@@ -174,6 +175,17 @@ export const buildFunctions: readonly NativeFunction[] = [
     implementation: ([path], { context }) => readJson(path as string, context),
   }),
   define({
+    name: 'file_sha256',
+    documentation: 'The SHA-256 sum of a file of this package, in hex: known before anything is built.',
+    parameters: [{ name: 'path', type: 'str' }],
+    implementation: ([path], { context }) => {
+      const full = packageFile(path as string, context);
+      const bytes = context.tree.read(full);
+      if (bytes === undefined) throw noFile(full, path as string);
+      return hash('sha256', bytes, 'hex');
+    },
+  }),
+  define({
     name: 'join_path',
     parameters: [],
     rest: true,
@@ -276,24 +288,29 @@ function insideRepository(packageName: string, context: EvaluationContext): stri
 }
 
 function readJson(path: string, context: EvaluationContext): Value {
-  const resolved = path.startsWith('/') ? undefined : resolvePath('', path);
-  if (resolved === undefined) {
-    throw new ArgumentFault(
-      new GraphFault('graph/bad-target', `${JSON.stringify(path)} leads out of the package`, {
-        next: 'read a file of this package',
-      }),
-      path,
-    );
-  }
-  const full = childPath(context.package, resolved);
+  const full = packageFile(path, context);
   const text = readText(context.tree, full);
-  if (text === undefined) {
-    throw new ArgumentFault(
-      new GraphFault('graph/missing-source', `there is no file ${full}`, { next: 'create it, or correct the path' }),
-      path,
-    );
-  }
+  if (text === undefined) throw noFile(full, path);
   return jsonFile(full, text);
+}
+
+/** Path of a file of the package from the workspace's root. */
+function packageFile(path: string, context: EvaluationContext): string {
+  const resolved = path.startsWith('/') ? undefined : resolvePath('', path);
+  if (resolved !== undefined) return childPath(context.package, resolved);
+  throw new ArgumentFault(
+    new GraphFault('graph/bad-target', `${JSON.stringify(path)} leads out of the package`, {
+      next: 'read a file of this package',
+    }),
+    path,
+  );
+}
+
+function noFile(full: string, path: string): ArgumentFault {
+  return new ArgumentFault(
+    new GraphFault('graph/missing-source', `there is no file ${full}`, { next: 'create it, or correct the path' }),
+    path,
+  );
 }
 
 /** As Go's path.Join: empty parts fall away, `.` and `..` are resolved. */

@@ -1,0 +1,395 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createBuilder, languageActions } from '../../src/build/index.ts';
+import { isFault } from '../../src/fault/index.ts';
+import { type Graph, type Label, loadGraph, openWorkspace, type Target } from '../../src/graph/index.ts';
+import { silent } from '../../src/progress/index.ts';
+import { ruleFiles } from '../../src/rules/index.ts';
+
+type Files = Readonly<Record<string, string>>;
+
+interface Made {
+  readonly root: string;
+  load(): Promise<Graph>;
+  /** Builds a target. @returns its outputs: path relative to the output folder, and where the file lies */
+  build(label: Label): Promise<ReadonlyMap<string, string>>;
+}
+
+/** A repository in a temporary folder; without a `banksman.yaml` among the files it is Please's. */
+function make(files: Files): Made {
+  const base = mkdtempSync(join(tmpdir(), 'banksman-rules-'));
+  onTestFinished(() => rmSync(base, { recursive: true, force: true }));
+  const root = join(base, 'workspace');
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), content);
+  }
+  const load = async () => loadGraph(await openWorkspace(root), { ruleFiles: ruleFiles() });
+  return {
+    root,
+    load,
+    async build(label) {
+      const builder = await createBuilder({
+        graph: await load(),
+        builtins: languageActions,
+        progress: silent,
+        cacheFolder: join(base, 'cache'),
+        jobs: 2,
+      });
+      const { targets } = await builder.build([label]);
+      return new Map((targets.get(label)?.outputs ?? []).map(({ path, absolute }) => [path, absolute]));
+    },
+  };
+}
+
+async function targetOf(build: string, name = 'x', files: Files = {}): Promise<Target | undefined> {
+  const graph = await make({ 'banksman.yaml': 'name: test\n', 'p/BUILD': build, ...files }).load();
+  return graph.targets.get(`//p:${name}`);
+}
+
+async function messageOf(body: () => Promise<unknown>): Promise<string> {
+  try {
+    await body();
+  } catch (error) {
+    if (isFault(error))
+      return [error.message, ...error.notes, ...error.others.map(({ message }) => message)].join('\n');
+    throw error;
+  }
+  throw new Error('no fault');
+}
+
+describe('configuration', () => {
+  const settings = `
+config_setting(name = "linux", values = {"os": "linux"})
+config_setting(name = "elsewhere", values = {"os": "plan9"})
+config_setting(name = "slow", values = {"os": "linux", "shop.speed": "slow"})
+`;
+  it('settings choose among values', async () => {
+    const chosen = async (config: string) => {
+      const made = await targetOf(
+        `${settings}genrule(name = "x", out = "x", cmd = select({":slow": "slowly", ":elsewhere": "there", "default": "here"}))`,
+        'x',
+        { 'banksman.yaml': `name: test\n${config}` },
+      );
+      return made?.action.kind === 'shell' ? made.action.command : undefined;
+    };
+    expect(await chosen('')).toBe('here');
+    expect(await chosen('config: { shop: { speed: slow } }\n')).toBe('slowly');
+  });
+
+  it('platforms and checks', async () => {
+    const made = await targetOf(
+      'text_file(name = "x", content = str([is_platform(os = "linux"), is_platform(os = ["plan9", "darwin"])]))',
+    );
+    expect(made?.action).toMatchObject({ content: '[True, False]' });
+    expect(await messageOf(() => targetOf('check_config("import-path", "go", rule = "go_x")'))).toContain(
+      'go.import-path is not set',
+    );
+  });
+});
+
+describe('rules of Please', () => {
+  it('genrule takes all that it takes there, or says what it does not', async () => {
+    const made = await targetOf(
+      `
+genrule(name = "lib", out = "lib", cmd = "touch $OUT")
+genrule(
+    name = "x", srcs = ["f", ":lib"], cmd = {"opt": ["a", "b"], "dbg": "c"}, outs = ["bin/x"], tools = "bash", tags = ["t"],
+    runtime_deps_from_srcs = True, entry_points = {"main": "bin/x"}, local = True, sandbox = None,
+)`,
+      'x',
+      { 'p/f': '' },
+    );
+    expect(made).toMatchObject({
+      action: { command: 'a && b' },
+      labels: ['t'],
+      data: { all: [{ kind: 'label', label: '//p:lib' }] },
+      entryPoints: { main: 'bin/x' },
+      sandbox: true,
+    });
+    for (const argument of ['post_build = len', 'secrets = ["/x"]', 'output_dirs = ["d"]', 'optional_outs = ["o"]']) {
+      expect(await messageOf(() => targetOf(`genrule(name = "x", cmd = "", out = "x", ${argument})`))).toContain(
+        `the argument ${argument.split(' ')[0]} of build_rule is not supported`,
+      );
+    }
+  });
+
+  it('tarball gives the same bytes for the same files', async () => {
+    const files = {
+      'banksman.yaml': 'name: test\n',
+      'p/BUILD': `
+tarball(name = "flat", srcs = ["a.txt", "d/b.txt"], subdir = "top/in")
+tarball(name = "deep", srcs = ["d/b.txt"], flatten = False, strip_prefix = "p", gzip = False)
+`,
+      'p/a.txt': 'a',
+      'p/d/b.txt': 'b',
+    };
+    const listed = (file: string) => execFileSync('tar', ['-tf', file], { encoding: 'utf8' }).trim().split('\n');
+    const first = await make(files).build('//p:flat');
+    const second = await make(files).build('//p:flat');
+    const [one, two] = [[...first.values()][0]!, [...second.values()][0]!];
+    expect([...first.keys()].join()).toMatch(/flat\.tar\.gz$/);
+    expect(readFileSync(one).equals(readFileSync(two))).toBe(true);
+    expect(listed(one)).toEqual(['top/', 'top/in/', 'top/in/a.txt', 'top/in/b.txt']);
+    const deep = await make(files).build('//p:deep');
+    expect(listed([...deep.values()][0]!)).toEqual(['d/', 'd/b.txt']);
+  });
+
+  it('hash_filegroup names files by their content', async () => {
+    const digest = createHash('sha256').update('let x').digest('hex').slice(0, 12);
+    const built = await make({
+      'banksman.yaml': 'name: test\n',
+      'p/BUILD': 'hash_filegroup(name = "x", srcs = ["s/app.js"])',
+      'p/s/app.js': 'let x',
+    }).build('//p:x');
+    const [[path, file] = ['', '']] = built;
+    expect(path).toMatch(new RegExp(`p/s/app-${digest}\\.js$`));
+    expect(readFileSync(file, 'utf8')).toBe('let x');
+  });
+
+  it('sh_cmd makes a program of a command', async () => {
+    const built = await make({
+      'banksman.yaml': 'name: test\n',
+      'p/BUILD': 'sh_cmd(name = "x", cmd = "echo at $PKG, \\\\$1")',
+    }).build('//p:x');
+    expect(execFileSync([...built.values()][0]!, ['one'], { encoding: 'utf8' })).toBe('at p, one\n');
+  });
+
+  it('remote_file fetches and checks, unpacks, and says what it could not have', async () => {
+    const archive = execFileSync('tar', ['-cz', '-C', join(import.meta.dirname, '../..'), 'LICENSE', 'package.json']);
+    const server = createServer((request, response) => {
+      if (request.url?.startsWith('/x.tar.gz')) response.end(archive);
+      else response.writeHead(404).end();
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    onTestFinished(() => void server.close());
+    const at = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const digest = createHash('sha256').update(archive).digest('hex');
+    const made = make({
+      'banksman.yaml': 'name: test\n',
+      BUILD: `
+remote_file(name = "good", url = ["${at}/missing", "${at}/x.tar.gz?v=1"], hashes = ["${digest}"], out = "x.tar.gz")
+remote_file(name = "wrong", url = "${at}/x.tar.gz", hashes = ["${'0'.repeat(64)}"], out = "w")
+remote_file(name = "unpacked", url = "${at}/x.tar.gz", extract = True, exported_files = ["LICENSE"])
+remote_file(name = "missing", url = "${at}/missing", out = "m")
+http_archive(name = "lib", urls = ["${at}/x.tar.gz"])
+`,
+    });
+    const good = await made.build('//:good');
+    expect(readFileSync([...good.values()][0]!).equals(archive)).toBe(true);
+    const unpacked = await made.build('//:unpacked');
+    expect(readFileSync([...unpacked.values()][0]!, 'utf8')).toContain('Apache License');
+    expect(await messageOf(() => made.build('//:wrong'))).toContain('wrong');
+    expect(await messageOf(() => made.build('//:missing'))).toContain('missing could not be fetched');
+    expect((await made.load()).targets.has('//:lib')).toBe(true);
+  });
+
+  it('docker_image with a Dockerfile is in the graph, and says that it is not built', async () => {
+    const made = make({
+      'banksman.yaml': 'name: test\n',
+      'p/BUILD':
+        'docker_image(name = "image", srcs = ["app.sh"], dockerfile = "Dockerfile", base_image = ":base")\ndocker_image(name = "base", srcs = ["app.sh"], dockerfile = "Dockerfile.base", image = "shop/base")',
+      'p/app.sh': '',
+      'p/Dockerfile': 'FROM x',
+      'p/Dockerfile.base': 'FROM y',
+    });
+    expect((await made.load()).targets.get('//p:image')).toMatchObject({
+      deps: ['//p:base'],
+      srcs: { named: { srcs: [{ path: 'p/app.sh' }], dockerfile: [{ path: 'p/Dockerfile' }] } },
+    });
+    expect(await messageOf(() => made.build('//p:base'))).toContain('takes a Docker daemon');
+  });
+
+  it('k8s_config fills in its parameters', async () => {
+    const open = '$' + '{';
+    const made = make({
+      'banksman.yaml': 'name: test\n',
+      'p/BUILD': 'k8s_config(name = "k8s", srcs = ["d.yaml"], params = {"REPLICAS": 3})',
+      'p/d.yaml': `replicas: ${open}REPLICAS}\nother: ${open}OTHER}\n`,
+    });
+    const built = await made.build('//p:_k8s#params');
+    expect(readFileSync([...built.values()][0]!, 'utf8')).toBe(`replicas: 3\nother: ${open}OTHER}\n`);
+  });
+});
+
+/** A repository as people who use Please keep it: its settings, plugins, rules of its own, many packages. */
+function pleaseRepository(services: number): Files {
+  const files: Record<string, string> = {
+    '.plzconfig': `
+[please]
+version = 17.8.0
+[parse]
+buildfilename = BUILD
+buildfilename = BUILD.plz
+preloadsubincludes = //build/defs:service
+blacklistdirs = node_modules
+[build]
+path = /usr/local/bin:/usr/bin:/bin
+passenv = HOME
+[buildconfig]
+registry = registry.example.com
+[Plugin "go"]
+Target = //plugins:go
+ImportPath = example.com/shop
+[Plugin "java"]
+Target = //plugins:java
+ReleaseLevel = 17
+[Plugin "python"]
+Target = //plugins:python
+[Plugin "docker"]
+Target = //plugins:docker
+[alias "deploy"]
+cmd = run parallel
+`,
+    'plugins/BUILD': ['go', 'java', 'python', 'shell', 'docker', 'k8s']
+      .map((name) => `plugin_repo(name = "${name}", plugin = "${name}-rules", revision = "v1.2.3")`)
+      .join('\n'),
+    'build/defs/BUILD': `
+filegroup(name = "service", srcs = ["service.build_defs"], visibility = ["PUBLIC"])
+filegroup(name = "more", srcs = ["more.build_defs"], deps = [":service"], visibility = ["//services/..."])
+`,
+    'build/defs/service.build_defs': `
+def service(name:str, main:str="main.go", deps:list=[], owner:str&team=None, port:int=8080):
+    """A program in Go, its image and its manifests."""
+    package_dir = package_name()
+    binary = go_binary(name = name, srcs = [main], deps = deps, definitions = {"main.port": str(port)})
+    image = docker_image(
+        name = f"{name}_image", srcs = [binary], dockerfile = "//build/docker:base.Dockerfile",
+        image = f"{CONFIG.REGISTRY}/{package_dir}", labels = ["team:" + (owner or "nobody")],
+    )
+    return k8s_config(name = f"{name}_k8s", srcs = glob(["k8s/*.yaml"], allow_empty = True) or ["service.yaml"], containers = [image])
+`,
+    'build/defs/more.build_defs': `
+def checked(name:str, srcs:list, flaky:bool|int=False):
+    """Checks files by their own rules."""
+    tests = []
+    for i, src in enumerate(srcs):
+        stem, ext = splitext(basename(src))
+        if not ext in [".txt", ".md"]:
+            continue
+        tests += [gentest(
+            name = tag(name, stem), data = [src], no_test_output = True, flaky = flaky,
+            test_cmd = f"test -s $PKG_DIR/{src} && echo {i}",
+        )]
+    return filegroup(name = name, srcs = tests, test_only = True)
+`,
+    'build/docker/BUILD': 'exports_files(["base.Dockerfile"])',
+    'build/docker/base.Dockerfile': 'FROM scratch\n',
+    'vendor/legacy/BUILD':
+      'genrule(name = "legacy", out = "l.txt", cmd = "echo $PKG > $OUT", deps = ["//inner"], visibility = ["PUBLIC"])',
+    'vendor/legacy/inner/BUILD': 'text_file(name = "inner", content = subrepo_name(), visibility = ["//..."])',
+    'third_party/BUILD':
+      'package(default_visibility = ["PUBLIC"])\nlocal_repository(name = "legacy", path = "vendor/legacy")',
+    'third_party/java/BUILD': `maven_jar(name = "junit", id = "junit:junit:4.13", hash = "sha256: ${'1'.repeat(64)}", licences = ["EPL"], visibility = ["PUBLIC"])`,
+    'lib/java/BUILD': `
+java_library(name = "core", src_dir = "src", deps = ["//third_party/java:junit"], javacopts = ["-Xlint"], visibility = ["PUBLIC"])
+java_test(name = "core_test", srcs = ["CoreTest.java"], deps = [":core"], jvm_args = "-Xmx64m", size = "small")
+java_binary(name = "tool", main_class = "shop.Tool", deps = [":core"], out = "tool.jar")
+`,
+    'lib/java/src/shop/Core.java': 'package shop; class Core {}',
+    'lib/java/CoreTest.java': 'class CoreTest {}',
+    'lib/py/BUILD.plz': `
+package(default_visibility = ["PUBLIC"])
+
+python_library(name = "lib", srcs = glob(["**/*.py"], exclude = ["*_test.py"]), zip_safe = True)
+python_test(name = "lib_test", srcs = glob(["*_test.py"]), deps = [":lib"], flags = "-v", timeout = 30)
+python_binary(name = "main", main = "main.py", deps = [":lib"], out = "main.pex")
+`,
+    'lib/py/main.py': '',
+    'lib/py/a/b.py': '',
+    'lib/py/lib_test.py': '',
+  };
+  for (let index = 0; index < services; index++) {
+    const folder = `services/group${index % 7}/service${index}`;
+    files[`${folder}/BUILD`] = `
+subinclude("///go//build_defs:go", "//build/defs:more")
+
+config_setting(name = "mac", values = {"os": "darwin"})
+
+go_library(
+    name = "lib",
+    srcs = glob(["*.go"], exclude = ["*_test.go", "main.go"]),
+    deps = ${index > 0 ? `["//services/group${(index - 1) % 7}/service${index - 1}:lib"]` : '[]'},
+    visibility = ["//services/..."],
+)
+
+go_test(
+    name = "test",
+    srcs = glob(["*_test.go"]),
+    deps = [":lib"],
+    data = select({":mac": [], "default": ["data.txt"]}),
+    flaky = ${index % 5 === 0 ? 'True' : '2'},
+)
+
+service(name = "service", deps = [":lib"], team = "team${index % 3}", port = 8000 + ${index})
+
+checked(name = "checks", srcs = ["data.txt", "notes.md", "k8s/d.yaml"], flaky = True)
+
+# What old programs still want.
+[genrule(
+    name = f"old_{kind}",
+    srcs = {"data": ["data.txt"], "legacy": ["@third_party/legacy//:legacy"]},
+    outs = [f"{kind}/{suffix}.txt" for suffix in ["a", "b"] if suffix != kind],
+    cmd = "for out in $OUTS; do cat $SRCS_DATA $SRCS_LEGACY > $out; done",
+    labels = ["old", "kind:" + kind],
+) for kind in ["a", "c"]]
+
+if is_semver("1.${index}.0") and semver_check("1.${index}.0", ">=1.10"):
+    add_label("old_a", "recent")
+`;
+    files[`${folder}/main.go`] = 'package main\nfunc main() {}\n';
+    files[`${folder}/lib.go`] = 'package service\n';
+    files[`${folder}/lib_test.go`] = 'package service\n';
+    files[`${folder}/data.txt`] = 'x\n';
+    files[`${folder}/notes.md`] = 'x\n';
+    files[`${folder}/k8s/d.yaml`] = 'kind: List\n';
+  }
+  return files;
+}
+
+describe('a larger repository of Please', () => {
+  it('loads as it is', async () => {
+    const services = 300;
+    const { targets, packages, workspace } = await make(pleaseRepository(services)).load();
+    expect(workspace.please?.plugins.go?.target).toBe('//plugins:go');
+    // Each service: condition, library, test, program, image, manifests, checks with two tests, two old rules.
+    expect(targets.size).toBeGreaterThan(services * 11);
+    expect(packages.size).toBe(services + 9);
+    expect(targets.get('//services/group3/service17:lib')).toMatchObject({
+      rule: 'go_library',
+      deps: ['//services/group2/service16:lib'],
+      action: { name: 'go_library', config: { import_path: 'example.com/shop/services/group3/service17' } },
+      passEnv: ['HOME'],
+    });
+    expect(targets.get('//services/group3/service17:service_image')).toMatchObject({
+      rule: 'service',
+      labels: ['team:team2', 'dockerfile'],
+      env: { DOCKER_REPOSITORY: 'registry.example.com/services/group3/service17' },
+    });
+    expect(targets.get('//services/group3/service17:old_a')).toMatchObject({
+      labels: ['old', 'kind:a', 'recent'],
+      outs: ['a/b.txt'],
+      srcs: { named: { legacy: [{ label: '//vendor/legacy:legacy' }] } },
+    });
+    expect(targets.get('//services/group2/service2:old_a')?.labels).toEqual(['old', 'kind:a']);
+    expect(targets.get('//services/group3/service17:_checks#notes')?.test).toMatchObject({
+      attempts: 3,
+      noOutput: true,
+    });
+    expect(targets.get('//vendor/legacy/inner:inner')?.action).toMatchObject({ content: 'third_party/legacy' });
+    expect(targets.get('//lib/java:core')?.srcs.named.srcs).toEqual([
+      { kind: 'file', path: 'lib/java/src/shop/Core.java' },
+    ]);
+  });
+
+  it('builds what needs no compiler', async () => {
+    const built = await make(pleaseRepository(3)).build('//services/group1/service1:old_c');
+    expect([...built.keys()].map((path) => path.replace(/.*service1\//, ''))).toEqual(['c/a.txt', 'c/b.txt']);
+  });
+});
