@@ -266,6 +266,10 @@ describe('a rollout that cannot become healthy ends as failed, with its reason, 
 });
 
 describe('a rolling update under load', () => {
+  afterEach(async () => {
+    await execute('git', ['checkout', '-q', '--', '.'], { cwd: bank.root });
+  });
+
   it('fails no request, and loses or doubles no transfer', async () => {
     const built = await bank.mustRun(['build', '//bank/load', '--json']);
     const [{ outputs }] = JSON.parse(built.stdout) as [{ outputs: { absolute: string }[] }];
