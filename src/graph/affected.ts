@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
 import { isFault } from '../fault/index.ts';
 import { type HashedTargets, loadCommit, loadWholeGraph } from './cached-load.ts';
 import { openCommit, repositoryOf } from './commit-tree.ts';
@@ -7,9 +9,10 @@ import { GraphFault } from './fault.ts';
 import { readCommitFile, resolveRevision } from './git/objects.ts';
 import { createTargetHasher, type HashOptions } from './hash.ts';
 import { type Graph, type LoadOptions, loadGraph } from './load.ts';
+import { nameState } from './state.ts';
 import type { SourceTree } from './tree.ts';
 import type { Label, Target, Workspace } from './types.ts';
-import { workspaceAt, workspaceFile } from './workspace.ts';
+import { openWorkspace, workspaceAt, workspaceFile } from './workspace.ts';
 
 /** Targets of `after` that are new or whose hash differs, sorted. */
 export function affected(before: Graph, after: Graph, options: HashOptions = {}): Label[] {
@@ -46,18 +49,28 @@ export interface SinceOptions extends Omit<LoadOptions, 'tree'> {
  */
 export async function affectedSince(workspace: Workspace, options: SinceOptions): Promise<Affected> {
   const before = await commitSide(workspace, options.since);
-  const after =
-    options.to === undefined
-      ? await loadWholeGraph(workspace, options)
-      : await loadSide(await commitSide(workspace, options.to), options);
-  const all = [...after.targets.keys()].sort();
+  const stop = new AbortController();
+  const prepared = prepare(workspace, before, options, stop.signal).catch(() => {});
+  let after: HashedTargets;
+  try {
+    const { to } = options;
+    after =
+      to === undefined
+        ? await loadWholeGraph(workspace, options)
+        : await loadSide(await commitSide(workspace, to), options);
+  } catch (error) {
+    stop.abort();
+    throw error;
+  }
   try {
     const { progress: _, ...quiet } = options;
+    await prepared;
     const { targets, hash } = await loadSide(before, quiet);
     const differs = (label: Label) => !targets.has(label) || hash(label) !== after.hash(label);
-    return { targets: all.filter(differs), after: after.targets };
+    return { targets: [...after.targets.keys()].filter(differs).sort(), after: after.targets };
   } catch (error) {
-    return { targets: all, note: brokenNote(before.name, error), after: after.targets };
+    const note = brokenNote(before.name, error);
+    return { targets: [...after.targets.keys()].sort(), note, after: after.targets };
   }
 }
 
@@ -90,6 +103,35 @@ async function commitSide({ root, buildFiles }: Workspace, revision: string): Pr
       return found;
     },
   };
+}
+
+/**
+ * Evaluates a commit's graph in another thread, where it is of the kind that is kept and is not: this thread then finds it
+ * kept. Whatever goes wrong there goes wrong here again, where it is told.
+ */
+async function prepare(
+  workspace: Workspace,
+  side: CommitSide,
+  options: SinceOptions,
+  stop: AbortSignal,
+): Promise<void> {
+  if (options.cache === undefined) return;
+  const itsWorkspace = await side.workspace().catch(() => undefined);
+  const state = itsWorkspace && (await nameState(itsWorkspace, options, side.commit));
+  if (state === undefined || existsSync(state.place) || stop.aborted) return;
+  const { ruleFiles, cache } = options;
+  const data: CommitRequest = { root: workspace.root, since: side.commit, ruleFiles, cache };
+  const worker = new Worker(new URL('./commit-worker.ts', import.meta.url), { workerData: data });
+  stop.addEventListener('abort', () => void worker.terminate());
+  await new Promise<void>((resolve) => worker.once('exit', () => resolve()).once('error', () => resolve()));
+}
+
+/** What the other thread is told. */
+export type CommitRequest = Pick<SinceOptions, 'since' | 'ruleFiles' | 'cache'> & { readonly root: string };
+
+/** The other thread's work: afterwards the commit's graph is kept, if it can be. */
+export async function keepCommit({ root, ...options }: CommitRequest): Promise<void> {
+  await loadSide(await commitSide(await openWorkspace(root), options.since), options);
 }
 
 async function loadSide(side: CommitSide, options: LoadOptions): Promise<HashedTargets> {

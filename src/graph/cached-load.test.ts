@@ -201,3 +201,26 @@ describe('a kept graph', () => {
     expect(snapshots()).toHaveLength(24);
   });
 });
+
+describe('affected, where nothing is kept', () => {
+  const since = async (workspace: TestWorkspace, base: string) =>
+    affectedSince(await openWorkspace(workspace.root), { ...options, since: base });
+
+  it('evaluates the base in a thread of its own, and keeps it', async () => {
+    const workspace = createWorkspace(files);
+    const base = workspace.commit();
+    workspace.write({ 'a/one.txt': '2' });
+    expect((await since(workspace, base)).targets).toEqual(['//a:one', '//a:test', '//b:link']);
+    expect(snapshots()).toHaveLength(2);
+  });
+
+  it('tells what is wrong with the base, and with the later side', async () => {
+    const workspace = createWorkspace({ ...files, 'c/BUILD': 'x = [' });
+    const base = workspace.commit();
+    workspace.write({ 'c/BUILD': null });
+    expect((await since(workspace, base)).note).toContain('c/BUILD:1');
+    const good = workspace.commit();
+    workspace.write({ 'a/one.txt': null });
+    expect((await faultsOf(() => since(workspace, good)))[0]).toMatchObject({ code: 'graph/missing-source' });
+  });
+});

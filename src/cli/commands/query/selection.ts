@@ -30,7 +30,10 @@ export function printLabels(
   labels: readonly Label[],
   options: Selection,
 ): void {
-  const chosen = labels.filter((label) => isSelected(targets.get(label)!, options));
+  const { tests, images, services, include, exclude } = options;
+  // Of a kept graph a target is decoded when it is looked at: not where its label is enough.
+  const any = !tests && !images && !services && include === undefined && exclude === undefined;
+  const chosen = any ? labels : labels.filter((label) => isSelected(targets.get(label)!, options));
   if (options.json) context.terminal.print(JSON.stringify(chosen, undefined, 2));
   else if (chosen.length > 0) context.terminal.print(chosen.join('\n'));
 }
