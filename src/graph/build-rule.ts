@@ -102,6 +102,8 @@ const unsupported = new Set(unsupportedParameters().map(({ name }) => name));
 /** `build_rule`: the one function that makes targets; every rule ends here. Returns `:name`. */
 export const buildRule = defineFunction<EvaluationContext>({
   name: 'build_rule',
+  documentation:
+    'Makes a target, and gives its label `:name`. Every rule ends here; `genrule` says what most of the arguments mean.',
   parameters,
   implementation: (args, call) => {
     const given: Record<string, Value> = {};

@@ -32,6 +32,8 @@ export const buildFunctions: readonly NativeFunction[] = [
   buildRule,
   define({
     name: 'glob',
+    documentation:
+      'Files of this package that fit patterns with *, **, ? and [a-z], in order. A pattern of exclude without / fits names at any depth. Folders that are packages of their own are left out.',
     parameters: [
       { name: 'include', type: 'list|str' },
       { name: 'exclude', type: 'list|str', aliases: ['excludes'], fallback: null },
@@ -57,6 +59,8 @@ export const buildFunctions: readonly NativeFunction[] = [
   }),
   define({
     name: 'package',
+    documentation:
+      'Changes CONFIG for the rest of this BUILD file: package(default_visibility = ["PUBLIC"]). Comes before all targets.',
     parameters: [],
     extra: true,
     implementation: ([changes], { context }) => {
@@ -126,11 +130,13 @@ export const buildFunctions: readonly NativeFunction[] = [
   }),
   define({
     name: 'looks_like_build_label',
+    documentation: 'Whether a text is written as a label.',
     parameters: [{ name: 'label', type: 'str' }],
     implementation: ([text]) => looksLikeLabel(text as string),
   }),
   define({
     name: 'tag',
+    documentation: 'Name of an internal target of a rule: _name#tag.',
     parameters: [
       { name: 'name', type: 'str' },
       { name: 'tag', type: 'str' },
@@ -139,6 +145,7 @@ export const buildFunctions: readonly NativeFunction[] = [
   }),
   define({
     name: 'subinclude',
+    documentation: 'Makes the names of files of build_defs known: a filegroup of them, or a file itself.',
     parameters: [{ name: 'target', type: 'str|list' }],
     rest: true,
     implementation: (args, call) => {
@@ -150,6 +157,7 @@ export const buildFunctions: readonly NativeFunction[] = [
   }),
   define({
     name: 'load',
+    documentation: 'Makes some names of a file of build_defs known.',
     parameters: [{ name: 'target', type: 'str' }],
     rest: true,
     implementation: ([target, ...names], call) => {
@@ -171,6 +179,7 @@ export const buildFunctions: readonly NativeFunction[] = [
   }),
   define({
     name: 'read_json',
+    documentation: 'The value in a JSON file of this package.',
     parameters: [{ name: 'path', type: 'str' }],
     implementation: ([path], { context }) => readJson(path as string, context),
   }),
@@ -187,27 +196,32 @@ export const buildFunctions: readonly NativeFunction[] = [
   }),
   define({
     name: 'join_path',
+    documentation: 'Parts of a path joined, with . and .. resolved.',
     parameters: [],
     rest: true,
     implementation: (parts) => joinPath(parts.flatMap((part) => stringsOf('paths', part))),
   }),
   define({
     name: 'basename',
+    documentation: 'The last part of a path.',
     parameters: [{ name: 'p', type: 'str' }],
     implementation: ([path]) => lastPart(path as string),
   }),
   define({
     name: 'dirname',
+    documentation: 'A path without its last part.',
     parameters: [{ name: 'p', type: 'str' }],
     implementation: ([path]) => parentPath(path as string),
   }),
   define({
     name: 'split_path',
+    documentation: 'A path without its last part, and that part.',
     parameters: [{ name: 'p', type: 'str' }],
     implementation: ([path]) => [parentPath(path as string), lastPart(path as string)],
   }),
   define({
     name: 'splitext',
+    documentation: 'A path without its ending, and the ending with its dot.',
     parameters: [{ name: 'p', type: 'str' }],
     implementation: ([path]) => {
       const dot = (path as string).lastIndexOf('.');

@@ -6,6 +6,7 @@ export { type Cause, type Explanation, explain, type FileChange } from './explai
 export { GraphFault } from './fault.ts';
 export { outputPaths, targetsMaking, targetsReading } from './file-query.ts';
 export { formatTarget } from './format-target.ts';
+export { buildFunctions } from './functions.ts';
 export { createTargetHasher, type HashOptions, targetHash } from './hash.ts';
 export { isTargetVisible, type LabelPattern, labelOf, parseLabel, parsePattern, splitLabel } from './label.ts';
 export { type LabelFilter, passesFilter } from './label-filter.ts';

@@ -1,7 +1,10 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { affectedSince } from './affected.ts';
+import { GraphFault } from './fault.ts';
+import { pluginConfig, readPleaseConfig } from './please-config.ts';
 import { createWorkspace, type Files, faultsOf, testRules } from './test-workspace.ts';
 import { openWorkspace } from './workspace.ts';
 
@@ -169,6 +172,34 @@ Repeatable = true
     workspace.write({ '.plzconfig': '[buildconfig]\na = 2\n' });
     const { targets } = await affectedSince(await openWorkspace(workspace.root), { since, ruleFiles: testRules });
     expect(targets).toEqual(['//:x']);
+  });
+
+  it('never crashes or hangs on what is written there', () => {
+    const line = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 40 }),
+      fc.constantFrom(
+        '[parse]',
+        '[Plugin "go"]',
+        '[pluginconfig "x"]',
+        '[a "\\""]',
+        'buildfilename = "B',
+        'a = \\',
+        '; x',
+        'blacklistdirs = a/..',
+      ),
+    );
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 12 }), (lines) => {
+        try {
+          const read = readPleaseConfig([{ file: '.plzconfig', text: lines.join('\n'), internal: false }]);
+          for (const plugin of Object.values(read.plugins)) pluginConfig(plugin.config, read.plugin);
+        } catch (error) {
+          expect(error).toBeInstanceOf(GraphFault);
+          expect((error as GraphFault).place?.line).toBeGreaterThan(0);
+        }
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   it.each([

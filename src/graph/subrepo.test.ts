@@ -1,5 +1,8 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { affectedSince } from './affected.ts';
+import { GraphFault } from './fault.ts';
+import { parseLabel, parsePattern } from './label.ts';
 import { loadTargets } from './load.ts';
 import { createWorkspace, type Files, faultsOf, testRules } from './test-workspace.ts';
 import { openWorkspace } from './workspace.ts';
@@ -83,6 +86,29 @@ describe('subrepos', () => {
     workspace.write({ 'vendor/lib/core/c.txt': '2' });
     const { targets } = await affectedSince(await openWorkspace(workspace.root), { since, ruleFiles: testRules });
     expect(targets).toEqual(['//app:app', '//vendor/lib/core:core']);
+  });
+
+  it('any text as a label in one gives a label inside the workspace, or a fault', () => {
+    const scope = { package: 'vendor/lib/core', root: 'vendor/lib', folderOf: (name: string) => `subrepos/${name}` };
+    const text = fc
+      .array(fc.constantFrom('@', '/', '//', ':', '...', 'a', 'b/c', '..', '.', '|', ' ', 'all'), { maxLength: 8 })
+      .map((parts) => parts.join(''));
+    fc.assert(
+      fc.property(text, (each) => {
+        for (const parse of [parseLabel, parsePattern]) {
+          try {
+            const found = parse(each, scope);
+            const label =
+              typeof found === 'string' ? found : found.kind === 'target' ? found.label : `//${found.package}:x`;
+            expect(label).toMatch(/^\/\/([^/:]+(\/[^/:]+)*)?:[^/:]+$/);
+            expect(label).not.toMatch(/(\/|^)\.\.?(\/|:|$)/);
+          } catch (error) {
+            expect(error, each).toBeInstanceOf(GraphFault);
+          }
+        }
+      }),
+      { numRuns: 5000 },
+    );
   });
 
   it.each<[string, Files, object]>([

@@ -9,11 +9,13 @@ import { compare, type Dict, display, FunctionValue, isTruthy, type List, typeOf
 export const coreFunctions: readonly NativeFunction[] = [
   defineFunction({
     name: 'len',
+    documentation: 'How many elements, keys or characters.',
     parameters: [{ name: 'obj', type: 'list|dict|str' }],
     implementation: ([object]) => (object instanceof Map ? object.size : (object as List | string).length),
   }),
   defineFunction({
     name: 'range',
+    documentation: 'Whole numbers from start (0 where one number is given) up to but without stop.',
     parameters: [
       { name: 'start', type: 'int' },
       { name: 'stop', type: 'int', fallback: null },
@@ -31,6 +33,7 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'enumerate',
+    documentation: 'Pairs of a position, from 0, and an element.',
     parameters: [{ name: 'seq', type: 'list' }],
     implementation: ([items]) => {
       charge((items as List).length);
@@ -39,6 +42,7 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'zip',
+    documentation: 'Lists of the first elements, the second ones and so on, up to the shortest list.',
     parameters: [],
     rest: true,
     implementation: (lists) => {
@@ -54,6 +58,7 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'sorted',
+    documentation: 'The elements in order; by what key gives for each, backwards with reverse.',
     parameters: [
       { name: 'seq', type: 'list' },
       { name: 'key', type: 'function', fallback: null },
@@ -68,6 +73,7 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'reversed',
+    documentation: 'The elements, last one first.',
     parameters: [{ name: 'seq', type: 'list' }],
     implementation: ([items]) => {
       charge((items as List).length >> 2);
@@ -76,6 +82,7 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'min',
+    documentation: 'The least element; by what key gives for each.',
     parameters: [
       { name: 'seq', type: 'list' },
       { name: 'key', type: 'function', fallback: null },
@@ -84,6 +91,7 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'max',
+    documentation: 'The greatest element; by what key gives for each.',
     parameters: [
       { name: 'seq', type: 'list' },
       { name: 'key', type: 'function', fallback: null },
@@ -92,6 +100,7 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'any',
+    documentation: 'Whether an element is true.',
     parameters: [{ name: 'seq', type: 'list' }],
     implementation: ([items]) => {
       charge((items as List).length >> 2);
@@ -100,6 +109,7 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'all',
+    documentation: 'Whether every element is true.',
     parameters: [{ name: 'seq', type: 'list' }],
     implementation: ([items]) => {
       charge((items as List).length >> 2);
@@ -108,6 +118,7 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'map',
+    documentation: 'What mapper gives for each element.',
     parameters: [
       { name: 'mapper', type: 'function' },
       { name: 'seq', type: 'list' },
@@ -117,6 +128,7 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'filter',
+    documentation: 'The elements for which filter gives what is true.',
     parameters: [
       { name: 'filter', type: 'function' },
       { name: 'seq', type: 'list' },
@@ -126,6 +138,8 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'reduce',
+    documentation:
+      'What comes of reducer(result so far, element) for all elements, beginning with initializer or the first element.',
     parameters: [
       { name: 'reducer', type: 'function' },
       { name: 'seq', type: 'list' },
@@ -138,9 +152,15 @@ export const coreFunctions: readonly NativeFunction[] = [
       return result;
     },
   }),
-  defineFunction({ name: 'str', parameters: [{ name: 's' }], implementation: ([value]) => display(value!) }),
+  defineFunction({
+    name: 'str',
+    documentation: 'The value as text.',
+    parameters: [{ name: 's' }],
+    implementation: ([value]) => display(value!),
+  }),
   defineFunction({
     name: 'int',
+    documentation: 'A whole number of its digits; 1 and 0 for True and False.',
     parameters: [{ name: 's', type: 'str|int|bool' }],
     implementation: ([value]) => {
       if (typeof value !== 'string') return Number(value);
@@ -151,9 +171,15 @@ export const coreFunctions: readonly NativeFunction[] = [
       return number + 0;
     },
   }),
-  defineFunction({ name: 'bool', parameters: [{ name: 'b' }], implementation: ([value]) => isTruthy(value!) }),
+  defineFunction({
+    name: 'bool',
+    documentation: 'Whether the value counts as true: all but None, False, 0 and what is empty.',
+    parameters: [{ name: 'b' }],
+    implementation: ([value]) => isTruthy(value!),
+  }),
   defineFunction({
     name: 'list',
+    documentation: 'A new list of the elements, or of the keys of a dict in order.',
     parameters: [{ name: 'l', type: 'list|dict' }],
     implementation: ([value]) => {
       charge(value instanceof Map ? value.size : (value as List).length);
@@ -162,6 +188,7 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'dict',
+    documentation: 'A new dict of a dict, of a list of pairs, and of named arguments.',
     parameters: [{ name: 'd', type: 'dict|list', fallback: () => new Map() }],
     extra: true,
     implementation: ([value, extra]) => {
@@ -180,6 +207,7 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'isinstance',
+    documentation: 'Whether the value is of a type, or of one of a list: str, int, bool, list, dict.',
     parameters: [{ name: 'obj' }, { name: 'types', type: 'function|list' }],
     implementation: ([object, types]) => {
       const wanted = Array.isArray(types) ? types : [types!];
@@ -188,11 +216,13 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'callable',
+    documentation: 'Whether the value is a function.',
     parameters: [{ name: 'f' }],
     implementation: ([value]) => value instanceof FunctionValue,
   }),
   defineFunction({
     name: 'chr',
+    documentation: 'The character of a code point.',
     parameters: [{ name: 'i', type: 'int' }],
     implementation: ([code]) => {
       const point = code as number;
@@ -202,6 +232,7 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'ord',
+    documentation: 'The code point of a character.',
     parameters: [{ name: 'c', type: 'str' }],
     implementation: ([character]) => {
       const point = (character as string).codePointAt(0);
@@ -213,16 +244,19 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'json',
+    documentation: 'The value as JSON; in lines with pretty.',
     parameters: [{ name: 'value' }, { name: 'pretty', type: 'bool', fallback: false }],
     implementation: ([value, pretty]) => JSON.stringify(toJson(value!), undefined, pretty === true ? 2 : undefined),
   }),
   defineFunction({
     name: 'is_semver',
+    documentation: 'Whether a text is a version after semver.org, with or without a leading v.',
     parameters: [{ name: 's', type: 'str' }],
     implementation: ([text]) => isVersion(text as string),
   }),
   defineFunction({
     name: 'semver_check',
+    documentation: 'Whether a version fulfils a constraint such as ">=1.2, <2", "~1.2", "^1", "1.x" or "1.2 - 1.4".',
     parameters: [
       { name: 'version', type: 'str' },
       { name: 'constraint', type: 'str' },
@@ -231,6 +265,7 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'fail',
+    documentation: 'Ends the evaluation with a message.',
     parameters: [{ name: 'msg', type: 'str' }],
     implementation: ([message]) => {
       throw new EvaluationError('language/fail', message as string);

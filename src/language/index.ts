@@ -1,4 +1,5 @@
 export type * as ast from './ast.ts';
+export { coreFunctions } from './builtins.ts';
 export type { CompiledModule } from './compile.ts';
 export { createEvaluator, type Evaluator, type EvaluatorOptions } from './evaluate.ts';
 export type { Trace } from './execution.ts';
@@ -13,6 +14,7 @@ export {
 } from './function.ts';
 export { fromJson, type JsonValue, toJson } from './json.ts';
 export { defaultLimits, type Limits } from './limits.ts';
+export { dictMethods, stringMethods } from './methods.ts';
 export { parseSource } from './parser.ts';
 export { placeOf, type Source } from './source.ts';
 export {

@@ -12,6 +12,35 @@ function methods(definitions: readonly NativeFunction[]): Methods {
   return new Map(definitions.map((definition) => [definition.name, definition]));
 }
 
+/** For the language reference. */
+const documentation: Readonly<Record<string, string>> = {
+  join: 'The elements of a list with this text between them.',
+  split: 'The parts between the occurrences of on.',
+  replace: 'The text with every old replaced by new.',
+  partition: 'What is before the first sep, sep, and what is behind.',
+  rpartition: 'What is before the last sep, sep, and what is behind.',
+  startswith: 'Whether the text begins with s.',
+  endswith: 'Whether the text ends with s.',
+  strip: 'The text without these characters at both ends.',
+  lstrip: 'The text without these characters at its start.',
+  rstrip: 'The text without these characters at its end.',
+  removeprefix: 'The text without prefix at its start.',
+  removesuffix: 'The text without suffix at its end.',
+  find: 'Where needle first stands, -1 where it does not.',
+  rfind: 'Where needle last stands, -1 where it does not.',
+  count: 'How often needle stands in the text.',
+  matches: 'Whether a regular expression (RE2 syntax, without groups by name) is found in the text.',
+  upper: 'The text in capitals.',
+  lower: 'The text in small letters.',
+  ljust: 'The text filled up at its end.',
+  rjust: 'The text filled up at its start.',
+  setdefault: 'The value of a key, which becomes default where there was none.',
+  keys: 'The keys in order.',
+  values: 'The values in the order of their keys.',
+  items: 'Pairs of key and value in the order of the keys.',
+  copy: 'A new dict with the same keys and values.',
+};
+
 const self = { name: 'self' };
 
 function text(
@@ -21,6 +50,7 @@ function text(
 ) {
   return defineFunction({
     name,
+    documentation: documentation[name]!,
     parameters: [self, ...parameters],
     implementation: (args) => {
       charge((args[0] as string).length >> 6);
@@ -99,6 +129,7 @@ export const stringMethods: Methods = methods([
   ),
   defineFunction({
     name: 'format',
+    documentation: 'The text with {} and {name} replaced by the arguments in their order and by name.',
     parameters: [self],
     rest: true,
     extra: true,
@@ -131,6 +162,7 @@ function dict(
 ) {
   return defineFunction({
     name,
+    documentation: documentation[name]!,
     parameters: [self, ...parameters],
     implementation: (args) => {
       charge((args[0] as Dict).size >> 2);
@@ -144,6 +176,7 @@ const anyDefault = { name: 'default', fallback: null };
 export const dictMethods: Methods = methods([
   defineFunction({
     name: 'get',
+    documentation: 'The value of a key, or default.',
     parameters: [self, str('key'), anyDefault],
     implementation: ([self, key, fallback]) => (self as Dict).get(key as string) ?? fallback!,
   }),

@@ -393,3 +393,29 @@ describe('a larger repository of Please', () => {
     expect([...built.keys()].map((path) => path.replace(/.*service1\//, ''))).toEqual(['c/a.txt', 'c/b.txt']);
   });
 });
+
+describe('docs/writing-rules.md', () => {
+  const blocks = [
+    ...readFileSync(join(import.meta.dirname, '../../docs/writing-rules.md'), 'utf8').matchAll(/```python\n(.*?)```/gs),
+  ].map((match) => match[1]!);
+
+  it('shows rules that work', async () => {
+    const [greeting, app, linked, choice] = blocks;
+    const made = make({
+      'banksman.yaml': 'name: test\nbuild_defs: [build/linked.build_defs]\n',
+      'build/greeting.build_defs': greeting!,
+      'build/linked.build_defs': linked!,
+      'app/BUILD': app!,
+      'more/BUILD': `${choice}
+linked(name = "program", deps = [":library"])
+filegroup(name = "library", srcs = ["x.generic"], labels = ["ld:-lm"])`,
+      'more/x.generic': '',
+      'more/x.arm': '',
+    });
+    const built = await made.build('//app:hello');
+    expect(readFileSync([...built.values()][0]!, 'utf8')).toBe('HELLO, ADA!\nHELLO, GRACE!');
+    const { targets } = await made.load();
+    expect(targets.get('//more:program')?.action).toMatchObject({ command: 'ld -o $OUT -lm' });
+    expect(targets.get('//more:x')?.srcs.all).toMatchObject([{ path: expect.stringMatching(/^more\/x\./) }]);
+  });
+});
