@@ -189,6 +189,15 @@ export function tokenize(source: Source): Tokens {
     const quote = text.charCodeAt(quoteAt);
     const triple = text.charCodeAt(quoteAt + 1) === quote && text.charCodeAt(quoteAt + 2) === quote;
     let position = quoteAt + (triple ? 3 : 1);
+    if (triple) {
+      // Documentation is most of what rules hold: where nothing in it needs a look, it is taken as it is.
+      const end = text.indexOf(quote === 34 ? '"""' : "'''", position);
+      const plain = end === -1 ? undefined : text.slice(position, end);
+      if (plain !== undefined && !plain.includes('\\') && !plain.includes('\r')) {
+        push(prefix === 'f' ? 'fstring' : 'string', plain, start, end + 3);
+        return end + 3;
+      }
+    }
     let value = '';
     let from = position;
     while (true) {
