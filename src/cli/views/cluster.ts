@@ -1,3 +1,4 @@
+import { homedir } from 'node:os';
 import type { ClusterStatus } from '../../local/index.ts';
 import type { Paint } from '../terminal.ts';
 
@@ -18,7 +19,7 @@ export function clusterLines(status: ClusterStatus, paint: Paint): string[] {
     else if (restarts > 0)
       lines.push(`  ${paint.warn(name)} was restarted ${restarts} ${restarts === 1 ? 'time' : 'times'}`);
   }
-  if (status.api !== undefined) lines.push(`  api   ${status.api}  ${paint.faint(`KUBECONFIG=${status.kubeconfig}`)}`);
+  if (status.api !== undefined) lines.push(`  api   ${status.api}  ${paint.faint(`KUBECONFIG=${shortened(status.kubeconfig)}`)}`);
   for (const { service, port, address, listening, reason } of status.ports) {
     const problem = listening ? '' : `  ${paint.bad(reason ?? 'not listening')}`;
     lines.push(`  http://${address}  ${paint.faint(`service ${service}:${port}`)}${problem}`);
@@ -28,4 +29,10 @@ export function clusterLines(status: ClusterStatus, paint: Paint): string[] {
 
 function ready(part: { readonly ready: boolean; readonly reason?: string }, paint: Paint): string {
   return part.ready ? paint.good('ready') : paint.bad(part.reason ?? 'not ready');
+}
+
+/** `~/...` for what is below the home folder: a shell reads it so behind `KUBECONFIG=`. */
+function shortened(path: string): string {
+  const home = homedir();
+  return path.startsWith(`${home}/`) && !/[^\w./@+-]/.test(path) ? `~${path.slice(home.length)}` : path;
 }
