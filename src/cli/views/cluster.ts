@@ -19,7 +19,8 @@ export function clusterLines(status: ClusterStatus, paint: Paint): string[] {
     else if (restarts > 0)
       lines.push(`  ${paint.warn(name)} was restarted ${restarts} ${restarts === 1 ? 'time' : 'times'}`);
   }
-  if (status.api !== undefined) lines.push(`  api   ${status.api}  ${paint.faint(`KUBECONFIG=${shortened(status.kubeconfig)}`)}`);
+  if (status.api !== undefined)
+    lines.push(`  api   ${status.api}  ${paint.faint(`KUBECONFIG=${shortened(status.kubeconfig)}`)}`);
   for (const { service, port, address, listening, reason } of status.ports) {
     const problem = listening ? '' : `  ${paint.bad(reason ?? 'not listening')}`;
     lines.push(`  http://${address}  ${paint.faint(`service ${service}:${port}`)}${problem}`);
