@@ -1,7 +1,5 @@
-import { existsSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
 import { isFault } from '../fault/index.ts';
-import { type HashedTargets, loadCommit, loadWholeGraph } from './cached-load.ts';
+import { type HashedTargets, loadCommit, loadWholeGraph, type StatedGraph } from './cached-load.ts';
 import { openCommit, repositoryOf } from './commit-tree.ts';
 import { readText } from './data-file.ts';
 import { type Explanation, explain } from './explain.ts';
@@ -9,10 +7,9 @@ import { GraphFault } from './fault.ts';
 import { readCommitFile, resolveRevision } from './git/objects.ts';
 import { createTargetHasher, type HashOptions } from './hash.ts';
 import { type Graph, type LoadOptions, loadGraph } from './load.ts';
-import { nameState } from './state.ts';
 import type { SourceTree } from './tree.ts';
 import type { Label, Target, Workspace } from './types.ts';
-import { openWorkspace, workspaceAt, workspaceFile } from './workspace.ts';
+import { workspaceAt, workspaceFile } from './workspace.ts';
 
 /** Targets of `after` that are new or whose hash differs, sorted. */
 export function affected(before: Graph, after: Graph, options: HashOptions = {}): Label[] {
@@ -48,30 +45,26 @@ export interface SinceOptions extends Omit<LoadOptions, 'tree'> {
  *   side is wrong
  */
 export async function affectedSince(workspace: Workspace, options: SinceOptions): Promise<Affected> {
-  const before = await commitSide(workspace, options.since);
-  const stop = new AbortController();
-  const prepared = prepare(workspace, before, options, stop.signal).catch(() => {});
-  let after: HashedTargets;
+  const earlier = await commitSide(workspace, options.since);
+  const { to, progress: _, ...quiet } = options;
+  const later = to === undefined ? undefined : await commitSide(workspace, to);
+  let before: HashedTargets | undefined;
+  let note: string | undefined;
   try {
-    const { to } = options;
-    after =
-      to === undefined
-        ? await loadWholeGraph(workspace, options)
-        : await loadSide(await commitSide(workspace, to), options);
+    before = await loadSide(earlier, quiet);
   } catch (error) {
-    stop.abort();
-    throw error;
+    note = brokenNote(earlier.name, error);
   }
-  try {
-    const { progress: _, ...quiet } = options;
-    await prepared;
-    const { targets, hash } = await loadSide(before, quiet);
-    const differs = (label: Label) => !targets.has(label) || hash(label) !== after.hash(label);
-    return { targets: [...after.targets.keys()].filter(differs).sort(), after: after.targets };
-  } catch (error) {
-    const note = brokenNote(before.name, error);
-    return { targets: [...after.targets.keys()].sort(), note, after: after.targets };
+  // The later side is evaluated in the light of the earlier one, where that is known.
+  const from = before?.indexed;
+  const after =
+    later === undefined ? await loadWholeGraph(workspace, options, from) : await loadSide(later, options, from);
+  if (before === undefined) {
+    return { targets: [...after.targets.keys()].sort(), ...(note !== undefined && { note }), after: after.targets };
   }
+  const { targets, hash } = before;
+  const differs = (label: Label) => !targets.has(label) || hash(label) !== after.hash(label);
+  return { targets: [...after.targets.keys()].filter(differs).sort(), after: after.targets };
 }
 
 /** A commit of which nothing but its id need have been read. */
@@ -105,37 +98,8 @@ async function commitSide({ root, buildFiles }: Workspace, revision: string): Pr
   };
 }
 
-/**
- * Evaluates a commit's graph in another thread, where it is of the kind that is kept and is not: this thread then finds it
- * kept. Whatever goes wrong there goes wrong here again, where it is told.
- */
-async function prepare(
-  workspace: Workspace,
-  side: CommitSide,
-  options: SinceOptions,
-  stop: AbortSignal,
-): Promise<void> {
-  if (options.cache === undefined) return;
-  const itsWorkspace = await side.workspace().catch(() => undefined);
-  const state = itsWorkspace && (await nameState(itsWorkspace, options, side.commit));
-  if (state === undefined || existsSync(state.place) || stop.aborted) return;
-  const { ruleFiles, cache } = options;
-  const data: CommitRequest = { root: workspace.root, since: side.commit, ruleFiles, cache };
-  const worker = new Worker(new URL('./commit-worker.ts', import.meta.url), { workerData: data });
-  stop.addEventListener('abort', () => void worker.terminate());
-  await new Promise<void>((resolve) => worker.once('exit', () => resolve()).once('error', () => resolve()));
-}
-
-/** What the other thread is told. */
-export type CommitRequest = Pick<SinceOptions, 'since' | 'ruleFiles' | 'cache'> & { readonly root: string };
-
-/** The other thread's work: afterwards the commit's graph is kept, if it can be. */
-export async function keepCommit({ root, ...options }: CommitRequest): Promise<void> {
-  await loadSide(await commitSide(await openWorkspace(root), options.since), options);
-}
-
-async function loadSide(side: CommitSide, options: LoadOptions): Promise<HashedTargets> {
-  return loadCommit(await side.workspace(), side.commit, options, side.tree);
+async function loadSide(side: CommitSide, options: LoadOptions, near?: StatedGraph): Promise<HashedTargets> {
+  return loadCommit(await side.workspace(), side.commit, options, side.tree, near);
 }
 
 /** An explanation of why a target counts as affected. `note` where that is since the earlier side can't be evaluated. */

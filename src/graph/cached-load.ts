@@ -1,43 +1,64 @@
-import { filesOf } from './dependency.ts';
+import { advance, lookedAt } from './advance.ts';
+import { openCommitPart } from './commit-tree.ts';
 import { createTargetHasher } from './hash.ts';
-import { type Graph, type LoadOptions, loadGraph } from './load.ts';
+import { hashOf, type IndexedGraph, indexGraph, isStillSo, linesSaid } from './indexed-graph.ts';
+import { evaluateGraph, type Graph, type LoadOptions } from './load.ts';
+import { parentPath } from './paths.ts';
 import { readSnapshot, writeSnapshot } from './snapshot.ts';
-import { nameState } from './state.ts';
+import { differenceOf, type NamedState, nameState, statesNear } from './state.ts';
 import type { SourceTree } from './tree.ts';
 import type { Label, Workspace } from './types.ts';
 import { openWorkTree } from './work-tree.ts';
+
+/** A graph with the state of the files that it is of. */
+export interface StatedGraph {
+  readonly state: Pick<NamedState, 'setup' | 'tree' | 'changes'>;
+  readonly graph: IndexedGraph;
+}
 
 /** The targets of a workspace and their hashes, without what tools add to these. */
 export interface HashedTargets {
   readonly targets: Graph['targets'];
   readonly hash: (label: Label) => string;
+  /** Where the state has a name: for evaluating another one that is near. */
+  readonly indexed?: StatedGraph;
 }
 
 export interface HashedGraph extends HashedTargets {
   readonly graph: Graph;
 }
 
+/** Packages evaluated from which on a graph is worth keeping, if another one was near. */
+const worthKeeping = 50;
+/** Kept graphs that are tried. */
+const tried = 2;
+
 /**
- * The whole graph of the work tree: as it was kept when this state was last seen, else evaluated, and kept.
+ * The whole graph of the work tree: as it was kept when this state was last seen, else evaluated as far as it differs from one
+ * that was kept, else evaluated and kept.
  *
+ * @param near a graph whose state may be near
  * @throws GraphFault | LanguageFault as loadGraph
  */
-export async function loadWholeGraph(workspace: Workspace, options: LoadOptions): Promise<HashedGraph> {
+export async function loadWholeGraph(
+  workspace: Workspace,
+  options: LoadOptions,
+  near?: StatedGraph,
+): Promise<HashedGraph> {
   const tree = options.tree ?? (await openWorkTree(workspace.root));
   const state = options.tree === undefined ? await nameState(workspace, options, undefined, tree) : undefined;
-  const place = state?.place;
-  const known = place === undefined ? undefined : readSnapshot(place, (file) => tree.read(file)?.toString('utf8'));
-  if (known?.isStillSo(tree)) {
-    for (const line of known.said) options.progress?.say(line);
-    const { packages, targets, hash } = known;
-    return { graph: { workspace, tree, packages, targets }, targets, hash };
-  }
+  if (state === undefined) return evaluate(workspace, options, undefined, tree, async () => false);
   // Git has just looked at every file: nobody need do so again.
-  const looked = state === undefined ? tree : await openWorkTree(workspace.root, state.changes);
-  return evaluate(workspace, options, place, looked, async () => {
-    // Files may change while they are read: kept is only what is still so.
-    return (await nameState(workspace, options, undefined, await openWorkTree(workspace.root)))?.place === place;
-  });
+  const looked = await openWorkTree(workspace.root, new Set(state.changes.map(({ path }) => path)));
+  return (
+    known(workspace, options, state, tree) ??
+    (await advanced(workspace, options, state, near, async () => looked)) ??
+    (await evaluate(workspace, options, state, looked, async () => {
+      // Files may change while they are read: kept is only what is still so.
+      const again = await nameState(workspace, options, undefined, await openWorkTree(workspace.root));
+      return again?.place === state.place;
+    }))
+  );
 }
 
 /** The targets of a commit, in the same way. */
@@ -46,60 +67,119 @@ export async function loadCommit(
   revision: string,
   options: LoadOptions,
   open: () => Promise<SourceTree>,
+  near?: StatedGraph,
 ): Promise<HashedTargets> {
-  const place = (await nameState(workspace, options, revision))?.place;
-  const known = place === undefined ? undefined : readSnapshot(place, () => undefined);
-  if (known && (!known.needsTree || known.isStillSo(await open()))) {
-    for (const line of known.said) options.progress?.say(line);
-    return known;
-  }
-  return evaluate(workspace, options, place, await open(), async () => true);
+  const state = await nameState(workspace, options, revision);
+  if (state === undefined) return evaluate(workspace, options, undefined, await open(), async () => false);
+  const part = (folders: readonly string[]) => openCommitPart(workspace.root, revision, folders, workspace.buildFiles);
+  return (
+    known(workspace, options, state, part([])) ??
+    (await advanced(workspace, options, state, near, async (folders) => part(folders))) ??
+    (await evaluate(workspace, options, state, await open(), async () => true))
+  );
 }
 
-/** Functions of BUILD files that know more than the files: what they give belongs to a commit, not to a tree. */
-const beyondFiles = /\bgit_(branch|commit|show|state|tags)\b/;
+/** The graph of just this state, where it was kept. */
+function known(
+  workspace: Workspace,
+  options: LoadOptions,
+  state: NamedState,
+  tree: SourceTree,
+): HashedGraph | undefined {
+  const graph = readSnapshot(state.place, (file) => tree.read(file)?.toString('utf8'));
+  if (graph === undefined || !isStillSo(graph, tree)) return undefined;
+  for (const line of linesSaid(graph)) options.progress?.say(line);
+  return hashed(workspace, tree, { state, graph });
+}
 
+function hashed(workspace: Workspace, tree: SourceTree, indexed: StatedGraph): HashedGraph {
+  const { packages, targets } = indexed.graph;
+  return { graph: { workspace, tree, packages, targets }, targets, hash: hashOf(indexed.graph), indexed };
+}
+
+/** The graph of this state in the light of one that is near. */
+async function advanced(
+  workspace: Workspace,
+  options: LoadOptions,
+  state: NamedState,
+  near: StatedGraph | undefined,
+  open: (folders: readonly string[]) => Promise<SourceTree>,
+): Promise<HashedGraph | undefined> {
+  // Places of targets show the text of BUILD files, which are as they were wherever they are not evaluated again.
+  let tree: SourceTree | undefined;
+  const source = (file: string) => tree?.read(file)?.toString('utf8');
+  for (const from of graphsNear(workspace, state, near, source)) {
+    const difference = await differenceOf(workspace, from.state, state);
+    if (difference === undefined) continue;
+    const { extra } = from.graph;
+    if (extra.length > 0) {
+      const now = await open(extra.map(([path]) => parentPath(path)));
+      for (const [path, hash] of extra) {
+        if ((now.contentHash(path) ?? null) !== hash) difference.set(path, false);
+      }
+    }
+    const found = await advance(workspace, from.graph, difference, {
+      ruleFiles: options.ruleFiles,
+      async open(folders) {
+        tree = await open(folders);
+        return tree;
+      },
+      // Said below, with what the other packages said.
+      say() {},
+    });
+    if (found === undefined) continue;
+    for (const line of linesSaid(found.graph)) options.progress?.say(line);
+    if (found.evaluated >= worthKeeping) await keep(state, found.graph, options);
+    await found.tree.save();
+    return hashed(workspace, found.tree, { state, graph: found.graph });
+  }
+  return undefined;
+}
+
+function* graphsNear(
+  workspace: Workspace,
+  state: NamedState,
+  near: StatedGraph | undefined,
+  source: (file: string) => string | undefined,
+): Generator<StatedGraph> {
+  if (near?.state.setup === state.setup) yield near;
+  for (const { place, tree } of statesNear(workspace, state).slice(0, tried)) {
+    const graph = readSnapshot(place, source);
+    if (graph !== undefined) yield { state: { setup: state.setup, tree, changes: graph.changes }, graph };
+  }
+}
+
+async function keep(state: NamedState, graph: IndexedGraph, options: LoadOptions): Promise<void> {
+  try {
+    await writeSnapshot(state.place, graph, state.changes);
+  } catch (error) {
+    // A full disk, say. The answer is there all the same.
+    options.progress?.say(`note: the graph could not be kept for the next time: ${(error as Error).message}`);
+  }
+}
+
+/** @param state undefined where it has no name */
 async function evaluate(
   workspace: Workspace,
   options: LoadOptions,
-  place: string | undefined,
+  state: NamedState | undefined,
   tree: SourceTree,
   isStillSo: () => Promise<boolean>,
 ): Promise<HashedGraph> {
-  const read = new Set<string>();
-  const said: string[] = [];
-  let keepable = place !== undefined;
-  const noting: SourceTree = {
-    ...tree,
-    read(path) {
-      const bytes = tree.read(path);
-      if (keepable && !read.has(path)) {
-        read.add(path);
-        if (bytes?.includes('git_') && beyondFiles.test(bytes.toString('utf8'))) keepable = false;
-      }
-      return bytes;
-    },
-  };
-  const say = (line: string) => {
-    said.push(line);
-    options.progress?.say(line);
-  };
-  const progress = { begin: (name: string) => options.progress?.begin(name) ?? silentTask, say };
-  const graph = await loadGraph(workspace, { ...options, tree: place === undefined ? tree : noting, progress });
-  const hash = createTargetHasher(graph);
-  if (place !== undefined && keepable) {
-    for (const target of graph.targets.values()) for (const path of filesOf(target)) read.add(path);
-    const extra = [...read].filter((path) => !tree.isTracked(path));
-    for (const label of graph.targets.keys()) hash(label);
-    try {
-      if (await isStillSo()) await writeSnapshot(place, graph, hash, extra, said);
-    } catch (error) {
-      // A full disk, say. The answer is there all the same.
-      options.progress?.say(`note: the graph could not be kept for the next time: ${(error as Error).message}`);
-    }
+  const { graph, loader } = await evaluateGraph(workspace, { ...options, tree });
+  if (state === undefined) {
+    const hash = createTargetHasher(graph);
+    await tree.save();
+    return { graph, targets: graph.targets, hash };
   }
+  const extra = new Set<string>();
+  const looked = lookedAt(graph.targets.values(), [loader.recorder.everywhere, ...loader.recorder.packages.values()]);
+  for (const path of looked) if (!tree.isTracked(path)) extra.add(path);
+  for (const { file } of graph.packages.values()) if (!tree.isTracked(file)) extra.add(file);
+  const whatTheyAre = [...extra].map((path) => [path, tree.contentHash(path) ?? null] as const);
+  const indexed = indexGraph(graph, loader.recorder, loader.isSeparable, whatTheyAre);
+  // What a BUILD file asks of git belongs to a commit, not to its files.
+  if (!loader.usesHistory && (await isStillSo())) await keep(state, indexed, options);
   await tree.save();
-  return { graph, targets: graph.targets, hash };
+  return { graph, targets: graph.targets, hash: hashOf(indexed), indexed: { state, graph: indexed } };
 }
-
-const silentTask = { update() {}, done() {}, fail() {} };

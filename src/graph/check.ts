@@ -1,11 +1,12 @@
 import type { Place } from '../fault/index.ts';
 import { nearest } from '../fault/index.ts';
-import { dependenciesOf, filesOf, resolvedDependencies } from './dependency.ts';
+import { dependenciesOf, filesOf } from './dependency.ts';
 import { GraphFault } from './fault.ts';
 import { buildFileOf } from './glob.ts';
 import { isTargetVisible, nearestLabel, splitLabel } from './label.ts';
 import { childPath, lastPart, parentPath } from './paths.ts';
 import { literalPlace } from './place.ts';
+import { indexTargets, type TargetIndex } from './target-index.ts';
 import type { SourceTree } from './tree.ts';
 import type { Label, Target } from './types.ts';
 
@@ -23,11 +24,12 @@ export function checkTargets(checked: CheckedTargets): GraphFault[] {
   for (const target of checked.targets.values()) {
     faults.push(...checkDependencies(checked, target), ...checkFiles(checked, target));
   }
-  faults.push(...checkOutputs(checked.targets), ...findCycles(checked.targets));
+  faults.push(...checkOutputs(checked.targets.values()), ...findCycles(indexTargets(checked.targets)));
   return faults;
 }
 
-function checkDependencies({ targets, broken }: CheckedTargets, target: Target): GraphFault[] {
+/** What is wrong with what one target depends on. */
+export function checkDependencies({ targets, broken }: CheckedTargets, target: Target): GraphFault[] {
   const faults: GraphFault[] = [];
   const told = new Set<Label>();
   for (const { label, role, named } of dependenciesOf(target)) {
@@ -103,7 +105,8 @@ function dependencyPlace(target: Target, label: Label): Place {
   return target.place;
 }
 
-function checkFiles({ tree, buildFiles }: CheckedTargets, target: Target): GraphFault[] {
+/** What is wrong with one target's source files. */
+export function checkFiles({ tree, buildFiles }: CheckedTargets, target: Target): GraphFault[] {
   const faults: GraphFault[] = [];
   for (const path of filesOf(target)) {
     const written = target.package === '' ? path : path.slice(target.package.length + 1);
@@ -151,10 +154,10 @@ function otherPackage(
 }
 
 /** No two targets write the same file, and none writes a file where another needs a folder. */
-function checkOutputs(targets: ReadonlyMap<Label, Target>): GraphFault[] {
+export function checkOutputs(targets: Iterable<Target>): GraphFault[] {
   const faults: GraphFault[] = [];
   const owners = new Map<string, Target>();
-  for (const target of targets.values()) {
+  for (const target of targets) {
     // A filegroup's outputs are somebody else's files, which several may show.
     if (target.action.kind === 'filegroup') continue;
     for (const out of new Set(target.outs)) {
@@ -185,33 +188,41 @@ function clash(path: string, first: Target, second: Target, how = ''): GraphFaul
   });
 }
 
-/** Each circle of dependencies once, found by a depth-first search with a stack of its own. */
-function findCycles(targets: ReadonlyMap<Label, Target>): GraphFault[] {
+/**
+ * Each circle of dependencies once, found by a depth-first search with a stack of its own.
+ *
+ * @param from positions of targets, one of which at least is on every circle; all of them unless told
+ */
+export function findCycles({ labels, needs, targets }: TargetIndex, from?: Iterable<number>): GraphFault[] {
   const faults: GraphFault[] = [];
-  const done = new Set<Label>();
-  for (const start of targets.keys()) {
-    if (done.has(start)) continue;
-    const path: { label: Label; next: Label[] }[] = [];
-    const onPath = new Set<Label>();
-    const enter = (label: Label) => {
-      path.push({
-        label,
-        next: resolvedDependencies(targets, targets.get(label)!).filter((each) => targets.has(each)),
-      });
-      onPath.add(label);
-    };
-    enter(start);
-    while (path.length > 0) {
-      const top = path[path.length - 1]!;
-      const next = top.next.pop();
-      if (next === undefined) {
-        done.add(top.label);
-        onPath.delete(top.label);
+  /** 1: on the path that is being followed; 2: looked at, with all behind it. */
+  const state = new Uint8Array(labels.length);
+  const path: number[] = [];
+  const next: number[] = [];
+  for (const start of from ?? labels.keys()) {
+    if (state[start] !== 0) continue;
+    for (let enter = start; ; ) {
+      if (enter !== -1) {
+        path.push(enter);
+        next.push(needs.end(enter));
+        state[enter] = 1;
+      }
+      const top = path.length - 1;
+      const at = path[top]!;
+      if (next[top] === needs.start(at)) {
+        state[at] = 2;
         path.pop();
-      } else if (onPath.has(next)) {
-        const circle = path.slice(path.findIndex(({ label }) => label === next)).map(({ label }) => label);
+        next.pop();
+        if (path.length === 0) break;
+        enter = -1;
+        continue;
+      }
+      const need = needs.at(--next[top]!);
+      if (state[need] === 1) {
+        const circle = path.slice(path.indexOf(need)).map((each) => labels[each]!);
         faults.push(cycle(targets, circle));
-      } else if (!done.has(next)) enter(next);
+      }
+      enter = state[need] === 0 ? need : -1;
     }
   }
   return faults;

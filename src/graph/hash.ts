@@ -3,6 +3,7 @@ import { attributesOf } from './attributes.ts';
 import { filesOf, resolvedDependencies } from './dependency.ts';
 import type { Graph } from './load.ts';
 import { findTarget } from './query.ts';
+import type { SourceTree } from './tree.ts';
 import type { Label, Target } from './types.ts';
 
 export interface HashOptions {
@@ -11,7 +12,7 @@ export interface HashOptions {
 }
 
 /** Part of every hash: a change of what is hashed makes all of them new. */
-const version = 'banksman target 2';
+const version = 'banksman target 3';
 
 /** A function that gives hashes of one graph's targets, each computed once. */
 export function createTargetHasher(graph: Graph, options: HashOptions = {}): (label: Label) => string {
@@ -30,11 +31,29 @@ export function createTargetHasher(graph: Graph, options: HashOptions = {}): (la
         stack.push(...open);
         continue;
       }
-      if (!known.has(top)) known.set(top, hashOf(graph, target, needed, known, options));
+      if (!known.has(top)) {
+        const lines = needed.map((each) => dependencyLine(each, known.get(each)!));
+        known.set(top, combinedHash(definitionHash(graph.tree, target), lines, options.extraInputs?.(target)));
+      }
       stack.pop();
     }
     return known.get(label)!;
   };
+}
+
+/** SHA-256 in hex over a target's own part: its definition, and content and mode of its source files. */
+export function definitionHash(tree: SourceTree, target: Target): string {
+  const files = filesOf(target).map((path) => [path, tree.contentHash(path)]);
+  return hash('sha256', JSON.stringify([version, attributesOf(target), files]));
+}
+
+export function dependencyLine(label: Label, hash: string): string {
+  return `${label} ${hash}`;
+}
+
+/** A target's hash from its own part and those of its dependencies, in whatever order these come. */
+export function combinedHash(definition: string, dependencyLines: string[], extra = ''): string {
+  return hash('sha256', `${definition}\n${dependencyLines.sort().join('\n')}\n\n${extra}`);
 }
 
 const hashers = new WeakMap<Graph, (label: Label) => string>();
@@ -50,23 +69,4 @@ export function targetHash(graph: Graph, label: Label): string {
     hashers.set(graph, hasher);
   }
   return hasher(label);
-}
-
-function hashOf(
-  graph: Graph,
-  target: Target,
-  needed: readonly Label[],
-  known: ReadonlyMap<Label, string>,
-  options: HashOptions,
-): string {
-  return hash(
-    'sha256',
-    JSON.stringify([
-      version,
-      attributesOf(target),
-      filesOf(target).map((path) => [path, graph.tree.contentHash(path)]),
-      needed.map((label) => [label, known.get(label)]).sort(),
-      options.extraInputs?.(target) ?? '',
-    ]),
-  );
 }

@@ -40,6 +40,14 @@ export interface GraphCacheOptions {
  * @throws GraphFault | LanguageFault: the first fault by place, with all others found among its `others`
  */
 export async function loadGraph(workspace: Workspace, options: LoadOptions): Promise<Graph> {
+  return (await evaluateGraph(workspace, options)).graph;
+}
+
+/** The same, with what evaluated it. */
+export async function evaluateGraph(
+  workspace: Workspace,
+  options: LoadOptions,
+): Promise<{ readonly graph: Graph; readonly loader: PackageLoader }> {
   const { tree, loader } = await prepare(workspace, options);
   const packages = new Map<string, Package>();
   const targets = new Map<Label, Target>();
@@ -52,7 +60,7 @@ export async function loadGraph(workspace: Workspace, options: LoadOptions): Pro
     packages.set(each.name, each);
     for (const target of each.targets.values()) targets.set(target.label, target);
   }
-  return checkedGraph(workspace, tree, loader, packages, targets);
+  return { graph: checkedGraph(workspace, tree, loader, packages, targets), loader };
 }
 
 /**

@@ -18,6 +18,7 @@ import { type History, openHistory } from './git/history.ts';
 import { buildFileOf, findPackages } from './glob.ts';
 import { type LabelScope, parseLabel, splitLabel } from './label.ts';
 import { childPath } from './paths.ts';
+import { ReadingRecorder } from './record.ts';
 import { type Subrepo, Subrepos } from './subrepos.ts';
 import type { SourceTree } from './tree.ts';
 import type { Label, Package, RuleFile, Target, Workspace } from './types.ts';
@@ -49,11 +50,19 @@ export class PackageLoader {
   private readonly history: History;
   /** Files under evaluation, outermost first, to tell a circle. */
   private readonly open: string[] = [];
+  /** What each package looked at. */
+  readonly recorder = new ReadingRecorder();
+  /** The tree of the options, as evaluation sees it: noted is what it looks at. */
+  private readonly tree: SourceTree;
+  /** Whether something asked for more than the files of the tree: a branch's name, a tag. */
+  usesHistory = false;
+  private hadPreBuild = false;
 
   /** @throws LanguageFault | GraphFault where the rules themselves are wrong */
   constructor(workspace: Workspace, options: PackageOptions) {
     this.workspace = workspace;
     this.options = options;
+    this.tree = this.recorder.noting(options.tree);
     this.subrepos = new Subrepos(workspace, options.tree, (name) => this.load(name));
     this.config = baseConfig(workspace);
     this.history = openHistory(workspace.root, options.tree.commit);
@@ -66,7 +75,7 @@ export class PackageLoader {
       this.evaluator.preload(this.compile({ file: path, text: source, internal: true }), this.context('', undefined));
     }
     for (const path of workspace.buildDefs) {
-      const text = readText(options.tree, path);
+      const text = readText(this.tree, path);
       if (text === undefined) {
         throw new GraphFault('graph/missing-source', `build_defs names ${path}, which does not exist`, {
           place: workspace.place,
@@ -108,11 +117,13 @@ export class PackageLoader {
     try {
       const targets = new Map<string, Target>();
       const text = readText(this.options.tree, file)!;
-      this.inside(file, () => {
-        const context = { ...this.context(name, targets), targets };
-        this.contexts.set(name, context);
-        this.evaluator.evaluate(this.compile({ file, text, internal: false }), context);
-      });
+      this.recorder.inPackage(name, () =>
+        this.inside(file, () => {
+          const context = { ...this.context(name, targets), targets };
+          this.contexts.set(name, context);
+          this.evaluator.evaluate(this.compile({ file, text, internal: false }), context);
+        }),
+      );
       const loaded: Package = Object.freeze({ name, file, targets });
       this.packages.set(name, loaded);
       return loaded;
@@ -136,6 +147,7 @@ export class PackageLoader {
   runPreBuild(labels: Iterable<Label>): Set<string> {
     const changed = new Set<string>();
     if (this.preBuild.size === 0) return changed;
+    this.hadPreBuild = true;
     const seen = new Set<Label>();
     const visit = (label: Label): void => {
       if (seen.has(label) || this.preBuild.size === 0) return;
@@ -162,6 +174,14 @@ export class PackageLoader {
     return changed;
   }
 
+  /**
+   * Whether each package stands on its own: what it makes follows from its folder and from what it was recorded to look at.
+   * Not so with subrepos, which change what labels mean, nor with functions that look at all of a target's dependencies.
+   */
+  get isSeparable(): boolean {
+    return !this.usesHistory && !this.subrepos.any && !this.hadPreBuild && this.preBuild.size === 0;
+  }
+
   /** A label or pattern that a person gives may name a subrepo. */
   scope(packageName: string): LabelScope {
     const { folder } = this.subrepos.repositoryOf(packageName);
@@ -172,7 +192,7 @@ export class PackageLoader {
     const { please } = this.workspace;
     return {
       ...this.scope(packageName),
-      tree: this.options.tree,
+      tree: this.tree,
       buildFiles: this.workspace.buildFiles,
       config: this.config,
       targets,
@@ -185,11 +205,15 @@ export class PackageLoader {
       repositoryOf: (name) => this.subrepos.repositoryOf(name),
       history: () => this.allowedHistory(),
       subinclude: (label, call) => this.subincludeText(label, call),
-      say: this.options.say,
+      say: (line) => {
+        this.recorder.say(line);
+        this.options.say(line);
+      },
     };
   }
 
   private allowedHistory(): History {
+    this.usesHistory = true;
     if (this.workspace.please?.gitFunctions !== false) return this.history;
     throw new GraphFault('graph/git', 'functions of git are switched off', {
       next: 'take GitFunctions out of .plzconfig',
@@ -211,6 +235,7 @@ export class PackageLoader {
 
   private targetOf(label: Label): Target | undefined {
     const { package: packageName, name } = splitLabel(label);
+    this.recorder.look(packageName);
     const context = this.contexts.get(packageName);
     // While a package is evaluated it knows what it has made so far.
     if (context !== undefined && !this.packages.has(packageName) && context.targets.has(name)) {
@@ -265,7 +290,7 @@ export class PackageLoader {
     const { package: packageName, name } = splitLabel(label);
     const direct = childPath(packageName, name);
     // A file can be named as it is, without a target around it.
-    if (this.options.tree.kind(direct) === 'file') return this.include(direct, packageName);
+    if (this.tree.kind(direct) === 'file') return this.include(direct, packageName);
     const names = new Map<string, Value>();
     for (const file of this.filesOf(label, call.place(), [])) {
       for (const [key, value] of this.include(file, packageName)) names.set(key, value);
@@ -276,13 +301,17 @@ export class PackageLoader {
   private include(file: string, packageName: string): ReadonlyMap<string, Value> {
     let names = this.included.get(file);
     if (names === undefined) {
-      const text = readText(this.options.tree, file);
-      if (text === undefined) throw new GraphFault('graph/missing-source', `there is no file ${file} to include`);
-      names = this.inside(file, () =>
-        this.evaluator.evaluate(this.compile({ file, text, internal: false }), this.context(packageName, undefined)),
-      );
+      names = this.recorder.inFile(file, () => {
+        const text = readText(this.tree, file);
+        if (text === undefined) throw new GraphFault('graph/missing-source', `there is no file ${file} to include`);
+        const source = { file, text, internal: false };
+        return this.inside(file, () =>
+          this.evaluator.evaluate(this.compile(source), this.context(packageName, undefined)),
+        );
+      });
       this.included.set(file, names);
     }
+    this.recorder.include(file);
     return names;
   }
 
@@ -291,6 +320,7 @@ export class PackageLoader {
     if (path.includes(label))
       throw new GraphFault('graph/cycle', `${label} is made of itself`, { notes: [[...path, label].join(' needs ')] });
     const { package: packageName, name } = splitLabel(label);
+    this.recorder.look(packageName);
     const loaded = this.load(packageName);
     const fault = this.faults.get(packageName);
     if (fault !== undefined) {

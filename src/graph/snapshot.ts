@@ -2,39 +2,49 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } fr
 import { dirname, join } from 'node:path';
 import { writeAtomically } from '../disk/index.ts';
 import { decodeTargets, encodeTargets } from './encode-target.ts';
+import { hashLength, type IndexedGraph, type PackageReading } from './indexed-graph.ts';
 import { splitLabel } from './label.ts';
-import type { Graph } from './load.ts';
-import type { SourceTree } from './tree.ts';
+import { LazyMap } from './lazy-map.ts';
+import type { Change } from './state.ts';
+import { NumberLists } from './target-index.ts';
 import type { Label, Package, Target } from './types.ts';
 
 /**
- * A graph on the disk: names of packages and targets and the hashes of targets at once, the targets themselves as they are
- * asked for. The file: length of the header (4 bytes), the header (JSON), 32 bytes of hash for each target, the packages.
+ * A graph on the disk: names of packages and targets, their hashes and dependencies at once, the targets themselves as they are
+ * asked for. The file: length of the header (4 bytes), the header (JSON) padded to a multiple of 4, then for all targets the
+ * hashes of their own parts, their hashes, what they need and what they name (see `NumberLists`), then the packages.
  */
 interface Header {
   readonly format: typeof format;
-  readonly packages: readonly (readonly [name: string, file: string, length: number, targets: readonly string[]])[];
-  /** Files beside those that the state speaks of, with what they were: `undefined` in JSON is null. */
-  readonly extra: readonly (readonly [path: string, hash: string | null])[];
-  readonly said: readonly string[];
+  readonly packages: readonly HeaderPackage[];
+  /** Of all readings, which refer to them by number. */
+  readonly paths: readonly string[];
+  readonly everywhere: HeaderReading;
+  readonly separable: boolean;
+  readonly extra: IndexedGraph['extra'];
+  readonly changes: readonly Change[];
+  readonly needs: number;
+  readonly names: number;
 }
 
-const format = 'banksman graph 1';
-const hashLength = 32;
+type HeaderReading = readonly [files: readonly number[], packages: readonly number[], said: readonly string[]];
+
+type HeaderPackage = readonly [
+  name: string,
+  file: string,
+  length: number,
+  targets: readonly string[],
+  reading: HeaderReading | 0,
+];
+
+const format = 'banksman graph 2';
 /** Snapshots kept of one workspace. Those not used for longest go. */
 const kept = 24;
 
 /** A kept graph. Its targets are decoded when they are asked for. */
-export interface Snapshot {
-  readonly packages: Graph['packages'];
-  readonly targets: Graph['targets'];
-  readonly hash: (label: Label) => string;
-  /** What evaluation had to say. */
-  readonly said: readonly string[];
-  /** Whether the files that the state of the tree says nothing of are as they were. */
-  isStillSo(tree: SourceTree): boolean;
-  /** Whether there are such files. */
-  readonly needsTree: boolean;
+export interface Snapshot extends IndexedGraph {
+  /** What of the work tree was not as the commit that it stands on. */
+  readonly changes: readonly Change[];
 }
 
 /**
@@ -43,30 +53,55 @@ export interface Snapshot {
  * @returns undefined where there is none that can be read
  */
 export function readSnapshot(place: string, source: (file: string) => string | undefined): Snapshot | undefined {
-  let data: Buffer;
-  let header: Header;
-  let start: number;
   try {
-    data = readFileSync(place);
-    start = 4 + data.readUInt32LE(0);
-    header = JSON.parse(data.toString('utf8', 4, start)) as Header;
-    if (header.format !== format) return undefined;
+    const data = readFileSync(place);
+    const found = decode(data, source);
     const now = new Date();
     utimesSync(place, now, now);
+    return found;
   } catch {
     // None, or one that cannot be read: it is made anew.
     return undefined;
   }
-  const order = new Map<Label, number>();
-  const entries = new Map<string, { file: string; offset: number; length: number; names: readonly string[] }>();
-  let count = 0;
-  for (const [name, , , names] of header.packages) for (const each of names) order.set(`//${name}:${each}`, count++);
-  let offset = start + count * hashLength;
-  for (const [name, file, length, names] of header.packages) {
-    entries.set(name, { file, offset, length, names });
-    offset += length;
+}
+
+function decode(data: Buffer, source: (file: string) => string | undefined): Snapshot | undefined {
+  const length = data.readUInt32LE(0);
+  const header = JSON.parse(data.toString('utf8', 4, 4 + length)) as Header;
+  if (header.format !== format) return undefined;
+  const labels: Label[] = [];
+  const positions = new Map<Label, number>();
+  const firsts = new Map<string, number>();
+  for (const [name, , , names] of header.packages) {
+    firsts.set(name, labels.length);
+    for (const each of names) {
+      const label: Label = `//${name}:${each}`;
+      positions.set(label, labels.length);
+      labels.push(label);
+    }
   }
-  if (offset !== data.length) return undefined;
+  let at = 4 + length;
+  const bytes = (count: number): Buffer => {
+    at += count;
+    if (at > data.length) throw new RangeError('the file is cut off');
+    return data.subarray(at - count, at);
+  };
+  const numbers = (count: number): Uint32Array => {
+    const part = bytes(count * 4);
+    const copy = new Uint32Array(count);
+    new Uint8Array(copy.buffer).set(part);
+    return copy;
+  };
+  const definitions = bytes(labels.length * hashLength);
+  const hashes = bytes(labels.length * hashLength);
+  const needs = new NumberLists(numbers(labels.length + 1), numbers(header.needs));
+  const names = new NumberLists(numbers(labels.length + 1), numbers(header.names));
+  const entries = new Map<string, { file: string; offset: number; length: number; reading: HeaderReading | 0 }>();
+  for (const [name, file, size, , reading] of header.packages) {
+    entries.set(name, { file, offset: at, length: size, reading });
+    at += size;
+  }
+  if (at !== data.length) return undefined;
 
   const loaded = new Map<string, Package>();
   const packageOf = (name: string): Package | undefined => {
@@ -80,51 +115,91 @@ export function readSnapshot(place: string, source: (file: string) => string | u
     return found;
   };
   const targetOf = (label: Label): Target | undefined => {
-    if (!order.has(label)) return undefined;
+    if (!positions.has(label)) return undefined;
     const { package: packageName, name } = splitLabel(label);
     return packageOf(packageName)?.targets.get(name);
   };
+  const readingOf = (reading: HeaderReading | 0 | undefined): PackageReading => {
+    if (reading === 0 || reading === undefined) return noReading;
+    const [files, packages, said] = reading;
+    const path = (each: number) => header.paths[each]!;
+    return { files: files.map(path), packages: packages.map(path), said };
+  };
   return {
+    labels,
+    positions,
+    firsts,
+    needs,
+    names,
+    definitions,
+    hashes,
     packages: new LazyMap(entries, packageOf),
-    targets: new LazyMap(order, targetOf),
-    hash: (label) => {
-      const at = start + order.get(label)! * hashLength;
-      return data.toString('hex', at, at + hashLength);
+    targets: new LazyMap(positions, targetOf),
+    readings: new LazyMap(entries, (name) => readingOf(entries.get(name)?.reading)),
+    everywhere: readingOf(header.everywhere),
+    separable: header.separable,
+    extra: header.extra,
+    changes: header.changes,
+    kept(name) {
+      const entry = entries.get(name);
+      return entry && data.subarray(entry.offset, entry.offset + entry.length);
     },
-    said: header.said,
-    needsTree: header.extra.length > 0,
-    isStillSo: (tree) => header.extra.every(([path, hash]) => (tree.contentHash(path) ?? null) === hash),
   };
 }
 
-/** @param extra files that the state of the tree says nothing of, but that were read */
-export async function writeSnapshot(
-  place: string,
-  graph: Graph,
-  hash: (label: Label) => string,
-  extra: readonly string[],
-  said: readonly string[],
-): Promise<void> {
-  const hashes: string[] = [];
+const noReading: PackageReading = { files: [], packages: [], said: [] };
+
+/** @param changes what of the work tree is not as the commit that it stands on */
+export async function writeSnapshot(place: string, graph: IndexedGraph, changes: readonly Change[]): Promise<void> {
+  const paths = new Map<string, number>();
+  const number = (path: string): number => {
+    let found = paths.get(path);
+    if (found === undefined) {
+      found = paths.size;
+      paths.set(path, found);
+    }
+    return found;
+  };
+  const written = ({ files, packages, said }: PackageReading): HeaderReading => [
+    files.map(number),
+    packages.map(number),
+    said,
+  ];
   const bodies: Buffer[] = [];
-  const packages: Header['packages'][number][] = [];
-  for (const { name, file, targets } of graph.packages.values()) {
-    const body = Buffer.from(encodeTargets(targets.values(), file));
+  const packages: HeaderPackage[] = [];
+  const names = [...graph.firsts];
+  names.forEach(([name, first], index) => {
+    const { file, targets } = graph.packages.get(name)!;
+    const body = graph.kept?.(name) ?? Buffer.from(encodeTargets(targets.values(), file));
     bodies.push(body);
-    packages.push([name, file, body.length, [...targets.keys()]]);
-    for (const { label } of targets.values()) hashes.push(hash(label));
-  }
+    const skipped = name.length + 3;
+    const own = graph.labels.slice(first, names[index + 1]?.[1]).map((label) => label.slice(skipped));
+    const reading = graph.readings.get(name);
+    const empty = reading === undefined || Object.values(reading).every((list) => list.length === 0);
+    packages.push([name, file, body.length, own, empty ? 0 : written(reading)]);
+  });
+  const everywhere = written(graph.everywhere);
   const header: Header = {
     format,
     packages,
-    extra: extra.map((path) => [path, graph.tree.contentHash(path) ?? null]),
-    said,
+    paths: [...paths.keys()],
+    everywhere,
+    separable: graph.separable,
+    extra: graph.extra,
+    changes,
+    needs: graph.needs.values.length,
+    names: graph.names.values.length,
   };
   const text = Buffer.from(JSON.stringify(header));
+  const padding = Buffer.alloc((4 - (text.length % 4)) % 4, ' ');
   const length = Buffer.alloc(4);
-  length.writeUInt32LE(text.length);
+  length.writeUInt32LE(text.length + padding.length);
+  const numbers = [graph.needs.starts, graph.needs.values, graph.names.starts, graph.names.values].map((each) =>
+    Buffer.from(each.buffer, each.byteOffset, each.byteLength),
+  );
   mkdirSync(dirname(place), { recursive: true });
-  await writeAtomically(place, Buffer.concat([length, text, Buffer.from(hashes.join(''), 'hex'), ...bodies]));
+  const parts = [length, text, padding, graph.definitions, graph.hashes, ...numbers, ...bodies];
+  await writeAtomically(place, Buffer.concat(parts));
   trim(dirname(place));
 }
 
@@ -133,55 +208,4 @@ function trim(folder: string): void {
   const used = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const ages = new Map(files.map((path) => [path, used(path)]));
   for (const path of files.sort((a, b) => ages.get(b)! - ages.get(a)!).slice(kept)) rmSync(path, { force: true });
-}
-
-/** A map whose keys are known and whose values are made when they are asked for. */
-class LazyMap<Key, Value> implements ReadonlyMap<Key, Value> {
-  private readonly known: ReadonlyMap<Key, unknown>;
-  private readonly make: (key: Key) => Value | undefined;
-
-  constructor(known: ReadonlyMap<Key, unknown>, make: (key: Key) => Value | undefined) {
-    this.known = known;
-    this.make = make;
-  }
-
-  get size(): number {
-    return this.known.size;
-  }
-
-  get(key: Key): Value | undefined {
-    return this.make(key);
-  }
-
-  has(key: Key): boolean {
-    return this.known.has(key);
-  }
-
-  keys(): MapIterator<Key> {
-    return this.known.keys() as MapIterator<Key>;
-  }
-
-  values(): MapIterator<Value> {
-    return this.made((_, value) => value);
-  }
-
-  entries(): MapIterator<[Key, Value]> {
-    return this.made((key, value) => [key, value]);
-  }
-
-  [Symbol.iterator](): MapIterator<[Key, Value]> {
-    return this.entries();
-  }
-
-  forEach(body: (value: Value, key: Key, map: ReadonlyMap<Key, Value>) => void): void {
-    for (const key of this.known.keys()) body(this.make(key)!, key, this);
-  }
-
-  private made<T>(give: (key: Key, value: Value) => T): MapIterator<T> {
-    const { known, make } = this;
-    function* each(): Generator<T> {
-      for (const key of known.keys()) yield give(key, make(key)!);
-    }
-    return each() as MapIterator<unknown> as MapIterator<T>;
-  }
 }

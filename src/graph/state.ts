@@ -2,18 +2,28 @@ import { createHash } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheFolder } from '../disk/index.ts';
-import { changedPaths, hidesChanges, treeOf } from './git/objects.ts';
+import { type ChangedPath, changedPaths, hidesChanges, treeDifference, treeOf } from './git/objects.ts';
 import { findRepository, type Repository } from './git/repository.ts';
 import type { LoadOptions } from './load.ts';
 import type { SourceTree } from './tree.ts';
 import type { Workspace } from './types.ts';
 
+/** What of a work tree is not as its commit. */
+export interface Change extends ChangedPath {
+  /** What stands there, see `SourceTree.contentHash`; null where nothing does. */
+  readonly hash: string | null;
+}
+
 /** A state of a workspace's files that has a name. */
 export interface NamedState {
   /** Where its graph is kept. */
   readonly place: string;
-  /** Of a work tree: the paths of all files that are not as git's index has them, and perhaps more. */
-  readonly changes: ReadonlySet<string>;
+  /** Names all that evaluation depends on beside the files. */
+  readonly setup: string;
+  /** Id of git's tree that the files are, or stand on. */
+  readonly tree: string;
+  /** What differs from that tree: nothing in a commit. */
+  readonly changes: readonly Change[];
 }
 
 /** Paths that differ from HEAD beyond which a work tree is not worth a name. */
@@ -40,14 +50,18 @@ export async function nameState(
   const found =
     revision === undefined
       ? await workTreeState(repository, tree!)
-      : { state: await treeOf(repository, revision), changes: [] };
+      : { tree: await treeOf(repository, revision), changes: [] };
   if (found === undefined) return undefined;
   const { root: _root, place: _place, environments: _environments, registry: _registry, ...configuration } = workspace;
-  const key = createHash('sha256')
-    .update(JSON.stringify([found.state, configuration, options.ruleFiles, process.platform, process.arch, ownCode()]))
-    .digest('hex');
-  const folder = createHash('sha256').update(workspace.root).digest('hex').slice(0, 32);
-  return { place: cacheFolder('graphs', folder, key), changes: new Set(found.changes) };
+  const setup = shortHash([configuration, options.ruleFiles, process.platform, process.arch, ownCode()]);
+  // A clean work tree is the same as its commit, and has the same name.
+  const dirty = found.changes.length === 0 ? 'clean' : shortHash(found.changes.map(({ path, hash }) => [path, hash]));
+  const folder = shortHash(workspace.root);
+  return { ...found, setup, place: cacheFolder('graphs', folder, `${setup}-${found.tree}-${dirty}`) };
+}
+
+function shortHash(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 32);
 }
 
 function indexSize({ folder }: Repository): number {
@@ -57,7 +71,7 @@ function indexSize({ folder }: Repository): number {
 async function workTreeState(
   repository: Repository,
   tree: SourceTree,
-): Promise<{ readonly state: string; readonly changes: readonly string[] } | undefined> {
+): Promise<{ readonly tree: string; readonly changes: readonly Change[] } | undefined> {
   const answers = await Promise.all([
     treeOf(repository, 'HEAD').catch(() => undefined),
     changedPaths(repository),
@@ -65,20 +79,71 @@ async function workTreeState(
   ]);
   const [head, changes, hidden] = answers;
   if (head === undefined || hidden || changes.length > maximumChanges) return undefined;
-  // A clean work tree is the same as its commit, and has the same name.
-  if (changes.length === 0) return { state: head, changes };
-  const contents = changes.sort().map((path) => [path, tree.contentHash(path) ?? null]);
-  return { state: JSON.stringify([head, contents]), changes };
+  const sorted = changes.toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  return { tree: head, changes: sorted.map((each) => ({ ...each, hash: tree.contentHash(each.path) ?? null })) };
+}
+
+/** States of the same setup whose graphs are kept, the likeliest to be near first. */
+export function statesNear(workspace: Workspace, state: NamedState): { place: string; tree: string }[] {
+  const folder = cacheFolder('graphs', shortHash(workspace.root));
+  let names: string[];
+  try {
+    names = readdirSync(folder);
+  } catch {
+    return [];
+  }
+  const found = names.flatMap((name) => {
+    const [setup, tree] = name.split('-');
+    if (setup !== state.setup || tree === undefined) return [];
+    const place = join(folder, name);
+    return { place, tree, used: statSync(place, { throwIfNoEntry: false })?.mtimeMs ?? 0 };
+  });
+  const isSame = (tree: string) => Number(tree === state.tree);
+  return found.sort((a, b) => isSame(b.tree) - isSame(a.tree) || b.used - a.used);
+}
+
+/**
+ * What differs between two states, by path, and whether both have a plain file there. Where both work trees have changed a file
+ * it is told unless it is the same now.
+ *
+ * @returns undefined where git can't tell: the earlier tree has been collected as garbage
+ */
+export async function differenceOf(
+  workspace: Workspace,
+  before: { readonly tree: string; readonly changes: readonly Change[] },
+  after: { readonly tree: string; readonly changes: readonly Change[] },
+): Promise<Map<string, boolean> | undefined> {
+  const difference = new Map<string, boolean>();
+  const repository = findRepository(workspace.root)!;
+  try {
+    for (const { path, sameKind } of await treeDifference(repository, before.tree, after.tree)) {
+      difference.set(path, sameKind);
+    }
+  } catch {
+    return undefined;
+  }
+  const earlier = new Map(before.changes.map((each) => [each.path, each]));
+  for (const { path, sameKind, hash } of after.changes) {
+    const known = earlier.get(path);
+    earlier.delete(path);
+    if (known !== undefined && known.hash === hash) difference.delete(path);
+    else difference.set(path, sameKind && known?.sameKind !== false && difference.get(path) !== false);
+  }
+  for (const { path, sameKind } of earlier.values()) {
+    difference.set(path, sameKind && difference.get(path) !== false);
+  }
+  return difference;
 }
 
 /** This program's own part in what a graph looks like: a change of the evaluator makes all graphs anew. */
 function ownCode(): string {
   const parts: string[] = [];
-  for (const folder of [import.meta.dirname, join(import.meta.dirname, '../language')]) {
+  for (const inside of ['.', 'git', '../language']) {
+    const folder = join(import.meta.dirname, inside);
     for (const name of readdirSync(folder).sort()) {
       if (!name.endsWith('.ts')) continue;
       const { size, mtimeMs } = statSync(join(folder, name));
-      parts.push(`${name} ${size} ${mtimeMs}`);
+      parts.push(`${inside}/${name} ${size} ${mtimeMs}`);
     }
   }
   return parts.join('\n');

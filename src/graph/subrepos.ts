@@ -65,6 +65,11 @@ export class Subrepos {
     this.declared.set(subrepo.name, subrepo);
   }
 
+  /** Whether there are any. */
+  get any(): boolean {
+    return this.declared.size > 0;
+  }
+
   /** Evaluates the packages above one that declare subrepos, so that it is known whether it lies in one. */
   declareAround(packageName: string, buildFiles: readonly string[]): void {
     for (let folder = packageName; folder !== ''; ) {

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -80,6 +89,9 @@ export function openTestWorkspace(root: string): TestWorkspace {
         const full = join(root, path);
         rmSync(full, { recursive: true, force: true });
         if (content === null) continue;
+        for (let parent = dirname(full); parent !== root; parent = dirname(parent)) {
+          if (lstatSync(parent, { throwIfNoEntry: false })?.isDirectory() === false) rmSync(parent);
+        }
         mkdirSync(dirname(full), { recursive: true });
         if (content.startsWith('link:')) symlinkSync(content.slice(5), full);
         else writeFileSync(full, content);

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { ProcessFault, run } from '../../process/index.ts';
 import { GraphFault } from '../fault.ts';
+import { childPath } from '../paths.ts';
 import { isShallow, type Repository } from './repository.ts';
 
 /** Bytes of the answers of git that are held at a time: listings and BUILD files of very large repositories. */
@@ -77,25 +78,51 @@ export async function readCommitFile(
   return mode!.startsWith('100') ? readBlobNow(repository, id!) : 'other';
 }
 
-/**
- * Paths, relative to the workspace, of what differs from HEAD: changed, added, deleted, untracked. Ignored files are not told.
- */
-export async function changedPaths(repository: Repository): Promise<string[]> {
+/** A path that differs between two states of the files. */
+export interface ChangedPath {
+  /** Relative to the workspace. */
+  readonly path: string;
+  /** Only the bytes or the executable bit of a plain file differ. Else something came, went or became of another kind. */
+  readonly sameKind: boolean;
+}
+
+const isPlainFile = (mode: string | undefined) => mode?.startsWith('100') === true;
+
+/** What differs from HEAD: changed, added, deleted, untracked. Ignored files are not told. */
+export async function changedPaths(repository: Repository): Promise<ChangedPath[]> {
   const { prefix } = repository;
   const scope = prefix === '' ? [] : ['--', prefix];
   const modes = ['-c', 'core.fileMode=true', '-c', 'status.renames=false'];
   const form = ['--porcelain=v2', '-z', '--untracked-files=all', '--ignore-submodules=none', '--no-renames'];
   const output = await git(repository, [...modes, 'status', ...form, ...scope]);
-  const paths = output
+  return output
     .toString('utf8')
     .split('\0')
     .filter((line) => line !== '')
     .map((line) => {
       // "? path", "1 XY sub mH mI mW hH hI path", "u XY sub m1 m2 m3 mW h1 h2 h3 path"; a path may have spaces.
+      const parts = line.split(' ');
       const fields = line.startsWith('?') ? 1 : line.startsWith('1') ? 8 : 10;
-      return line.split(' ').slice(fields).join(' ').replace(/\/$/, '');
+      const path = parts.slice(fields).join(' ').replace(/\/$/, '');
+      return {
+        path: prefix === '' ? path : path.slice(prefix.length + 1),
+        sameKind: fields === 8 && isPlainFile(parts[3]) && isPlainFile(parts[5]),
+      };
     });
-  return prefix === '' ? paths : paths.map((path) => path.slice(prefix.length + 1));
+}
+
+/** What differs between two trees, by their ids: paths relative to the trees. @throws GraphFault where one of them is gone */
+export async function treeDifference(repository: Repository, from: string, to: string): Promise<ChangedPath[]> {
+  if (from === to) return [];
+  const output = await git(repository, ['diff-tree', '-r', '-z', '--raw', '--no-renames', '--no-ext-diff', from, to]);
+  const fields = output.toString('utf8').split('\0');
+  const found: ChangedPath[] = [];
+  // ":<mode> <mode> <id> <id> <status>\0<path>\0"
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const [before, after] = fields[at]!.slice(1).split(' ');
+    found.push({ path: fields[at + 1]!, sameKind: isPlainFile(before) && isPlainFile(after) });
+  }
+  return found;
 }
 
 /** Whether git was told not to look at some tracked files (`update-index --assume-unchanged`, `--skip-worktree`). */
@@ -107,6 +134,51 @@ export async function hidesChanges(repository: Repository): Promise<boolean> {
     if (letter === 83 || (letter >= 97 && letter <= 122)) return true;
   }
   return false;
+}
+
+/** The entries of a commit's folders, by folder, asked of one process: those that are no folders there have none. */
+export function listFoldersNow(
+  repository: Repository,
+  commit: string,
+  folders: readonly string[],
+): Map<string, TreeEntry[]> {
+  const { prefix } = repository;
+  const found = new Map<string, TreeEntry[]>();
+  // A name with a line break can't be asked for in this way.
+  const asked = folders.filter((folder) => !folder.includes('\n'));
+  for (const folder of folders) found.set(folder, []);
+  const input = asked
+    .map((folder) => `${commit}:${[prefix, folder].filter((part) => part !== '').join('/')}\n`)
+    .join('');
+  const output = gitNow(repository, ['cat-file', '--batch'], commit, input);
+  const idLength = repository.objectFormat === 'sha1' ? 20 : 32;
+  let at = 0;
+  for (const folder of asked) {
+    const end = output.indexOf(10, at);
+    // "<id> tree <size>\n<bytes>\n", or "<name> missing\n"
+    const [, type, size] = /^\S+ (\w+) (\d+)$/.exec(output.toString('latin1', at, end)) ?? [];
+    at = end + 1;
+    if (type === undefined) continue;
+    if (type === 'tree') found.set(folder, parseTree(output.subarray(at, at + Number(size)), folder, idLength));
+    at += Number(size) + 1;
+  }
+  return found;
+}
+
+/** A tree object: "<mode> <name>\0<id>" for each entry, the id as bytes. */
+function parseTree(data: Buffer, folder: string, idLength: number): TreeEntry[] {
+  const entries: TreeEntry[] = [];
+  for (let at = 0; at < data.length; ) {
+    const space = data.indexOf(32, at);
+    const end = data.indexOf(0, space);
+    entries.push({
+      path: childPath(folder, data.toString('utf8', space + 1, end)),
+      mode: Number.parseInt(data.toString('latin1', at, space), 8),
+      id: data.toString('hex', end + 1, end + 1 + idLength),
+    });
+    at = end + 1 + idLength;
+  }
+  return entries;
 }
 
 export interface TreeEntry {
@@ -140,9 +212,19 @@ export async function listCommit(repository: Repository, commit: string): Promis
 /** The contents of blobs, read by one process. */
 export async function readBlobs(repository: Repository, ids: Iterable<string>): Promise<Map<string, Buffer>> {
   const wanted = [...new Set(ids)];
+  if (wanted.length === 0) return new Map();
+  return parseBlobs(wanted, await git(repository, ['cat-file', '--batch'], `${wanted.join('\n')}\n`));
+}
+
+/** The same, at once. */
+export function readBlobsNow(repository: Repository, ids: Iterable<string>): Map<string, Buffer> {
+  const wanted = [...new Set(ids)];
+  if (wanted.length === 0) return new Map();
+  return parseBlobs(wanted, gitNow(repository, ['cat-file', '--batch'], wanted[0]!, `${wanted.join('\n')}\n`));
+}
+
+function parseBlobs(wanted: readonly string[], output: Buffer): Map<string, Buffer> {
   const blobs = new Map<string, Buffer>();
-  if (wanted.length === 0) return blobs;
-  const output = await git(repository, ['cat-file', '--batch'], `${wanted.join('\n')}\n`);
   let at = 0;
   for (const id of wanted) {
     const end = output.indexOf(10, at);
@@ -158,12 +240,18 @@ export async function readBlobs(repository: Repository, ids: Iterable<string>): 
 
 /** The content of one blob, at once: for what turns out to be needed in the middle of an evaluation. */
 export function readBlobNow(repository: Repository, id: string): Buffer {
-  const result = spawnSync('git', ['--no-optional-locks', '-C', repository.top, 'cat-file', 'blob', id], {
+  return gitNow(repository, ['cat-file', 'blob', id], id);
+}
+
+/** @param object what is asked for, for the fault */
+function gitNow(repository: Repository, args: readonly string[], object: string, input = ''): Buffer {
+  const result = spawnSync('git', ['--no-optional-locks', '-C', repository.top, ...args], {
     env: gitEnvironment() as NodeJS.ProcessEnv,
+    input,
     maxBuffer: maximumOutput,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
-  if (result.status !== 0) throw missing(id, result.stderr?.toString('utf8'));
+  if (result.status !== 0) throw missing(object, result.stderr?.toString('utf8'));
   return result.stdout;
 }
 
