@@ -20,7 +20,8 @@ import { openSandbox, type Sandbox } from './sandbox.ts';
 import { removeAbandoned } from './scratch.ts';
 import { createSlots } from './slots.ts';
 import { createSourceWatch } from './source-watch.ts';
-import { outputNames, pathOf } from './target.ts';
+import { openStanding, type Standing, type StandingOutputs } from './standing.ts';
+import { allInputs, outputNames, pathOf } from './target.ts';
 import { runTest } from './test.ts';
 import { resolveTool } from './tool.ts';
 import type {
@@ -49,6 +50,7 @@ interface Made {
 
 /** Runs the actions of one graph, which has to be that of the work tree. */
 export function createBuilder(options: BuilderOptions): Builder {
+  const builderOptions = options;
   const { graph, builtins, progress } = options;
   const cacheFolder = options.cacheFolder ?? cachePlace('build');
   const outputRoot = options.outputRoot ?? join(graph.workspace.root, 'banksman-out');
@@ -203,13 +205,15 @@ export function createBuilder(options: BuilderOptions): Builder {
     await Promise.all(pending.values());
   };
 
-  const place = (label: Label) => {
-    const binary = graph.targets.get(label)?.binary === true;
+  const place = (label: Label, binary = graph.targets.get(label)?.binary === true) => {
     return (artifact: Artifact) => join(outputRoot, binary ? 'bin' : 'gen', artifact.path);
   };
 
-  const builtTarget = ({ label, artifacts, how, why, seconds }: Made): BuiltTarget => {
-    const at = place(label);
+  const builtTarget = (
+    { label, artifacts, how, why, seconds }: Omit<Made, 'fetched'>,
+    binary?: boolean,
+  ): BuiltTarget => {
+    const at = place(label, binary);
     const file = (artifact: Artifact): BuiltFile => ({
       path: artifact.path,
       absolute: at(artifact),
@@ -217,11 +221,13 @@ export function createBuilder(options: BuilderOptions): Builder {
       sha256: artifact.sha256,
       executable: artifact.kind === 'file' && artifact.executable,
     });
-    const named = namedArtifacts(graph.targets.get(label), artifacts);
     return {
       label,
       outputs: artifacts.map(file),
-      named: Object.fromEntries(Object.entries(named).map(([name, group]) => [name, group.map(file)])),
+      get named() {
+        const named = namedArtifacts(graph.targets.get(label), artifacts);
+        return Object.fromEntries(Object.entries(named).map(([name, group]) => [name, group.map(file)]));
+      },
       how,
       why,
       seconds,
@@ -231,6 +237,32 @@ export function createBuilder(options: BuilderOptions): Builder {
   const putInPlace = async (label: Label): Promise<void> => {
     const at = place(label);
     for (const artifact of made.get(label)?.artifacts ?? []) await materialise(artifact, at(artifact), cache.blobs);
+  };
+
+  /** Remembers what was just put in place. */
+  const noteStanding = async (record: Standing, labels: readonly Label[]): Promise<void> => {
+    const { of, contentHash } = builderOptions.hashes!;
+    const needs = new Map<Label, readonly Target[]>();
+    const needsOf = (label: Label): readonly Target[] => {
+      let found = needs.get(label);
+      if (found === undefined) {
+        found = actionDependencies(graph.targets, targetOf(label)).map(targetOf);
+        needs.set(label, found);
+      }
+      return found;
+    };
+    // A file that was edited after the hashes were made: these say nothing of what was built.
+    const edited = [...made.keys()].some((label) =>
+      allInputs(targetOf(label).srcs).some(
+        (input) => input.kind === 'file' && contentHash(input.path) !== graph.tree.contentHash(input.path),
+      ),
+    );
+    if (edited) return;
+    for (const label of labels) {
+      const there = made.get(label);
+      if (there !== undefined) await record.note(targetOf(label), of(label), there.artifacts, needsOf);
+    }
+    await record.save();
   };
 
   /** Runs `work` with a signal that ends with the caller's, and with the first failure unless `keepGoing`. */
@@ -270,7 +302,15 @@ export function createBuilder(options: BuilderOptions): Builder {
 
   return {
     async build(labels, options = {}): Promise<BuildResult> {
-      const wanted = [...new Set(labels)];
+      const asked = [...new Set(labels)];
+      const standing = new Map<Label, StandingOutputs>();
+      const { hashes } = builderOptions;
+      const record = hashes && (await openStanding(cacheFolder, outputRoot, builtins));
+      for (const label of asked) {
+        const found = hashes && record?.find(label, hashes.of(label));
+        if (found !== undefined) standing.set(label, found);
+      }
+      const wanted = asked.filter((label) => !standing.has(label));
       // A program that was asked for is about to be run: what it needs for that is put beside it.
       const beside = wanted.flatMap((label) =>
         targetOf(label).binary && targetOf(label).test === undefined ? withData(graph.targets, label) : [],
@@ -280,16 +320,21 @@ export function createBuilder(options: BuilderOptions): Builder {
         makeAll([...new Set([...wanted, ...beside])], signal, failed, putInPlace),
       );
       const fresh = [...made.values()].filter((each) => !before.has(each.label));
+      if (record !== undefined) await noteStanding(record, wanted);
       const targets = new Map<Label, BuiltTarget>();
-      for (const label of wanted) {
+      for (const label of asked) {
+        const stands = standing.get(label);
         const there = made.get(label);
-        if (there !== undefined) targets.set(label, builtTarget(there));
+        if (stands !== undefined) {
+          const { artifacts, binary } = stands;
+          targets.set(label, builtTarget({ label, artifacts, how: 'cached', why: undefined, seconds: 0 }, binary));
+        } else if (there !== undefined) targets.set(label, builtTarget(there));
       }
       return {
         targets,
         failures,
         ran: ranAmong(fresh),
-        cached: fresh.filter((each) => each.how === 'cached').length,
+        cached: standing.size + fresh.filter((each) => each.how === 'cached').length,
         fetched: fresh.filter((each) => each.fetched).length,
       };
     },

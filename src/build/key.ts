@@ -11,11 +11,11 @@ import { passed } from './variables.ts';
 export type KeyParts = readonly (readonly [name: string, content: string])[];
 
 /** Goes up when the way in which actions are run changes what they make. */
-const format = 1;
+export const keyFormat = 1;
 
 export function keyOf(parts: KeyParts): string {
   return createHash('sha256')
-    .update(JSON.stringify([format, parts]))
+    .update(JSON.stringify([keyFormat, parts]))
     .digest('hex');
 }
 

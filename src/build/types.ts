@@ -109,6 +109,14 @@ export interface BuilderOptions {
   /** The `builtin` actions by name. `languageActions` has those for Go, Java, Python and Maven. */
   readonly builtins: BuiltinActions;
   readonly progress: Progress;
+  /**
+   * Hashes of the graph's targets, where they are at hand: what stood with the same hash since the last build is then not looked at
+   * again. `contentHash` is what they were made with.
+   */
+  readonly hashes?: {
+    readonly of: (label: Label) => string;
+    readonly contentHash: (path: string) => string | undefined;
+  };
   /** `cacheFolder('build')` unless told. */
   readonly cacheFolder?: string;
   /** Bytes that the cache may hold after a build; 20 GiB unless told. */

@@ -21,6 +21,7 @@ export {
   targetsMatching,
 } from './query.ts';
 export { somePath } from './some-path.ts';
+export { keepsGraphs } from './state.ts';
 export type { Entry, EntryKind, SourceTree } from './tree.ts';
 export type {
   Action,

@@ -1,7 +1,7 @@
 import { nearest } from '../fault/index.ts';
 import { type Role, resolvedDependencies } from './dependency.ts';
 import { GraphFault } from './fault.ts';
-import { formatPattern, nearestLabel, parsePattern, patternCoversPackage } from './label.ts';
+import { formatPattern, nearestLabel, parsePattern, patternCoversPackage, splitLabel } from './label.ts';
 import type { Graph } from './load.ts';
 import type { Label, Target } from './types.ts';
 
@@ -28,8 +28,9 @@ export function targetsMatching(graph: Graph, patterns: readonly string[], curre
       found.add(findTarget(graph, pattern.label).label);
       continue;
     }
-    const covered = [...graph.packages.values()].filter(({ name }) => patternCoversPackage(pattern, name));
-    if (covered.length === 0 && pattern.package !== '') {
+    // By names alone: the targets of a kept graph need not be looked at.
+    const covered = new Set([...graph.packages.keys()].filter((name) => patternCoversPackage(pattern, name)));
+    if (covered.size === 0 && pattern.package !== '') {
       const near = nearest(pattern.package, graph.packages.keys());
       throw new GraphFault(
         'graph/missing-package',
@@ -39,9 +40,7 @@ export function targetsMatching(graph: Graph, patterns: readonly string[], curre
         },
       );
     }
-    for (const { targets } of covered) {
-      for (const { label } of targets.values()) if (graph.targets.has(label)) found.add(label);
-    }
+    for (const label of graph.targets.keys()) if (covered.has(splitLabel(label).package)) found.add(label);
   }
   return [...found].sort();
 }

@@ -64,6 +64,12 @@ function shortHash(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 32);
 }
 
+/** Whether whole graphs of a workspace are kept: it is large enough, and a git repository. */
+export function keepsGraphs(workspace: Workspace, cache: LoadOptions['cache']): boolean {
+  const repository = findRepository(workspace.root);
+  return cache !== undefined && repository !== undefined && indexSize(repository) >= cache.minimumIndex;
+}
+
 function indexSize({ folder }: Repository): number {
   return statSync(join(folder, 'index'), { throwIfNoEntry: false })?.size ?? 0;
 }

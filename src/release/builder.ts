@@ -1,6 +1,25 @@
-import { type BuildResult, createBuilder, languageActions, type TestResult } from '../build/index.ts';
+import {
+  type BuilderOptions,
+  type BuildResult,
+  createBuilder,
+  languageActions,
+  type TestResult,
+} from '../build/index.ts';
 import { cacheFolder } from '../disk/index.ts';
-import { findTarget, type Graph, type Label, loadTargets, type Target, type Workspace } from '../graph/index.ts';
+import { isFault } from '../fault/index.ts';
+import {
+  findTarget,
+  type Graph,
+  keepsGraphs,
+  type Label,
+  type LoadOptions,
+  loadTargets,
+  loadWholeGraph,
+  openWorkTree,
+  type Target,
+  targetsMatching,
+  type Workspace,
+} from '../graph/index.ts';
 import { openBlobStore, readImageLayout, repositoryFor } from '../image/index.ts';
 import type { Progress } from '../progress/index.ts';
 import { ruleFiles } from '../rules/index.ts';
@@ -35,6 +54,45 @@ export interface WorkspaceBuilderOptions {
   /** Go on with what doesn't depend on what failed. */
   readonly keepGoing?: boolean;
   readonly signal?: AbortSignal;
+  /** Where whole graphs are kept, patterns over folders are answered from them. */
+  readonly cache?: LoadOptions['cache'];
+}
+
+interface Loaded {
+  readonly graph: Graph;
+  readonly labels: readonly Label[];
+  readonly hashes?: BuilderOptions['hashes'];
+}
+
+/** What the patterns reach. */
+async function loadWanted(workspace: Workspace, { patterns, from }: WorkspaceBuilderOptions): Promise<Loaded> {
+  const options = { ruleFiles: ruleFiles(), ...(from !== undefined && { from }) };
+  return loadTargets(workspace, patterns ?? ['//...'], options);
+}
+
+/**
+ * The same from the whole graph of a large workspace, of which most need not be evaluated.
+ *
+ * @returns undefined where that does not help, or where something is wrong that may be elsewhere than what is wanted
+ */
+async function loadKept(
+  workspace: Workspace,
+  { patterns = ['//...'], from, cache }: WorkspaceBuilderOptions,
+): Promise<Loaded | undefined> {
+  if (!patterns.some((each) => each.endsWith('...')) || !keepsGraphs(workspace, cache)) return undefined;
+  try {
+    const { graph, hash, indexed } = await loadWholeGraph(workspace, { ruleFiles: ruleFiles(), cache });
+    // With subrepos a label means what the package says in which it stands.
+    if (indexed === undefined || !indexed.graph.separable) return undefined;
+    const labels = targetsMatching(graph, patterns, from);
+    const { contentHash } = graph.tree;
+    // Files may have changed since git looked at them: what is built is hashed by another look.
+    const tree = await openWorkTree(workspace.root);
+    return { graph: { ...graph, tree }, labels, hashes: { of: hash, contentHash } };
+  } catch (error) {
+    if (isFault(error)) return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -47,14 +105,12 @@ export async function createWorkspaceBuilder(
   options: WorkspaceBuilderOptions,
 ): Promise<WorkspaceBuilder> {
   const { progress, signal, keepGoing } = options;
-  const { graph, labels } = await loadTargets(workspace, options.patterns ?? ['//...'], {
-    ruleFiles: ruleFiles(),
-    ...(options.from !== undefined && { from: options.from }),
-  });
+  const { graph, labels, hashes } = (await loadKept(workspace, options)) ?? (await loadWanted(workspace, options));
   let store: ReturnType<typeof openBlobStore> | undefined;
   const openStore = () => (store ??= openBlobStore(cacheFolder('blobs')));
   const builder = createBuilder({
     graph,
+    ...(hashes !== undefined && { hashes }),
     builtins: { ...languageActions, ...releaseActions(() => graph, openStore) },
     progress,
     ...(options.jobs !== undefined && { jobs: options.jobs }),

@@ -4,7 +4,7 @@ import { createWorkspaceBuilder } from '../../release/index.ts';
 import type { CommandContext } from '../context.ts';
 import { UsageFault } from '../usage.ts';
 import { count } from '../views/count.ts';
-import { here } from '../workspace.ts';
+import { graphOptions, here } from '../workspace.ts';
 
 interface Options {
   readonly keepGoing?: boolean;
@@ -37,6 +37,7 @@ Examples:
         signal,
         patterns,
         from: currentPackage,
+        cache: graphOptions().cache,
         ...(options.jobs !== undefined && { jobs: options.jobs }),
         ...(options.keepGoing === true && { keepGoing: true }),
       });

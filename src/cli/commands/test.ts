@@ -3,7 +3,7 @@ import { faultToJson, renderFault } from '../../fault/index.ts';
 import { createWorkspaceBuilder } from '../../release/index.ts';
 import type { CommandContext } from '../context.ts';
 import { count } from '../views/count.ts';
-import { here } from '../workspace.ts';
+import { graphOptions, here } from '../workspace.ts';
 import { jobCount } from './build.ts';
 
 interface Options {
@@ -40,6 +40,7 @@ Examples:
         signal,
         patterns: patterns.length === 0 ? ['//...'] : patterns,
         from: currentPackage,
+        cache: graphOptions().cache,
         ...(options.jobs !== undefined && { jobs: options.jobs }),
         ...(options.keepGoing === true && { keepGoing: true }),
       });

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { LazyMap } from '../lazy-map.ts';
 import type { Repository } from './repository.ts';
 
 /** What git knows of one tracked file: the id of its content and the state of the file when it was hashed. */
@@ -38,16 +39,14 @@ export function readIndex(repository: Repository): Index | undefined {
   return entries && { entries, written: stat.mtimeNs };
 }
 
-function parseIndex(data: Buffer, idLength: number): Map<string, IndexEntry> | undefined {
+function parseIndex(data: Buffer, idLength: number): ReadonlyMap<string, IndexEntry> | undefined {
   if (data.length < 12 || data.toString('latin1', 0, 4) !== 'DIRC') return undefined;
   const version = data.readUInt32BE(4);
   if (version < 2 || version > 4) return undefined;
   const count = data.readUInt32BE(8);
-  const entries = new Map<string, IndexEntry>();
+  const starts = new Map<string, number>();
   let at = 12;
   let previous: Buffer = Buffer.alloc(0);
-  const nanoseconds = (offset: number) =>
-    BigInt(data.readUInt32BE(offset)) * 1_000_000_000n + BigInt(data.readUInt32BE(offset + 4));
   for (let number = 0; number < count; number++) {
     const start = at;
     const fixed = 40 + idLength + 2;
@@ -81,22 +80,38 @@ function parseIndex(data: Buffer, idLength: number): Map<string, IndexEntry> | u
     const stage = (flags >> 12) & 3;
     // A file in conflict has several entries and no one content; one that is not checked out has none on the disk.
     if (stage !== 0 || skipped) continue;
-    entries.set(text, {
-      path: text,
-      mode,
-      id: data.toString('hex', start + 40, start + 40 + idLength),
-      changed: nanoseconds(start),
-      modified: nanoseconds(start + 8),
-      inode: data.readUInt32BE(start + 20),
-      size: data.readUInt32BE(start + 36),
-    });
+    starts.set(text, start);
   }
   // Extensions follow: a split index keeps most entries elsewhere.
   while (at + 8 <= data.length - idLength) {
     if (data.toString('latin1', at, at + 4) === 'link') return undefined;
     at += 8 + data.readUInt32BE(at + 4);
   }
-  return entries;
+  return new LazyMap(starts, (path) => {
+    const start = starts.get(path);
+    return start === undefined ? undefined : entryAt(data, start, path, idLength);
+  });
+}
+
+/** Of hundreds of thousands of entries few are asked for. */
+function entryAt(data: Buffer, start: number, path: string, idLength: number): IndexEntry {
+  const nanoseconds = (offset: number) =>
+    BigInt(data.readUInt32BE(offset)) * 1_000_000_000n + BigInt(data.readUInt32BE(offset + 4));
+  return {
+    path,
+    mode: data.readUInt32BE(start + 24),
+    get id() {
+      return data.toString('hex', start + 40, start + 40 + idLength);
+    },
+    get changed() {
+      return nanoseconds(start);
+    },
+    get modified() {
+      return nanoseconds(start + 8);
+    },
+    inode: data.readUInt32BE(start + 20),
+    size: data.readUInt32BE(start + 36),
+  };
 }
 
 /** The offset encoding of version 4: 7 bits a byte, each continued one counting from 1. */
