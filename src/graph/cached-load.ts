@@ -172,6 +172,10 @@ async function evaluate(
     await tree.save();
     return { graph, targets: graph.targets, hash };
   }
+  // Git looks at the files once more while hashes are computed.
+  const still = loader.usesHistory ? Promise.resolve(false) : isStillSo();
+  still.catch(() => {});
+  await new Promise(setImmediate);
   const extra = new Set<string>();
   const looked = lookedAt(graph.targets.values(), [loader.recorder.everywhere, ...loader.recorder.packages.values()]);
   for (const path of looked) if (!tree.isTracked(path)) extra.add(path);
@@ -179,7 +183,7 @@ async function evaluate(
   const whatTheyAre = [...extra].map((path) => [path, tree.contentHash(path) ?? null] as const);
   const indexed = indexGraph(graph, loader.recorder, loader.isSeparable, whatTheyAre);
   // What a BUILD file asks of git belongs to a commit, not to its files.
-  if (!loader.usesHistory && (await isStillSo())) await keep(state, indexed, options);
+  if (await still) await keep(state, indexed, options);
   await tree.save();
   return { graph, targets: graph.targets, hash: hashOf(indexed), indexed: { state, graph: indexed } };
 }
