@@ -262,7 +262,7 @@ export function createBuilder(options: BuilderOptions): Builder {
       const there = made.get(label);
       if (there !== undefined) await record.note(targetOf(label), of(label), there.artifacts, needsOf);
     }
-    await record.save();
+    await record.save((label) => graph.targets.has(label));
   };
 
   /** Runs `work` with a signal that ends with the caller's, and with the first failure unless `keepGoing`. */

@@ -30,7 +30,8 @@ export interface Standing {
     artifacts: readonly Artifact[],
     needs: (label: Label) => readonly Target[],
   ): Promise<void>;
-  save(): Promise<void>;
+  /** @param exists whether there still is a target of that label: others are forgotten */
+  save(exists: (label: Label) => boolean): Promise<void>;
 }
 
 export interface StandingOutputs {
@@ -117,9 +118,10 @@ export async function openStanding(folder: string, outputRoot: string, builtins:
       lines.set(target.label, `${target.label}\t${hash}\t${target.binary ? 'b' : 'g'}${JSON.stringify(places)}`);
       changed = true;
     },
-    async save() {
+    async save(exists) {
       if (!changed) return;
       changed = false;
+      for (const label of lines.keys()) if (!exists(label as Label)) lines.delete(label);
       await mkdir(dirname(file), { recursive: true });
       const header = JSON.stringify([format, Object.fromEntries(conditions)]);
       await writeAtomically(file, `${[header, ...lines.values()].join('\n')}\n`);
