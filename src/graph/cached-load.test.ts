@@ -105,6 +105,22 @@ describe('a kept graph', () => {
     await checked(workspace);
   });
 
+  it('is not made anew for what builds have made, unless a target names it', async () => {
+    const workspace = createWorkspace({
+      BUILD: 'genrule(name = "x", srcs = ["banksman-out/kept"])',
+      'banksman-out/kept': '1',
+    });
+    workspace.commit();
+    workspace.write({ 'banksman-out/gen/x': '1' });
+    await checked(workspace);
+    expect(snapshots()).toEqual([expect.stringMatching(/-clean$/)]);
+    workspace.write({ 'banksman-out/gen/y': '1' });
+    await checked(workspace);
+    expect(snapshots()).toHaveLength(1);
+    workspace.write({ 'banksman-out/kept': '2' });
+    await checked(workspace);
+  });
+
   it('tells edits that git was told not to look at', async () => {
     for (const flag of ['--assume-unchanged', '--skip-worktree']) {
       const workspace = createWorkspace(files);

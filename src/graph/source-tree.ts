@@ -21,6 +21,9 @@ export interface TreeStore {
   save(): Promise<void>;
 }
 
+/** Where builds put their results; never listed as a source. */
+export const outputFolder = 'banksman-out';
+
 /** As many as the kernel follows, see path_resolution(7). */
 const maximumLinks = 40;
 const emptyFolder = 'folder empty';
@@ -113,7 +116,8 @@ export function createSourceTree(store: TreeStore): SourceTree {
       return real !== undefined && store.kind(real) === 'file' ? store.readFile(real) : undefined;
     },
     contentHash: hashed,
-    isTracked: (path) => store.isTracked(path),
+    // Nobody watches the output folder, where no file should be tracked.
+    isTracked: (path) => !path.startsWith(`${outputFolder}/`) && store.isTracked(path),
     save: () => store.save(),
   };
 }

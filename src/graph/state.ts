@@ -5,6 +5,7 @@ import { cacheFolder } from '../disk/index.ts';
 import { type ChangedPath, changedPaths, hidesChanges, treeDifference, treeOf } from './git/objects.ts';
 import { findRepository, type Repository } from './git/repository.ts';
 import type { LoadOptions } from './load.ts';
+import { outputFolder } from './source-tree.ts';
 import type { SourceTree } from './tree.ts';
 import type { Workspace } from './types.ts';
 
@@ -80,7 +81,8 @@ async function workTreeState(
 ): Promise<{ readonly tree: string; readonly changes: readonly Change[] } | undefined> {
   const answers = await Promise.all([
     treeOf(repository, 'HEAD').catch(() => undefined),
-    changedPaths(repository),
+    // What builds have made is no source, whether git ignores it or not.
+    changedPaths(repository, outputFolder),
     hidesChanges(repository),
   ]);
   const [head, changes, hidden] = answers;

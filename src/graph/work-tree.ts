@@ -16,11 +16,8 @@ import { findRepository, type Repository } from './git/repository.ts';
 import { type HashCache, openHashCache } from './hash-cache.ts';
 import { type IgnoreFile, isIgnored, parseIgnoreFile } from './ignore.ts';
 import { childPath, parentPath } from './paths.ts';
-import { createSourceTree, sortEntries, type TreeStore } from './source-tree.ts';
+import { createSourceTree, outputFolder, sortEntries, type TreeStore } from './source-tree.ts';
 import type { Entry, EntryKind, SourceTree } from './tree.ts';
-
-/** Where builds put their results; never a source. */
-export const outputFolder = 'banksman-out';
 
 /**
  * The files as they lie on the disk now. What git ignores is not listed, but can be named. A tree is for one command:
@@ -96,7 +93,7 @@ class WorkTreeStore implements TreeStore {
   }
 
   fileId(path: string): string {
-    if (this.changes?.has(path) === false) {
+    if (this.changes?.has(path) === false && !path.startsWith(`${outputFolder}/`)) {
       const entry = this.tracked()?.get(this.inRepository(path));
       if (entry?.mode === 0o100644) return entry.id;
       if (entry?.mode === 0o100755) return `x${entry.id}`;

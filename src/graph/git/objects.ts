@@ -88,10 +88,14 @@ export interface ChangedPath {
 
 const isPlainFile = (mode: string | undefined) => mode?.startsWith('100') === true;
 
-/** What differs from HEAD: changed, added, deleted, untracked. Ignored files are not told. */
-export async function changedPaths(repository: Repository): Promise<ChangedPath[]> {
+/**
+ * What differs from HEAD: changed, added, deleted, untracked. Ignored files are not told.
+ *
+ * @param without a folder of the workspace that is left out
+ */
+export async function changedPaths(repository: Repository, without: string): Promise<ChangedPath[]> {
   const { prefix } = repository;
-  const scope = prefix === '' ? [] : ['--', prefix];
+  const scope = ['--', prefix === '' ? '.' : prefix, `:(top,exclude,literal)${childPath(prefix, without)}`];
   const modes = ['-c', 'core.fileMode=true', '-c', 'status.renames=false'];
   const form = ['--porcelain=v2', '-z', '--untracked-files=all', '--ignore-submodules=none', '--no-renames'];
   const output = await git(repository, [...modes, 'status', ...form, ...scope]);
