@@ -1,0 +1,453 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Label } from '../../graph/index.ts';
+import { advance } from './advance.ts';
+import { emptyPlacement, findRollout } from './change.ts';
+import { holdsOn, isInForce } from './hold.ts';
+import { goodReleases, lastGoodRelease } from './rollback.ts';
+import { activeRollout, hasEnded, hasStarted, isActive, isWaiting, liveRollout, transitions } from './state.ts';
+import type { GateAnswer, Happening, Placement, ReleaseRef, ReleaseRequest, RolloutKind, Terms } from './types.ts';
+import { nextMoment, workOf } from './work.ts';
+
+const service = '//bank/ledger:ledger' as Label;
+const terms: Terms = { patience: 1000, deadline: 100, onFailure: 'return', returnGates: ['provenance'] };
+const release = (order: number): ReleaseRef => ({ id: `release-${order}`, order });
+const answer = (gate: string, holds = true): GateAnswer => ({ gate, holds, reason: holds ? 'yes' : 'no' });
+const open = [answer('soak'), answer('provenance')];
+
+function request(
+  id: string,
+  order: number,
+  kind: RolloutKind = 'promotion',
+  more: Partial<Terms> = {},
+): ReleaseRequest {
+  const gates = kind === 'rollback' ? ['provenance'] : ['soak', 'provenance'];
+  return { id, release: release(order), kind, by: 'ada', gates, terms: { ...terms, ...more } };
+}
+
+const play = (start: Placement, ...happenings: readonly Happening[]) =>
+  happenings.reduce((placement, each) => advance(placement, each).placement, start);
+
+/** All that a rollout goes through until it serves. */
+function brought(id: string, order: number, at: number, kind: RolloutKind = 'promotion'): Happening[] {
+  return [
+    { kind: 'plan', at, request: request(id, order, kind) },
+    { kind: 'gates', at, rollout: id, answers: open },
+    { kind: 'applied', at, rollout: id },
+    { kind: 'ready', at, rollout: id, verifies: true },
+    { kind: 'verified', at, rollout: id },
+  ];
+}
+
+const empty = emptyPlacement(service, 'prod');
+const states = ({ rollouts }: Placement) => Object.fromEntries(rollouts.map(({ id, state }) => [id, state]));
+
+describe('a rollout', () => {
+  it('goes from planned to healthy, each step with its time', () => {
+    const placement = play(empty, ...brought('a', 1, 10));
+    expect(findRollout(placement, 'a')?.steps.map(({ state }) => state)).toEqual([
+      'planned',
+      'applying',
+      'progressing',
+      'verifying',
+      'healthy',
+    ]);
+    expect(workOf(placement)).toEqual([]);
+  });
+
+  it('waits for a gate that is shut, and for one that nobody has answered', () => {
+    const planned = play(empty, { kind: 'plan', at: 0, request: request('a', 1) });
+    const shut = advance(planned, { kind: 'gates', at: 1, rollout: 'a', answers: [answer('soak', false)] });
+    expect(shut.refused).toBe('gate-closed');
+    expect(states(shut.placement)).toEqual({ a: 'gated' });
+    const half = advance(shut.placement, { kind: 'gates', at: 2, rollout: 'a', answers: [answer('soak')] });
+    expect(states(half.placement)).toEqual({ a: 'gated' });
+    expect(states(advance(half.placement, { kind: 'gates', at: 3, rollout: 'a', answers: open }).placement)).toEqual({
+      a: 'applying',
+    });
+  });
+
+  it('is not open where one of two answers to a gate says no', () => {
+    const answers = [...open, answer('soak', false)];
+    const placement = play(empty, { kind: 'plan', at: 0, request: request('a', 1) });
+    expect(advance(placement, { kind: 'gates', at: 1, rollout: 'a', answers }).refused).toBe('gate-closed');
+  });
+
+  it('takes over from a stuck one when its gates open, not before', () => {
+    const stuck = play(empty, ...brought('a', 1, 0).slice(0, 3), { kind: 'plan', at: 5, request: request('b', 2) });
+    expect(states(stuck)).toEqual({ a: 'progressing', b: 'planned' });
+    const taken = play(stuck, { kind: 'gates', at: 6, rollout: 'b', answers: open });
+    expect(states(taken)).toEqual({ a: 'superseded', b: 'applying' });
+    expect(findRollout(taken, 'b')?.from).toBe('release-1');
+    expect(advance(taken, { kind: 'ready', at: 7, rollout: 'a', verifies: false }).refused).toBe('wrong-state');
+  });
+
+  it('replaces one that waits', () => {
+    const placement = play(
+      empty,
+      { kind: 'plan', at: 0, request: request('a', 1) },
+      { kind: 'plan', at: 1, request: request('b', 2) },
+    );
+    expect(states(placement)).toEqual({ a: 'superseded', b: 'planned' });
+  });
+
+  it('ends as cancelled when its gates do not open in time', () => {
+    const placement = play(empty, { kind: 'plan', at: 0, request: request('a', 1) }, { kind: 'tick', at: 1000 });
+    expect(states(placement)).toEqual({ a: 'cancelled' });
+    expect(placement.rollouts[0]?.steps.at(-1)?.why).toBe('its gates did not open within 1 s');
+    expect(placement.holds).toEqual([]);
+  });
+
+  it('is refused where its release serves already', () => {
+    const placement = play(empty, ...brought('a', 1, 0));
+    expect(advance(placement, { kind: 'plan', at: 1, request: request('b', 1) }).refused).toBe('already-there');
+  });
+
+  it('never goes back by itself', () => {
+    const placement = play(empty, ...brought('b', 2, 0));
+    expect(advance(placement, { kind: 'plan', at: 1, request: request('a', 1, 'automatic') }).refused).toBe('older');
+  });
+});
+
+describe('a failure', () => {
+  const failing = play(empty, ...brought('a', 1, 0), ...brought('b', 2, 10).slice(0, 3));
+
+  it('brings the last healthy release back and holds what failed', () => {
+    const failed = play(failing, { kind: 'failed', at: 20, rollout: 'b', why: 'crashes' });
+    expect(states(failed)).toEqual({ a: 'healthy', b: 'failed', 'b-return': 'planned' });
+    expect(findRollout(failed, 'b-return')).toMatchObject({ kind: 'return', release: release(1), by: 'banksman' });
+    expect(advance(failed, { kind: 'plan', at: 21, request: request('c', 2, 'automatic') }).refused).toBe('older');
+    const back = play(
+      failed,
+      { kind: 'gates', at: 21, rollout: 'b-return', answers: [answer('provenance')] },
+      { kind: 'applied', at: 22, rollout: 'b-return' },
+      { kind: 'ready', at: 23, rollout: 'b-return', verifies: false },
+    );
+    expect(states(back)).toEqual({ a: 'healthy', b: 'rolled-back', 'b-return': 'healthy' });
+    expect(holdsOn(back, 2, 24)).toHaveLength(1);
+    expect(holdsOn(back, 3, 24)).toEqual([]);
+    const passed = play(back, ...brought('c', 3, 30, 'automatic'));
+    expect(passed.holds[0]?.ended?.why).toBe('passed by release release-3');
+  });
+
+  it('comes by the deadline too', () => {
+    const late = play(failing, { kind: 'tick', at: 110 });
+    expect(states(late)).toMatchObject({ b: 'failed', 'b-return': 'planned' });
+    expect(findRollout(late, 'b')?.steps.at(-1)?.why).toBe('not healthy within 0 s');
+  });
+
+  it('is not followed by another return when the way back fails', () => {
+    const stuck = play(
+      empty,
+      ...brought('a', 1, 0),
+      ...brought('b', 2, 5),
+      ...brought('c', 3, 10).slice(0, 3),
+      { kind: 'failed', at: 20, rollout: 'c', why: 'crashes' },
+      { kind: 'gates', at: 21, rollout: 'c-return', answers: [answer('provenance')] },
+      { kind: 'failed', at: 22, rollout: 'c-return', why: 'crashes too' },
+    );
+    expect(states(stuck)).toEqual({ a: 'healthy', b: 'healthy', c: 'failed', 'c-return': 'failed' });
+    expect(workOf(stuck)).toEqual([]);
+  });
+
+  it('only holds where the environment says stop, and where nothing was ever healthy', () => {
+    const stop = play(
+      play(empty, ...brought('a', 1, 0)),
+      { kind: 'plan', at: 1, request: request('b', 2, 'promotion', { onFailure: 'stop' }) },
+      { kind: 'gates', at: 1, rollout: 'b', answers: open },
+      { kind: 'failed', at: 2, rollout: 'b', why: 'x' },
+    );
+    expect(states(stop)).toEqual({ a: 'healthy', b: 'failed' });
+    expect(holdsOn(stop, 2, 3)).toHaveLength(1);
+    const first = play(empty, ...brought('a', 1, 0).slice(0, 3), { kind: 'failed', at: 1, rollout: 'a', why: 'x' });
+    expect(states(first)).toEqual({ a: 'failed' });
+  });
+
+  it('leaves a fix that waits where it is', () => {
+    const placement = play(
+      failing,
+      { kind: 'plan', at: 15, request: request('c', 3) },
+      { kind: 'failed', at: 20, rollout: 'b', why: 'crashes' },
+      { kind: 'gates', at: 21, rollout: 'b-return', answers: [answer('provenance')] },
+    );
+    expect(states(placement)).toMatchObject({ 'b-return': 'applying', c: 'planned' });
+    const fixed = play(placement, { kind: 'gates', at: 22, rollout: 'c', answers: open });
+    expect(states(fixed)).toMatchObject({ 'b-return': 'superseded', c: 'applying' });
+  });
+
+  it('of one cancelled half-way is gone back from as well', () => {
+    const placement = play(failing, { kind: 'cancel', at: 20, rollout: 'b', by: 'ada', why: 'wrong one' });
+    expect(states(placement)).toMatchObject({ b: 'cancelled', 'b-return': 'planned' });
+  });
+});
+
+describe('a rollback', () => {
+  const three = play(empty, ...brought('a', 1, 0), ...brought('b', 2, 10), ...brought('c', 3, 20));
+  const back = (from: Placement, id: string, at: number) => {
+    const to = lastGoodRelease(from)!;
+    return play(from, ...brought(id, to.order, at, 'rollback'));
+  };
+
+  it('goes further back each time, and never forth', () => {
+    expect(lastGoodRelease(three)).toEqual(release(2));
+    const once = back(three, 'x', 30);
+    expect(states(once)).toMatchObject({ c: 'rolled-back', x: 'healthy' });
+    const twice = back(once, 'y', 40);
+    expect(liveRollout(twice)?.release).toEqual(release(1));
+    expect(goodReleases(twice)).toEqual([]);
+  });
+
+  it('holds automatic rollouts until lifted, or until a newer release passes', () => {
+    const once = back(three, 'x', 30);
+    expect(holdsOn(once, 3, 31)).toHaveLength(1);
+    const passing = advance(once, { kind: 'plan', at: 31, request: request('d', 4, 'automatic') });
+    expect(passing.refused).toBeUndefined();
+    const lifted = play(once, { kind: 'lift', at: 31, hold: 'x-hold', by: 'ada', why: 'fixed outside' });
+    expect(holdsOn(lifted, 3, 32)).toEqual([]);
+  });
+
+  it('stops what waits and is not newer than what it leaves', () => {
+    const placement = play(
+      three,
+      { kind: 'plan', at: 30, request: request('d', 4) },
+      { kind: 'plan', at: 31, request: request('x', 2, 'rollback') },
+    );
+    expect(states(placement)).toMatchObject({ d: 'planned', x: 'planned' });
+    const older = play(
+      back(three, 'x', 30),
+      { kind: 'plan', at: 40, request: request('again', 3) },
+      { kind: 'plan', at: 41, request: request('y', 1, 'rollback') },
+    );
+    expect(states(older)).toMatchObject({ again: 'superseded', y: 'planned' });
+  });
+
+  it('counts a release as good again once it was brought in anew', () => {
+    const again = play(back(three, 'x', 30), ...brought('c2', 3, 40), ...brought('d', 4, 50));
+    expect(lastGoodRelease(again)).toEqual(release(3));
+  });
+});
+
+describe('a hold', () => {
+  it('keeps automatic rollouts from being asked for and from starting, and lets a person go on', () => {
+    const waiting = play(empty, { kind: 'plan', at: 0, request: request('a', 1, 'automatic') });
+    const held = play(waiting, { kind: 'hold', at: 1, hold: { id: 'h', by: 'ada', why: 'looking' } });
+    expect(advance(held, { kind: 'gates', at: 2, rollout: 'a', answers: open })).toMatchObject({ refused: 'held' });
+    expect(advance(held, { kind: 'plan', at: 2, request: request('b', 2, 'automatic') }).refused).toBe('held');
+    expect(advance(held, { kind: 'plan', at: 2, request: request('b', 2) }).refused).toBeUndefined();
+    const lifted = play(held, { kind: 'lift', at: 3, hold: 'h', by: 'ada', why: 'done' });
+    expect(states(play(lifted, { kind: 'gates', at: 4, rollout: 'a', answers: open }))).toEqual({ a: 'applying' });
+  });
+
+  it('ends by itself at its time', () => {
+    const held = play(empty, { kind: 'hold', at: 1, hold: { id: 'h', by: 'ada', why: 'lunch', until: 50 } });
+    expect(nextMoment(held, 2)).toBe(50);
+    expect(isInForce(held.holds[0]!, 49)).toBe(true);
+    const over = play(held, { kind: 'tick', at: 60 });
+    expect(over.holds[0]?.ended).toEqual({ at: 50, by: 'banksman', why: 'its time is over' });
+  });
+
+  it('keeps an automatic rollout away that a person cancelled', () => {
+    const placement = play(
+      empty,
+      { kind: 'plan', at: 0, request: request('a', 1, 'automatic') },
+      { kind: 'cancel', at: 1, rollout: 'a', by: 'ada', why: 'not this one' },
+    );
+    expect(advance(placement, { kind: 'plan', at: 2, request: request('b', 1, 'automatic') }).refused).toBe('held');
+    expect(advance(placement, { kind: 'plan', at: 2, request: request('b', 2, 'automatic') }).refused).toBeUndefined();
+  });
+});
+
+/** Happenings in any order, about rollouts that exist and some that do not, with times that also go back. */
+const identifiers = ['a', 'b', 'c', 'd', 'e', 'a-return', 'b-return', 'c-return', 'nobody'];
+const id = fc.constantFrom(...identifiers);
+const gateAnswers = fc
+  .subarray(['soak', 'provenance'])
+  .chain((gates) => fc.tuple(...gates.map((gate) => fc.boolean().map((holds) => answer(gate, holds)))));
+const at = fc.nat({ max: 3000 });
+const happening: fc.Arbitrary<Happening> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc
+      .record({
+        id: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
+        order: fc.integer({ min: 1, max: 4 }),
+        kind: fc.constantFrom<RolloutKind>('automatic', 'promotion', 'rollback'),
+        onFailure: fc.constantFrom<Terms['onFailure']>('return', 'stop'),
+        at,
+      })
+      .map(({ id, order, kind, onFailure, at }): Happening => {
+        return { kind: 'plan', at, request: request(id, order, kind, { onFailure }) };
+      }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('gates' as const), at, rollout: id, answers: fc.constant(open) }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('gates' as const), at, rollout: id, answers: gateAnswers }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('applied' as const), at, rollout: id }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('ready' as const), at, rollout: id, verifies: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('verified' as const), at, rollout: id }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('failed' as const), at, rollout: id, why: fc.constant('x') }) },
+  fc.record({ kind: fc.constant('cancel' as const), at, rollout: id, by: fc.constant('ada'), why: fc.constant('x') }),
+  fc
+    .record({ id: fc.constantFrom('h', 'i'), upTo: fc.option(fc.nat({ max: 4 }), { nil: undefined }), at })
+    .map(({ id, upTo, at }): Happening => ({ kind: 'hold', at, hold: { id, upTo, by: 'ada', why: 'x' } })),
+  fc
+    .record({ hold: fc.constantFrom('h', 'a-hold', 'b-hold'), at })
+    .map(({ hold, at }): Happening => ({ kind: 'lift', at, hold, by: 'ada', why: 'x' })),
+  fc.record({ kind: fc.constant('tick' as const), at }),
+);
+const story = fc.array(happening, { maxLength: 60, size: 'max' });
+
+/** Each step of a story: before, what happened, after. */
+function steps(happenings: readonly Happening[]): { before: Placement; happened: Happening; after: Placement }[] {
+  let before = empty;
+  return happenings.map((happened) => {
+    const after = advance(before, happened).placement;
+    const step = { before, happened, after };
+    before = after;
+    return step;
+  });
+}
+
+const runs = { numRuns: 600 };
+
+describe('over any order of happenings', () => {
+  it('there are never two active rollouts', () => {
+    fc.assert(
+      fc.property(story, (happenings) => {
+        for (const { after } of steps(happenings)) {
+          const active = after.rollouts.filter(isActive);
+          expect(active.length).toBeLessThanOrEqual(1);
+          if (active[0] !== undefined) expect(liveRollout(after)).toBe(active[0]);
+        }
+      }),
+      runs,
+    );
+  });
+
+  it('nothing starts but by answers in which each of its gates holds', () => {
+    fc.assert(
+      fc.property(story, (happenings) => {
+        for (const { before, happened, after } of steps(happenings)) {
+          for (const rollout of after.rollouts) {
+            const was = findRollout(before, rollout.id);
+            if (!hasStarted(rollout) || (was && hasStarted(was))) continue;
+            expect(happened).toMatchObject({ kind: 'gates', rollout: rollout.id });
+            if (happened.kind !== 'gates') continue;
+            for (const gate of rollout.gates) {
+              const said = happened.answers.filter((each) => each.gate === gate);
+              expect(said.length > 0 && said.every(({ holds }) => holds)).toBe(true);
+            }
+            if (rollout.kind === 'automatic') {
+              expect(holdsOn(before, rollout.release.order, happened.at)).toEqual([]);
+            }
+          }
+        }
+      }),
+      runs,
+    );
+  });
+
+  it('no record is lost or rewritten, and every change of state is one of the table', () => {
+    fc.assert(
+      fc.property(story, (happenings) => {
+        for (const { before, after } of steps(happenings)) {
+          expect(after.rollouts.slice(0, before.rollouts.length).map((each) => each.id)).toEqual(
+            before.rollouts.map((each) => each.id),
+          );
+          for (const [index, was] of before.rollouts.entries()) {
+            const now = after.rollouts[index]!;
+            expect(now.steps.slice(0, was.steps.length)).toEqual(was.steps);
+            expect([now.release, now.kind, now.by, now.gates, now.terms]).toEqual([
+              was.release,
+              was.kind,
+              was.by,
+              was.gates,
+              was.terms,
+            ]);
+            let state = was.state;
+            for (const step of now.steps.slice(was.steps.length)) {
+              expect(transitions[state]).toContain(step.state);
+              state = step.state;
+            }
+            expect(now.state).toBe(state);
+          }
+          for (const [index, was] of before.holds.entries()) {
+            const { ended, ...rest } = after.holds[index]!;
+            expect(rest).toMatchObject({ id: was.id, by: was.by, why: was.why, at: was.at });
+            if (was.ended !== undefined) expect(ended).toEqual(was.ended);
+          }
+          expect(new Set(after.rollouts.map((each) => each.id)).size).toBe(after.rollouts.length);
+          for (const { steps: all } of after.rollouts) {
+            expect(all.every((step, index) => index === 0 || step.at >= all[index - 1]!.at)).toBe(true);
+          }
+        }
+      }),
+      runs,
+    );
+  });
+
+  it('whatever is told twice changes nothing the second time', () => {
+    fc.assert(
+      fc.property(story, (happenings) => {
+        for (const { happened, after } of steps(happenings)) {
+          expect(advance(after, happened).placement).toEqual(after);
+        }
+      }),
+      runs,
+    );
+  });
+
+  it('every rollout ends when time passes and nothing else happens', () => {
+    fc.assert(
+      fc.property(story, (happenings) => {
+        let placement = play(empty, ...happenings);
+        let now = 3000;
+        // A failure may bring a way back with it, and that one ends as well: more rounds than that are not needed.
+        for (let round = 0; round < 3 && !placement.rollouts.every(hasEnded); round++) {
+          now = Math.max(now, ...placement.rollouts.filter((each) => !hasEnded(each)).map(({ due }) => due));
+          placement = play(placement, { kind: 'tick', at: now });
+        }
+        expect(placement.rollouts.every(hasEnded)).toBe(true);
+        expect(workOf(placement)).toEqual([]);
+      }),
+      runs,
+    );
+  });
+
+  it('one that has not ended has work, and a moment at which it ends', () => {
+    fc.assert(
+      fc.property(story, (happenings) => {
+        const placement = play(empty, ...happenings);
+        const open = placement.rollouts.filter((each) => !hasEnded(each));
+        expect(
+          workOf(placement)
+            .map(({ rollout }) => rollout.id)
+            .sort(),
+        ).toEqual(open.map((each) => each.id).sort());
+        const moment = nextMoment(placement, 0);
+        for (const { due } of open) expect(moment).toBeLessThanOrEqual(due);
+        expect(placement.rollouts.filter(isWaiting).length).toBeLessThanOrEqual(2);
+        const active = activeRollout(placement);
+        if (active !== undefined) expect(workOf(placement)[0]?.rollout).toBe(active);
+      }),
+      runs,
+    );
+  });
+
+  it('a release that failed here is never brought in automatically again', () => {
+    fc.assert(
+      fc.property(story, (happenings) => {
+        for (const { before, after } of steps(happenings)) {
+          for (const rollout of after.rollouts.slice(before.rollouts.length)) {
+            if (rollout.kind !== 'automatic') continue;
+            const tried = before.rollouts.filter(hasStarted).map((each) => each.release.order);
+            expect(rollout.release.order).toBeGreaterThan(Math.max(-1, ...tried));
+          }
+        }
+      }),
+      runs,
+    );
+  });
+});

@@ -1,0 +1,93 @@
+import { pass, plan } from './begin.ts';
+import { enter, findRollout, replace } from './change.ts';
+import { giveUp, succeed } from './conclude.ts';
+import { addHold, endHold, expireHolds } from './hold.ts';
+import { hasEnded, isActive } from './state.ts';
+import type { Happening, Outcome, Placement, Rollout, RolloutState, Time } from './types.ts';
+
+/**
+ * What a placement becomes by what happened. Whatever is told twice changes nothing the second time, so that whoever was killed
+ * between doing and writing does it again.
+ */
+export function advance(placement: Placement, happening: Happening): Outcome {
+  const { at } = happening;
+  switch (happening.kind) {
+    case 'plan':
+      return plan(placement, happening.request, at);
+    case 'gates':
+      return pass(placement, happening.rollout, happening.answers, at);
+    case 'applied':
+      return when(placement, happening.rollout, ['applying'], (rollout) =>
+        replace(placement, enter(rollout, 'progressing', at)),
+      );
+    case 'ready':
+      return when(placement, happening.rollout, ['progressing'], (rollout) =>
+        happening.verifies ? replace(placement, enter(rollout, 'verifying', at)) : succeed(placement, rollout, at),
+      );
+    case 'verified':
+      return when(placement, happening.rollout, ['verifying'], (rollout) => succeed(placement, rollout, at));
+    case 'failed':
+      return when(placement, happening.rollout, ['applying', 'progressing', 'verifying'], (rollout) =>
+        giveUp(placement, rollout, 'failed', at, happening.why),
+      );
+    case 'cancel': {
+      const why = `${happening.why} (${happening.by})`;
+      return unlessEnded(placement, happening.rollout, (rollout) => {
+        const ended = giveUp(placement, rollout, 'cancelled', at, why);
+        if (rollout.kind !== 'automatic') return ended;
+        // Or it would be asked for again at once.
+        const { order: upTo } = rollout.release;
+        return addHold(ended, { id: `${rollout.id}-hold`, by: happening.by, why: happening.why, at, upTo });
+      });
+    }
+    case 'hold': {
+      const { hold } = happening;
+      if (placement.holds.some(({ id }) => id === hold.id)) return { placement, refused: 'known' };
+      return { placement: addHold(placement, { ...hold, at }) };
+    }
+    case 'lift': {
+      const hold = placement.holds.find(({ id }) => id === happening.hold);
+      if (hold === undefined) return { placement, refused: 'unknown-hold' };
+      if (hold.ended !== undefined) return { placement, refused: 'known' };
+      return { placement: endHold(placement, hold.id, { at, by: happening.by, why: happening.why }) };
+    }
+    case 'tick':
+      return { placement: tick(placement, at) };
+  }
+}
+
+/** Time passes: what is overdue ends. */
+function tick(placement: Placement, now: Time): Placement {
+  let next = expireHolds(placement, now);
+  for (const { id } of placement.rollouts) {
+    const rollout = findRollout(next, id);
+    if (rollout === undefined || hasEnded(rollout) || now < rollout.due) continue;
+    next = isActive(rollout)
+      ? giveUp(next, rollout, 'failed', now, `not healthy within ${seconds(rollout.terms.deadline)}`)
+      : giveUp(next, rollout, 'cancelled', now, `its gates did not open within ${seconds(rollout.terms.patience)}`);
+  }
+  return next;
+}
+
+function seconds(milliseconds: number): string {
+  return `${Math.round(milliseconds / 1000)} s`;
+}
+
+function when(
+  placement: Placement,
+  id: string,
+  states: readonly RolloutState[],
+  change: (rollout: Rollout) => Placement,
+): Outcome {
+  const rollout = findRollout(placement, id);
+  if (rollout === undefined) return { placement, refused: 'unknown-rollout' };
+  if (!states.includes(rollout.state)) return { placement, refused: 'wrong-state' };
+  return { placement: change(rollout) };
+}
+
+function unlessEnded(placement: Placement, id: string, change: (rollout: Rollout) => Placement): Outcome {
+  const rollout = findRollout(placement, id);
+  if (rollout === undefined) return { placement, refused: 'unknown-rollout' };
+  if (hasEnded(rollout)) return { placement, refused: 'wrong-state' };
+  return { placement: change(rollout) };
+}

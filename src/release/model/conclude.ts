@@ -1,0 +1,69 @@
+import { enter, findRollout, replace } from './change.ts';
+import { addHold, endPassedHolds } from './hold.ts';
+import { lastGoodRelease } from './rollback.ts';
+import { goesBack, hasStarted, isActive, isWaiting } from './state.ts';
+import type { Placement, Rollout, Time } from './types.ts';
+
+/** It serves. Holds that it has passed end; where it went back, what was left is marked. */
+export function succeed(placement: Placement, rollout: Rollout, at: Time): Placement {
+  const healthy = replace(placement, enter(rollout, 'healthy', at));
+  return goesBack(rollout) ? markLeft(healthy, rollout, at) : endPassedHolds(healthy, rollout, at);
+}
+
+function markLeft(placement: Placement, back: Rollout, at: Time): Placement {
+  const left = placement.rollouts.findLast(
+    (other) =>
+      other.id !== back.id &&
+      other.release.id === back.from &&
+      other.release.id !== back.release.id &&
+      (other.state === 'healthy' || other.state === 'failed') &&
+      (other.started ?? 0) < (back.started ?? 0),
+  );
+  if (left === undefined) return placement;
+  return replace(placement, enter(left, 'rolled-back', at, `to release ${back.release.id.slice(0, 12)}`));
+}
+
+/**
+ * It will not serve. Where it has changed objects, the environment goes back to the last healthy release if its terms say so,
+ * and nothing automatic brings this release in again. A way back that fails is not followed by another: a person is needed.
+ *
+ * @param state how it ends; `cancelled` where a person stopped it half-way
+ */
+export function giveUp(
+  placement: Placement,
+  rollout: Rollout,
+  state: 'failed' | 'cancelled',
+  at: Time,
+  why: string,
+): Placement {
+  const started = hasStarted(rollout);
+  const ended = replace(placement, enter(rollout, state, at, why));
+  if (!started) return ended;
+  const held = addHold(ended, {
+    id: `${rollout.id}-hold`,
+    by: 'banksman',
+    why: `rollout ${rollout.id} ${state === 'failed' ? 'failed' : 'was cancelled'}: ${why}`,
+    at,
+    upTo: rollout.release.order,
+  });
+  if (goesBack(rollout) || rollout.terms.onFailure === 'stop') return held;
+  const to = lastGoodRelease(held);
+  const id = `${rollout.id}-return`;
+  // A person who is on the way back already knows where to.
+  const goingBack = held.rollouts.some((other) => goesBack(other) && (isWaiting(other) || isActive(other)));
+  if (to === undefined || goingBack || findRollout(held, id) !== undefined) return held;
+  const back: Rollout = {
+    id,
+    release: to,
+    kind: 'return',
+    by: 'banksman',
+    why: `rollout ${rollout.id} ${state}`,
+    gates: rollout.terms.returnGates,
+    terms: rollout.terms,
+    state: 'planned',
+    due: at + rollout.terms.patience,
+    answers: [],
+    steps: [{ state: 'planned', at, why: `rollout ${rollout.id} ${state}` }],
+  };
+  return { ...held, rollouts: [...held.rollouts, back] };
+}

@@ -1,0 +1,19 @@
+export { advance } from './advance.ts';
+export { emptyPlacement, findRollout } from './change.ts';
+export { holdsOn, isHeld, isInForce } from './hold.ts';
+export { healthyRelease, nextAutomatic, provenReleases } from './promotion.ts';
+export { goodReleases, lastGoodRelease, newestStarted } from './rollback.ts';
+export {
+  activeRollout,
+  goesBack,
+  hasEnded,
+  hasStarted,
+  isActive,
+  isWaiting,
+  liveRollout,
+  transitions,
+  waitingRollouts,
+} from './state.ts';
+export { type Car, type CarState, carRollout, lookAtTrain, planTrain, type Train, type TrainPlan } from './train.ts';
+export type * from './types.ts';
+export { nextMoment, type Work, workOf } from './work.ts';

@@ -1,0 +1,55 @@
+import type { Placement, Rollout, RolloutState } from './types.ts';
+
+/** Every change of state that there is. The property tests check each step against it. */
+export const transitions: Readonly<Record<RolloutState, readonly RolloutState[]>> = {
+  planned: ['gated', 'applying', 'superseded', 'cancelled'],
+  gated: ['applying', 'superseded', 'cancelled'],
+  applying: ['progressing', 'failed', 'superseded', 'cancelled'],
+  progressing: ['verifying', 'healthy', 'failed', 'superseded', 'cancelled'],
+  verifying: ['healthy', 'failed', 'superseded', 'cancelled'],
+  healthy: ['rolled-back'],
+  failed: ['rolled-back'],
+  'rolled-back': [],
+  superseded: [],
+  cancelled: [],
+};
+
+export function isWaiting({ state }: Pick<Rollout, 'state'>): boolean {
+  return state === 'planned' || state === 'gated';
+}
+
+/** It changes objects, or judges what it has changed. A service has at most one such rollout in an environment. */
+export function isActive({ state }: Pick<Rollout, 'state'>): boolean {
+  return state === 'applying' || state === 'progressing' || state === 'verifying';
+}
+
+export function hasEnded(rollout: Pick<Rollout, 'state'>): boolean {
+  return !isWaiting(rollout) && !isActive(rollout);
+}
+
+/** It has changed objects, or was about to. */
+export function hasStarted({ started }: Pick<Rollout, 'started'>): boolean {
+  return started !== undefined;
+}
+
+/** It goes to a release that was there before. */
+export function goesBack({ kind }: Pick<Rollout, 'kind'>): boolean {
+  return kind === 'rollback' || kind === 'return';
+}
+
+export function activeRollout({ rollouts }: Placement): Rollout | undefined {
+  return rollouts.find(isActive);
+}
+
+export function waitingRollouts({ rollouts }: Placement): readonly Rollout[] {
+  return rollouts.filter(isWaiting);
+}
+
+/** The rollout whose objects are in the cluster: the one that started last. */
+export function liveRollout({ rollouts }: Placement): Rollout | undefined {
+  let live: Rollout | undefined;
+  for (const rollout of rollouts) {
+    if (rollout.started !== undefined && rollout.started > (live?.started ?? -1)) live = rollout;
+  }
+  return live;
+}

@@ -1,0 +1,151 @@
+import type { Label } from '../../graph/index.ts';
+
+/** Milliseconds since the epoch. The core never looks at a clock: every time comes in from outside. */
+export type Time = number;
+
+/**
+ * Where a rollout is. It waits (planned, gated), changes objects (applying, progressing, verifying), or has ended.
+ * `rolled-back` is said of one that had ended as healthy or failed, once the environment has been brought back from it.
+ */
+export type RolloutState =
+  | 'planned'
+  | 'gated'
+  | 'applying'
+  | 'progressing'
+  | 'verifying'
+  | 'healthy'
+  | 'failed'
+  | 'rolled-back'
+  | 'superseded'
+  | 'cancelled';
+
+/**
+ * - automatic: the environment takes what its upstream has found healthy
+ * - promotion: a person asked for the release
+ * - rollback: a person asked for an earlier release
+ * - return: the core itself goes back, since a rollout failed
+ */
+export type RolloutKind = 'automatic' | 'promotion' | 'rollback' | 'return';
+
+/** A release, as far as decisions need it. */
+export interface ReleaseRef {
+  /** SHA-256 of its content, in hex. */
+  readonly id: string;
+  /** Its place among the service's releases, in the order in which they were first made. */
+  readonly order: number;
+}
+
+/** What an environment says of its rollouts. Kept with each: a change of banksman.yaml does not reach one under way. */
+export interface Terms {
+  /** Milliseconds that it may wait for its gates. */
+  readonly patience: number;
+  /** Milliseconds from its start until it must be healthy. */
+  readonly deadline: number;
+  /** After a failure: go back to the last healthy release and hold, or only hold. */
+  readonly onFailure: 'return' | 'stop';
+  /** Names of the gates that a return has to pass. */
+  readonly returnGates: readonly string[];
+}
+
+/** What is known of one gate at one time. A gate is what must hold before a rollout may start. */
+export interface GateAnswer {
+  /** Unique among an environment's gates. */
+  readonly gate: string;
+  /** Whether that which must hold does. */
+  readonly holds: boolean;
+  /** One line for a person. */
+  readonly reason: string;
+  /** Since when it is so; undefined where nobody knows. */
+  readonly since?: Time | undefined;
+  /** What would open it, where it does not hold. */
+  readonly opens?: string | undefined;
+  /** When it opens by itself, where it does. */
+  readonly opensAt?: Time | undefined;
+}
+
+export interface Step {
+  readonly state: RolloutState;
+  readonly at: Time;
+  readonly why?: string | undefined;
+}
+
+/** A release on its way into an environment. */
+export interface Rollout extends ReleaseRequest {
+  readonly state: RolloutState;
+  /** When its present state ends at the latest. */
+  readonly due: Time;
+  /** Its place among those that started here; undefined before it does. */
+  readonly started?: number | undefined;
+  /** The release whose objects were there when it started. */
+  readonly from?: string | undefined;
+  /** The answers that it started with, or the newest ones while it waits. */
+  readonly answers: readonly GateAnswer[];
+  /** Every state it has been in. Only grows. */
+  readonly steps: readonly Step[];
+}
+
+export interface ReleaseRequest {
+  /** Given by who asks, so that asking twice is asking once. */
+  readonly id: string;
+  readonly release: ReleaseRef;
+  readonly kind: RolloutKind;
+  /** Who asked; `banksman` for the core itself. */
+  readonly by: string;
+  readonly why?: string | undefined;
+  /** Names of the gates that it has to pass. */
+  readonly gates: readonly string[];
+  readonly terms: Terms;
+}
+
+/** A pause of automatic rollouts. */
+export interface Hold {
+  readonly id: string;
+  readonly by: string;
+  readonly why: string;
+  readonly at: Time;
+  /** Releases after this place pass it; all are held where it is absent. */
+  readonly upTo?: number | undefined;
+  /** When it ends by itself. */
+  readonly until?: Time | undefined;
+  readonly ended?: { readonly at: Time; readonly by: string; readonly why: string } | undefined;
+}
+
+/** A service in an environment, with all that ever happened to it there. */
+export interface Placement {
+  readonly service: Label;
+  readonly environment: string;
+  /** In the order in which they were asked for. Only grows. */
+  readonly rollouts: readonly Rollout[];
+  /** In the order in which they began. Only grows. */
+  readonly holds: readonly Hold[];
+}
+
+/** What can happen. Each may be told twice, late, or after a kill: what does not fit changes nothing. */
+export type Happening =
+  | { readonly kind: 'plan'; readonly at: Time; readonly request: ReleaseRequest }
+  | { readonly kind: 'gates'; readonly at: Time; readonly rollout: string; readonly answers: readonly GateAnswer[] }
+  | { readonly kind: 'applied'; readonly at: Time; readonly rollout: string }
+  /** Every object is as kstatus calls current. */
+  | { readonly kind: 'ready'; readonly at: Time; readonly rollout: string; readonly verifies: boolean }
+  | { readonly kind: 'verified'; readonly at: Time; readonly rollout: string }
+  | { readonly kind: 'failed'; readonly at: Time; readonly rollout: string; readonly why: string }
+  | { readonly kind: 'cancel'; readonly at: Time; readonly rollout: string; readonly by: string; readonly why: string }
+  | { readonly kind: 'hold'; readonly at: Time; readonly hold: Omit<Hold, 'at' | 'ended'> }
+  | { readonly kind: 'lift'; readonly at: Time; readonly hold: string; readonly by: string; readonly why: string }
+  | { readonly kind: 'tick'; readonly at: Time };
+
+/** Why a happening changed nothing. */
+export type Refusal =
+  | 'known' // it was told before
+  | 'unknown-rollout'
+  | 'unknown-hold'
+  | 'wrong-state'
+  | 'already-there' // the release is the one that is healthy now
+  | 'older' // an automatic rollout never goes back
+  | 'held'
+  | 'gate-closed';
+
+export interface Outcome {
+  readonly placement: Placement;
+  readonly refused?: Refusal | undefined;
+}
