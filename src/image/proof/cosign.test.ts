@@ -1,0 +1,213 @@
+import { execFile } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { findCosign } from '../../../test/support/cosign.ts';
+import { testFolder } from '../testing/folder.ts';
+import { startRegistry } from '../testing/registry.ts';
+import { attachStatements } from './attach.ts';
+import { collectProofs } from './collect.ts';
+import { generateKeys } from './keys/generate.ts';
+import { openSigner } from './keys/open.ts';
+import { parsePublicKey } from './keys/public-key.ts';
+import { signerOf } from './keys/signer.ts';
+import { openProofRepository } from './referrers.ts';
+import { predicateTypes, type Statement } from './statement.ts';
+
+const program = findCosign();
+
+/** Runs cosign with nothing of this machine's user. @returns its exit code with what it printed */
+async function cosign(folder: string, args: readonly string[], env: Record<string, string> = {}) {
+  const own = { PATH: process.env.PATH, HOME: folder, COSIGN_PASSWORD: 'secret', ...env };
+  return promisify(execFile)(program!, args, { cwd: folder, env: own, timeout: 60_000 }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (error: { code: number; stdout: string; stderr: string }) => error,
+  );
+}
+
+const withKey = ['--key', 'cosign.pub', '--insecure-ignore-tlog=true'];
+const password = async () => 'secret';
+
+async function newKeys(folder: string) {
+  const pair = await generateKeys('secret');
+  await writeFile(join(folder, 'cosign.key'), pair.privateKey, { mode: 0o600 });
+  await writeFile(join(folder, 'cosign.pub'), pair.publicKey);
+  return signerOf(pair.privateKey, password, 'the key');
+}
+
+function statementsOf(digest: string): Statement[] {
+  const subject = [{ name: 'bank/ledger', digest: { sha256: digest.slice('sha256:'.length) } }];
+  return [
+    { subject, predicateType: predicateTypes.signature, predicate: {} },
+    {
+      subject,
+      predicateType: predicateTypes.provenance,
+      predicate: {
+        buildDefinition: { buildType: 'https://banksman.local/build/image/v1', externalParameters: {} },
+        runDetails: { builder: { id: 'https://ci.example/builder' } },
+      },
+    },
+    { subject, predicateType: predicateTypes.sbom, predicate: { bomFormat: 'CycloneDX', specVersion: '1.6' } },
+  ];
+}
+
+describe.skipIf(program === undefined)('with the real cosign', () => {
+  test('it verifies what is signed here, and refuses another key and another image', async () => {
+    const folder = await testFolder();
+    const signer = await newKeys(folder);
+    const registry = await startRegistry();
+    const { subject, reference } = await registry.push('bank/ledger', 'one');
+    const repository = openProofRepository(registry.host, 'bank/ledger', 'pull,push', { plainHttp: true });
+    expect(await attachStatements(repository, subject, statementsOf(subject.digest), signer)).toHaveLength(3);
+    // The same again says nothing new.
+    expect(await attachStatements(repository, subject, statementsOf(subject.digest), signer)).toEqual([]);
+
+    const verified = await cosign(folder, ['verify', ...withKey, reference]);
+    expect(verified, verified.stderr).toMatchObject({ code: 0 });
+    expect(verified.stdout).toContain(subject.digest);
+    for (const type of ['slsaprovenance1', 'cyclonedx']) {
+      const attested = await cosign(folder, ['verify-attestation', ...withKey, '--type', type, reference]);
+      expect(attested, attested.stderr).toMatchObject({ code: 0 });
+      const [line = ''] = attested.stdout.trim().split('\n');
+      const { predicateType } = JSON.parse(Buffer.from(JSON.parse(line).payload, 'base64').toString());
+      expect(predicateType).toBe(type === 'cyclonedx' ? predicateTypes.sbom : predicateTypes.provenance);
+    }
+
+    const other = await testFolder();
+    await newKeys(other);
+    expect(await cosign(other, ['verify', ...withKey, reference])).toMatchObject({ code: expect.any(Number) });
+    expect((await cosign(other, ['verify', ...withKey, reference])).code).not.toBe(0);
+
+    // What was said of one image, put beside another.
+    const second = await registry.push('bank/ledger', 'two');
+    const proofs = await collectProofs(repository, subject.digest);
+    expect(proofs.proofs).toHaveLength(3);
+    await attachStatements(repository, second.subject, statementsOf(subject.digest), signer);
+    expect((await cosign(folder, ['verify', ...withKey, second.reference])).code).not.toBe(0);
+    repository.close();
+  });
+
+  test('what it signs and attests is understood here', async () => {
+    const folder = await testFolder();
+    const registry = await startRegistry();
+    const { subject, reference } = await registry.push('bank/ledger', 'one');
+    expect(await cosign(folder, ['generate-key-pair'])).toMatchObject({ code: 0 });
+    const offline = ['--tlog-upload=false', '--use-signing-config=false', '-y', '--key', 'cosign.key'];
+    const signed = await cosign(folder, ['sign', ...offline, reference]);
+    expect(signed, signed.stderr).toMatchObject({ code: 0 });
+    await writeFile(join(folder, 'sbom.json'), JSON.stringify({ bomFormat: 'CycloneDX', specVersion: '1.6' }));
+    const attested = await cosign(folder, [
+      'attest',
+      ...offline,
+      '--type',
+      'cyclonedx',
+      '--predicate',
+      'sbom.json',
+      reference,
+    ]);
+    expect(attested, attested.stderr).toMatchObject({ code: 0 });
+
+    const repository = openProofRepository(registry.host, 'bank/ledger', 'pull', { plainHttp: true });
+    const { proofs, unusable } = await collectProofs(repository, subject.digest);
+    repository.close();
+    expect(unusable).toEqual([]);
+    const key = parsePublicKey(await readFile(join(folder, 'cosign.pub'), 'utf8'), 'cosign.pub');
+    const stranger = parsePublicKey((await generateKeys('')).publicKey, 'a stranger');
+    const keys = new Map([
+      ['cosign', key],
+      ['stranger', stranger],
+    ]);
+    expect(proofs.map((proof) => proof.signedBy(keys))).toEqual([['cosign'], ['cosign']]);
+    expect(proofs.map((proof) => proof.statement().predicateType).sort()).toEqual(
+      [predicateTypes.sbom, predicateTypes.signature].sort(),
+    );
+    // Its own key file opens here, with its password and with no other.
+    const path = join(folder, 'cosign.key');
+    expect((await openSigner(path, { env: { COSIGN_PASSWORD: 'secret' } })).publicKey.hint).toBe(key.hint);
+    await expect(openSigner(path, { env: { COSIGN_PASSWORD: 'wrong' } })).rejects.toMatchObject({
+      code: 'proof/wrong-password',
+    });
+  });
+
+  test('a program that holds the key serves both', async () => {
+    const folder = await testFolder();
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    await writeFile(join(folder, 'key.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+    await writeFile(join(folder, 'sigstore-kms-test'), pluginProgram, { mode: 0o755 });
+    const reference = `test://${join(folder, 'key.pem')}`;
+    const path = `${folder}:${process.env.PATH}`;
+    const registry = await startRegistry();
+    const one = await registry.push('bank/ledger', 'one');
+    const two = await registry.push('bank/ledger', 'two');
+    const offline = ['--tlog-upload=false', '--use-signing-config=false', '-y', '--key', reference];
+    const signed = await cosign(folder, ['sign', ...offline, two.reference], { PATH: path });
+    expect(signed, signed.stderr).toMatchObject({ code: 0 });
+
+    const before = process.env.PATH;
+    process.env.PATH = path;
+    try {
+      const signer = await openSigner(reference);
+      const repository = openProofRepository(registry.host, 'bank/ledger', 'pull,push', { plainHttp: true });
+      await attachStatements(repository, one.subject, statementsOf(one.subject.digest), signer);
+      const { proofs } = await collectProofs(repository, two.subject.digest);
+      expect(proofs.map((proof) => proof.signedBy(new Map([['kms', signer.publicKey]])))).toEqual([['kms']]);
+      repository.close();
+      await expect(openSigner('test:///absent.pem')).rejects.toMatchObject({ code: 'proof/signer-failed' });
+      await expect(openSigner('nobody://key')).rejects.toMatchObject({ code: 'proof/no-key' });
+    } finally {
+      process.env.PATH = before;
+    }
+    const verified = await cosign(
+      folder,
+      ['verify', '--key', reference, '--insecure-ignore-tlog=true', one.reference],
+      {
+        PATH: path,
+      },
+    );
+    expect(verified, verified.stderr).toMatchObject({ code: 0 });
+  });
+
+  test('a registry that keeps no list of what refers to what', async () => {
+    const folder = await testFolder();
+    const signer = await newKeys(folder);
+    const registry = await startRegistry((handler) => (request, response) => {
+      if (!request.url?.includes('/referrers/')) return handler(request, response);
+      response.writeHead(404).end();
+    });
+    const { subject, reference } = await registry.push('bank/ledger', 'one');
+    const repository = openProofRepository(registry.host, 'bank/ledger', 'pull,push', { plainHttp: true });
+    await attachStatements(repository, subject, statementsOf(subject.digest), signer);
+    expect((await collectProofs(repository, subject.digest)).proofs).toHaveLength(3);
+    repository.close();
+    const verified = await cosign(folder, ['verify', ...withKey, reference]);
+    expect(verified, verified.stderr).toMatchObject({ code: 0 });
+  });
+});
+
+/** A program of Sigstore's protocol for key management, with a key in a file. */
+const pluginProgram = `#!${process.execPath}
+const { createPrivateKey, createPublicKey, sign, verify } = require('node:crypto');
+const { readFileSync } = require('node:fs');
+const { initOptions, methodName, verifySignature } = JSON.parse(process.argv[3]);
+const answer = () => {
+  if (process.argv[2] !== 'v1') throw new Error('unknown version ' + process.argv[2]);
+  const key = createPrivateKey(readFileSync(initOptions.keyResourceID));
+  const pem = createPublicKey(key).export({ type: 'spki', format: 'pem' });
+  const message = () => readFileSync(0);
+  switch (methodName) {
+    case 'publicKey': return { publicKey: { publicKeyPEM: Buffer.from(pem).toString('base64') } };
+    case 'defaultAlgorithm': return { defaultAlgorithm: { defaultAlgorithm: 'ecdsa-p256-sha256' } };
+    case 'signMessage': return { signMessage: { signature: sign('sha256', message(), key).toString('base64') } };
+    case 'verifySignature':
+      if (verify('sha256', message(), createPublicKey(key), Buffer.from(verifySignature.signature, 'base64')))
+        return { verifySignature: {} };
+      throw new Error('wrong signature');
+    default: throw new Error('unknown method ' + methodName);
+  }
+};
+let said;
+try { said = answer(); } catch (error) { said = { errorMessage: error.message }; }
+process.stdout.write(JSON.stringify(said));
+`;
