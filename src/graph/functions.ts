@@ -225,7 +225,20 @@ export const buildFunctions: readonly NativeFunction[] = [
     parameters: [{ name: 'p', type: 'str' }],
     implementation: ([path]) => {
       const dot = (path as string).lastIndexOf('.');
-      return dot <= 0 ? [path!, ''] : [(path as string).slice(0, dot), (path as string).slice(dot)];
+      // As in Please, a dot at the start falls away.
+      return dot <= 0
+        ? [(path as string).slice(dot + 1), '']
+        : [(path as string).slice(0, dot), (path as string).slice(dot)];
+    },
+  }),
+  define({
+    name: 'breakpoint',
+    documentation: 'Stops nothing: it is let stand for the debugger of Please, and a warning says so.',
+    parameters: [],
+    implementation: (_, call) => {
+      const { file, line } = call.place();
+      call.context.say(`warning: breakpoint() is skipped (${file}:${line})`);
+      return null;
     },
   }),
   select,
@@ -241,13 +254,14 @@ export function logFunctions(): Dict {
     level,
     defineFunction<EvaluationContext>({
       name: `log.${level}`,
-      parameters: [{ name: 'message', type: 'str' }],
+      parameters: [{ name: 'message' }],
       rest: true,
       implementation: ([message, ...values], call) => {
-        const text = values.reduce<string>(
-          (so, value) => so.replace(/%[sdvqr]/, () => display(value)),
-          message as string,
+        const rest = [...values];
+        const filled = display(message!).replace(/%(?:%|[-+# 0]*\d*(?:\.\d+)?[A-Za-z])/g, (verb) =>
+          verb === '%%' && values.length > 0 ? '%' : rest.length === 0 ? verb : display(rest.shift()!),
         );
+        const text = [filled, ...rest.map(display)].join(' ');
         if (level === 'fatal') throw new EvaluationError('language/fail', text);
         if (silent.includes(level)) return null;
         const { file, line } = call.place();

@@ -17,7 +17,7 @@ const maximumLength = 1000;
 
 /** Whether a text is written as a label; anything else among sources is a file. */
 export function looksLikeLabel(text: string): boolean {
-  return text.startsWith(':') || text.startsWith('//') || text.startsWith('@');
+  return /^(?::|\/\/)/.test(text) || (text.startsWith('@') && (text.includes(':') || text.includes('//')));
 }
 
 /** Where a label is written: what `:x`, `//x` and `@x//y` mean there. */

@@ -3,7 +3,6 @@ import { define } from './define.ts';
 import { GraphFault } from './fault.ts';
 import { ArgumentFault } from './inputs.ts';
 import { nearestLabel, parseLabel, splitLabel } from './label.ts';
-import type { Label } from './types.ts';
 
 /** Keys for what holds where no condition does; the longer one is Bazel's. */
 const otherwise = ['default', '//conditions:default'];
@@ -14,11 +13,11 @@ const holds = 'config:on';
 export const select = define({
   name: 'select',
   documentation:
-    'The value of the one condition that holds. Conditions are labels of config_setting targets; the value of "default" is taken where none holds.',
+    'The value of the condition that holds, of several the last one in the order of their labels. Conditions are labels of config_setting targets; the value of "default" is taken where none holds.',
   parameters: [{ name: 'conditions', type: 'dict' }],
   implementation: ([conditions], { context }) => {
-    const chosen: { readonly label: Label; readonly value: Value }[] = [];
     let rest: Value | undefined;
+    let chosen: { readonly key: string; readonly value: Value } | undefined;
     for (const [key, value] of conditions as ReadonlyMap<string, Value>) {
       if (otherwise.includes(key)) {
         rest = value;
@@ -45,17 +44,10 @@ export const select = define({
           key,
         );
       }
-      if (target.labels.includes(holds)) chosen.push({ label, value });
+      // Of several that hold the last one by its key counts, as in Please.
+      if (target.labels.includes(holds) && (chosen === undefined || chosen.key < key)) chosen = { key, value };
     }
-    const [first, second] = chosen;
-    if (second !== undefined) {
-      throw new EvaluationError(
-        'language/value',
-        `${first!.label} and ${second.label} both hold, so that select can't choose`,
-        'make the conditions exclude one another',
-      );
-    }
-    const value = first?.value ?? rest;
+    const value = chosen === undefined ? rest : chosen.value;
     if (value === undefined) {
       throw new EvaluationError('language/value', 'none of the conditions of select holds', 'add the key "default"');
     }

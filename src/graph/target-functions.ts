@@ -263,7 +263,7 @@ function labelsWithPrefix(
   let level = [start];
   for (let at = 0; level.length > 0; at++) {
     for (const each of level) {
-      for (const label of each.labels) if (label.startsWith(prefix)) found.add(label.slice(prefix.length));
+      for (const label of each.labels) if (label.startsWith(prefix)) found.add(label.slice(prefix.length).trim());
     }
     if (at === depth) break;
     const next: Target[] = [];

@@ -3,6 +3,7 @@ import { EvaluationError } from './fault.ts';
 import { type Call, defineFunction, type NativeFunction } from './function.ts';
 import { toJson } from './json.ts';
 import { fulfils, isVersion } from './semver.ts';
+import { lengthOf } from './text.ts';
 import { compare, type Dict, display, FunctionValue, isTruthy, type List, typeOf, type Value } from './value.ts';
 
 /** Functions that are the same wherever the language is embedded: pure, without a world. */
@@ -11,7 +12,8 @@ export const coreFunctions: readonly NativeFunction[] = [
     name: 'len',
     documentation: 'How many elements, keys or characters.',
     parameters: [{ name: 'obj', type: 'list|dict|str' }],
-    implementation: ([object]) => (object instanceof Map ? object.size : (object as List | string).length),
+    implementation: ([object]) =>
+      object instanceof Map ? object.size : typeof object === 'string' ? lengthOf(object) : (object as List).length,
   }),
   defineFunction({
     name: 'range',
@@ -207,11 +209,16 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'isinstance',
-    documentation: 'Whether the value is of a type, or of one of a list: str, int, bool, list, dict.',
-    parameters: [{ name: 'obj' }, { name: 'types', type: 'function|list' }],
+    documentation:
+      'Whether the value is of a type, or of one of a list: str, int, bool, list, dict, callable. True and False are int too.',
+    parameters: [{ name: 'obj' }, { name: 'types' }],
     implementation: ([object, types]) => {
-      const wanted = Array.isArray(types) ? types : [types!];
-      return wanted.some((type) => type instanceof FunctionValue && type.name === typeOf(object!));
+      const found = typeOf(object!);
+      const names = found === 'bool' ? ['bool', 'int'] : found === 'function' ? ['callable'] : [found];
+      // As in Please, a value that is no type stands for the type that it has: isinstance(x, [None, str]).
+      return (Array.isArray(types) ? types : [types!]).some((type) =>
+        type instanceof FunctionValue ? names.includes(type.name) : typeOf(type) === found,
+      );
     },
   }),
   defineFunction({
@@ -227,7 +234,7 @@ export const coreFunctions: readonly NativeFunction[] = [
     implementation: ([code]) => {
       const point = code as number;
       if (!(point >= 0 && point <= 0x10ffff)) throw new EvaluationError('language/value', `${point} is no character`);
-      return String.fromCodePoint(point);
+      return point >= 0xd800 && point <= 0xdfff ? '\ufffd' : String.fromCodePoint(point);
     },
   }),
   defineFunction({
@@ -246,7 +253,12 @@ export const coreFunctions: readonly NativeFunction[] = [
     name: 'json',
     documentation: 'The value as JSON; in lines with pretty.',
     parameters: [{ name: 'value' }, { name: 'pretty', type: 'bool', fallback: false }],
-    implementation: ([value, pretty]) => JSON.stringify(toJson(value!), undefined, pretty === true ? 2 : undefined),
+    implementation: ([value, pretty]) =>
+      // <, > and & are written out, as Go does and therefore Please: the same bytes in what is made of it.
+      JSON.stringify(toJson(value!), undefined, pretty === true ? 2 : undefined).replace(
+        /[<>&\u2028\u2029]/g,
+        (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+      ),
   }),
   defineFunction({
     name: 'is_semver',

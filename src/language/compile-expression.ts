@@ -2,7 +2,7 @@ import { nearest } from '../fault/index.ts';
 import type { BinaryOperator, Comprehension, Expression, ParameterDefinition } from './ast.ts';
 import { checkedText, checkLength, current, located, type Site } from './execution.ts';
 import { EvaluationError } from './fault.ts';
-import { typesOf } from './function.ts';
+import { NativeFunction, typesOf } from './function.ts';
 import {
   DefinedFunction,
   type FunctionTemplate,
@@ -231,12 +231,6 @@ export class ExpressionCompiler {
       const result: Dict = new Map();
       for (const item of items) {
         const key = checkedKey(item.key(frame), item.site);
-        if (result.has(key)) {
-          throw located(
-            new EvaluationError('language/value', `the key ${JSON.stringify(key)} stands twice in this dict`),
-            item.site,
-          );
-        }
         result.set(key, item.value(frame));
       }
       return result;
@@ -433,7 +427,19 @@ function checkedCallee(value: Value, site: Site): FunctionValue {
   throw located(new EvaluationError('language/type', `${typeOf(value)} can't be called`), site);
 }
 
-/** `x.name`: an item of a dict, as in Please. Methods are found by calls; they are no values of their own. */
+/** A method as a value of its own: `map(",".join, lists)`. */
+function bound(method: NativeFunction, self: Value): FunctionValue {
+  const [, ...parameters] = method.parameters;
+  return new NativeFunction(
+    method.name,
+    parameters,
+    method.fallbacks.slice(1),
+    (args, call) => method.implementation([self, ...args], call),
+    method,
+  );
+}
+
+/** `x.name`: an item of a dict, as in Please, else a method. */
 function attributeOf(object: Value, name: string, site: Site): Value {
   if (object instanceof Map) {
     const value = object.get(name);
@@ -441,9 +447,8 @@ function attributeOf(object: Value, name: string, site: Site): Value {
   }
   const methods = object instanceof Map ? dictMethods : typeof object === 'string' ? stringMethods : undefined;
   const known = [...(methods?.keys() ?? []), ...(object instanceof Map ? object.keys() : [])];
-  if (methods?.has(name)) {
-    throw located(new EvaluationError('language/type', `${name} is a method`, `call it: .${name}(...)`), site);
-  }
+  const method = methods?.get(name);
+  if (method !== undefined) return bound(method, object);
   const near = nearest(name, known);
   const error = new EvaluationError(
     'language/name',

@@ -130,8 +130,11 @@ export function callFrom(site: Site, callee: FunctionValue, values: readonly Val
       slots.push(value);
       return;
     }
-    if (parameter.types.length > 0 && (native || value !== null) && !parameter.types.includes(typeOf(value))) {
-      throw wrongType(callee, parameter, typeOf(value));
+    if (parameter.types.length > 0) {
+      if (value === null && parameter.optional) return;
+      if ((native || value !== null) && !parameter.types.includes(typeOf(value))) {
+        throw wrongType(callee, parameter, typeOf(value));
+      }
     }
     slots[index + (native ? 0 : 1)] = value;
   });

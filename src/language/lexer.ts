@@ -19,9 +19,12 @@ export interface Tokens {
 const keywords = new Set(
   'def for in if elif else return assert pass continue break and or not is lambda True False None'.split(' '),
 );
-/** Words of Python that the dialect has no use for, kept free so that Python tools can read BUILD files. */
+/**
+ * Words of Python that begin no statement here and can't be assigned to, so that Python tools can read BUILD files. They may
+ * name parameters and attributes, as in Please.
+ */
 export const reservedWords = new Set(
-  'import try except finally class global nonlocal while async await del raise with yield from'.split(' '),
+  'as import try except finally class global nonlocal while del raise with yield from'.split(' '),
 );
 
 const operators2 = new Set(['//', '<=', '>=', '==', '!=', '+=', '->']);
@@ -101,10 +104,16 @@ export function tokenize(source: Source): Tokens {
       at = end;
     } else if (code === 35) {
       while (at < length && text.charCodeAt(at) !== 10) at++;
-    } else if (isNameStart(code)) {
+    } else if (isNameStart(code) || (code >= 128 && letterAt(text, at) > 0)) {
       const start = at;
-      at++;
-      while (isNamePart(text.charCodeAt(at))) at++;
+      while (true) {
+        if (isNamePart(text.charCodeAt(at))) at++;
+        else {
+          const letter = text.charCodeAt(at) >= 128 ? letterAt(text, at) : 0;
+          if (letter === 0) break;
+          at += letter;
+        }
+      }
       const quote = text.charCodeAt(at);
       if ((quote === 34 || quote === 39) && at - start === 1) {
         const prefix = text[start]!;
@@ -116,18 +125,7 @@ export function tokenize(source: Source): Tokens {
       }
       const word = text.slice(start, at);
       if (keywords.has(word)) push(word, word, start, at);
-      else if (reservedWords.has(word)) {
-        fail(
-          `${word} is not part of the BUILD language`,
-          start,
-          at,
-          word === 'raise'
-            ? 'call fail("...") in its place'
-            : word === 'while'
-              ? 'loop with for over a list'
-              : undefined,
-        );
-      } else push('name', word, start, at);
+      else push('name', word, start, at);
     } else if (code >= 48 && code <= 57) {
       const start = at;
       while (isNamePart(text.charCodeAt(at))) at++;
@@ -215,12 +213,9 @@ export function tokenize(source: Source): Tokens {
       if (code === 10 && !triple) {
         fail('this string is not closed on its line', start, position, 'close it, or use """ for several lines');
       }
-      if (code === 92 && prefix === 'r') {
-        // As in Python: a raw string keeps the backslash, and the quote behind it doesn't close the string.
-        position += 2;
-      } else if (code === 92) {
+      if (code === 92 && prefix !== 'r') {
         value += text.slice(from, position);
-        const [resolved, consumed] = resolveEscape(position);
+        const [resolved, consumed] = resolveEscape(position, triple);
         value += resolved;
         position += consumed;
         from = position;
@@ -233,39 +228,25 @@ export function tokenize(source: Source): Tokens {
     }
   }
 
-  function resolveEscape(position: number): [resolved: string, consumed: number] {
+  /** Unknown escapes stay as they are, as in Please: commands for a shell are full of them. */
+  function resolveEscape(position: number, triple: boolean): [resolved: string, consumed: number] {
     const letter = text[position + 1] ?? '';
     const simple = simpleEscapes[letter];
     if (simple !== undefined) return [simple, 2];
-    if (letter === '\r' && text[position + 2] === '\n') return ['', 3];
-    const digits = letter === 'x' ? 2 : letter === 'u' ? 4 : letter === 'U' ? 8 : 0;
-    if (digits > 0) {
-      const hex = text.slice(position + 2, position + 2 + digits);
-      const point = /^[0-9a-fA-F]+$/.test(hex) && hex.length === digits ? Number.parseInt(hex, 16) : Number.NaN;
-      if (!(point <= 0x10ffff))
-        fail(`\\${letter} needs ${digits} hexadecimal digits of a character`, position, position + 2);
-      return [String.fromCodePoint(point), 2 + digits];
-    }
-    // Unknown escapes stay as they are, as in Python: commands for a shell are full of them.
-    return [`\\${letter}`, 1 + letter.length];
+    const lineEnd = letter === '\n' ? 1 : letter === '\r' && text[position + 2] === '\n' ? 2 : 0;
+    if (lineEnd > 0) return [triple ? '' : '\\\n', 1 + lineEnd];
+    return ['\\', 1];
   }
 }
 
 const closing: Record<string, string> = { '(': ')', '[': ']', '{': '}' };
-const simpleEscapes: Record<string, string> = {
-  n: '\n',
-  t: '\t',
-  r: '\r',
-  '\\': '\\',
-  "'": "'",
-  '"': '"',
-  '0': '\0',
-  a: '\x07',
-  b: '\b',
-  f: '\f',
-  v: '\v',
-  '\n': '',
-};
+const simpleEscapes: Record<string, string> = { n: '\n', t: '\t', '\\': '\\', "'": "'", '"': '"' };
+
+/** Code units of the letter or digit beyond ASCII that stands at an offset; 0 where none does. */
+function letterAt(text: string, at: number): number {
+  const letter = String.fromCodePoint(text.codePointAt(at)!);
+  return /[\p{L}\p{Nd}]/u.test(letter) ? letter.length : 0;
+}
 
 function isDigit(code: number): boolean {
   return code >= 48 && code <= 57;

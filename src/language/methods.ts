@@ -3,6 +3,7 @@ import { EvaluationError } from './fault.ts';
 import { formatText } from './format.ts';
 import { defineFunction, type NativeFunction } from './function.ts';
 import { patternFits } from './pattern.ts';
+import { characterAt, charactersOf, isWide, lengthOf } from './text.ts';
 import { checkChangeable, type Dict, type List, sortedKeys, typeOf, type Value } from './value.ts';
 
 /** Methods take their object as the first argument. */
@@ -29,7 +30,7 @@ const documentation: Readonly<Record<string, string>> = {
   find: 'Where needle first stands, -1 where it does not.',
   rfind: 'Where needle last stands, -1 where it does not.',
   count: 'How often needle stands in the text.',
-  matches: 'Whether a regular expression (RE2 syntax, without groups by name) is found in the text.',
+  matches: 'Whether a regular expression (RE2 syntax) is found in the text.',
   upper: 'The text in capitals.',
   lower: 'The text in small letters.',
   ljust: 'The text filled up at its end.',
@@ -63,7 +64,7 @@ function str(name: string, fallback?: string) {
   return { name, type: 'str', ...(fallback !== undefined && { fallback }) };
 }
 
-const blank = ' \n\t\r';
+const blank = ' \n';
 
 export const stringMethods: Methods = methods([
   text('join', [{ name: 'seq', type: 'list' }], (separator, items: List) => {
@@ -79,13 +80,13 @@ export const stringMethods: Methods = methods([
     return checkedText((items as string[]).join(separator));
   }),
   text('split', [{ ...str('on', ' ') }], (self, on: string) => {
-    const parts = self.split(on);
+    const parts = on === '' ? charactersOf(self) : self.split(on);
     checkLength(parts.length);
     charge(parts.length >> 2);
     return parts;
   }),
   text('replace', [str('old'), str('new')], (self, old: string, replacement: string) => {
-    const parts = self.split(old);
+    const parts = old === '' ? ['', ...charactersOf(self), ''] : self.split(old);
     if (self.length + (parts.length - 1) * replacement.length > 2 ** 28) {
       throw new EvaluationError('language/limit', 'a string of too many characters');
     }
@@ -111,12 +112,14 @@ export const stringMethods: Methods = methods([
   text('removesuffix', [str('suffix')], (self, suffix: string) =>
     suffix !== '' && self.endsWith(suffix) ? self.slice(0, -suffix.length) : self,
   ),
-  text('find', [str('needle')], (self, needle: string) => self.indexOf(needle)),
-  text('rfind', [str('needle')], (self, needle: string) => self.lastIndexOf(needle)),
-  text('count', [str('needle')], (self, needle: string) => self.split(needle).length - 1),
+  text('find', [str('needle')], (self, needle: string) => characterAt(self, self.indexOf(needle))),
+  text('rfind', [str('needle')], (self, needle: string) => characterAt(self, self.lastIndexOf(needle))),
+  text('count', [str('needle')], (self, needle: string) =>
+    needle === '' ? lengthOf(self) + 1 : self.split(needle).length - 1,
+  ),
   text('matches', [str('pattern')], (self, pattern: string) => patternFits(pattern, self)),
-  text('upper', [], (self) => self.toUpperCase()),
-  text('lower', [], (self) => self.toLowerCase()),
+  text('upper', [], (self) => recased(self, 'toUpperCase')),
+  text('lower', [], (self) => recased(self, 'toLowerCase')),
   text(
     'ljust',
     [{ name: 'width', type: 'int' }, str('fillchar', ' ')],
@@ -138,21 +141,38 @@ export const stringMethods: Methods = methods([
 ]);
 
 function stripStart(text: string, cutset: string): string {
+  const cut = new Set(charactersOf(cutset));
   let from = 0;
-  while (from < text.length && cutset.includes(text[from]!)) from++;
+  for (const character of text) {
+    if (!cut.has(character)) break;
+    from += character.length;
+  }
   return text.slice(from);
 }
 
 function stripEnd(text: string, cutset: string): string {
+  const cut = new Set(charactersOf(cutset));
   let to = text.length;
-  while (to > 0 && cutset.includes(text[to - 1]!)) to--;
+  while (to > 0) {
+    const wide = to > 1 && cut.has(text.slice(to - 2, to)) && isWide(text.slice(to - 2, to));
+    if (!wide && !cut.has(text[to - 1]!)) break;
+    to -= wide ? 2 : 1;
+  }
   return text.slice(0, to);
 }
 
+/** Character by character, as Go does: the number of characters stays. */
+function recased(text: string, how: 'toUpperCase' | 'toLowerCase'): string {
+  return text.replace(/[\0-\x7f]+|./gsu, (part) => {
+    const other = part[how]();
+    return lengthOf(other) === lengthOf(part) ? other : part;
+  });
+}
+
 function padding(text: string, width: number, fill: string): string {
-  if (fill.length !== 1) throw new EvaluationError('language/value', 'fillchar is a single character');
+  if (lengthOf(fill) !== 1) throw new EvaluationError('language/value', 'fillchar is a single character');
   if (width > 2 ** 20) throw new EvaluationError('language/limit', 'a string of too many characters');
-  return fill.repeat(Math.max(0, width - text.length));
+  return fill.repeat(Math.max(0, width - lengthOf(text)));
 }
 
 function dict(

@@ -2,6 +2,7 @@ import type { BinaryOperator } from './ast.ts';
 import { charge, checkedText, checkLength } from './execution.ts';
 import { EvaluationError } from './fault.ts';
 import { interpolate } from './format.ts';
+import { charactersOf, isWide } from './text.ts';
 import { compare, type Dict, equals, type List, typeOf, type Value } from './value.ts';
 
 /** @throws EvaluationError where the operator is not defined for these values */
@@ -20,7 +21,8 @@ export function operate(operator: BinaryOperator, a: Value, b: Value): Value {
       return whole(divisible(numbers(operator, a, b)), (x, y) => Math.floor(x / y));
     case '%':
       if (typeof a === 'string') return interpolate(a, b);
-      return whole(divisible(numbers(operator, a, b)), (x, y) => x - y * Math.floor(x / y));
+      // As in Please, and not as in Python: the sign is that of the dividend.
+      return whole(divisible(numbers(operator, a, b)), (x, y) => x % y);
     case '|':
       return union(a, b);
     case '==':
@@ -40,10 +42,15 @@ export function operate(operator: BinaryOperator, a: Value, b: Value): Value {
     case 'not in':
       return !contains(b, a);
     case 'is':
-      return a === b;
+      return isSame(a, b);
     case 'is not':
-      return a !== b;
+      return !isSame(a, b);
   }
+}
+
+/** Only None, True and False are themselves; of other values `is` says no, as in Please. */
+function isSame(a: Value, b: Value): boolean {
+  return (a === null || typeof a === 'boolean') && a === b;
 }
 
 function undefinedFor(operator: string, a: Value, b: Value): EvaluationError {
@@ -142,6 +149,7 @@ export function itemOf(object: Value, key: Value): Value {
   if (!Array.isArray(object) && typeof object !== 'string') {
     throw new EvaluationError('language/type', `${typeOf(object)} has no items`);
   }
+  if (typeof object === 'string' && isWide(object)) object = charactersOf(object);
   const value = object[position(object, key)];
   if (value === undefined) throw outOfRange(object, key);
   return value;
@@ -166,6 +174,9 @@ export function outOfRange(object: List | string, key: Value): EvaluationError {
 export function sliceOf(object: Value, from: Value, to: Value): Value {
   if (!Array.isArray(object) && typeof object !== 'string') {
     throw new EvaluationError('language/type', `${typeOf(object)} can't be sliced`);
+  }
+  if (typeof object === 'string' && isWide(object)) {
+    return (sliceOf(charactersOf(object), from, to) as string[]).join('');
   }
   const start = from === null ? 0 : position(object, from);
   const end = to === null ? object.length : position(object, to);

@@ -12,7 +12,7 @@ import type {
   Statement,
 } from './ast.ts';
 import { LanguageFault } from './fault.ts';
-import { type TokenKind, tokenize } from './lexer.ts';
+import { reservedWords, type TokenKind, tokenize } from './lexer.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import { placeOf, type Source } from './source.ts';
 import { typeNames } from './value.ts';
@@ -153,6 +153,7 @@ class Parser {
         return { type: 'assert', test, message, start, end: this.lastEnd() };
       }
     }
+    if (kind === 'name' && reservedWords.has(this.texts[this.at]!)) return this.reserved(start);
     const expression = this.expression();
     if (this.kind() === ',' && expression.type === 'name') {
       const names: Name[] = [expression];
@@ -175,6 +176,23 @@ class Parser {
       return { type: 'assign', target, value, add: operator === '+=', start, end: this.lastEnd() };
     }
     return { type: 'expression', expression, start, end: this.lastEnd() };
+  }
+
+  private reserved(start: number): Statement {
+    const word = this.texts[this.at]!;
+    this.at++;
+    if (word === 'raise') {
+      // Deprecated in Please in favour of fail(), but still part of it.
+      const message = this.expression();
+      const test: Expression = { type: 'constant', value: false, start, end: message.end };
+      return { type: 'assert', test, message, start, end: message.end };
+    }
+    return this.fail(
+      `${word} is not part of the BUILD language`,
+      start,
+      this.lastEnd(),
+      word === 'while' ? 'loop with for over a list' : word === 'import' ? 'use subinclude' : undefined,
+    );
   }
 
   private target(expression: Expression): AssignmentTarget {
@@ -217,7 +235,7 @@ class Parser {
     this.expect('(', 'after the name of the function');
     const parameters = this.parameters(')', true);
     this.expect(')', 'after the parameters');
-    const returns = this.accept('->') ? this.types() : [];
+    const returns = this.accept('->') ? this.types([...typeNames, 'none']) : [];
     const head = this.lastEnd();
     const loops = this.loops;
     this.loops = 0;
@@ -260,17 +278,17 @@ class Parser {
     return parameters;
   }
 
-  private types(): string[] {
+  private types(known: readonly string[] = typeNames): string[] {
     const types: string[] = [];
     do {
       const { name, start, end } = this.name();
-      if (!typeNames.includes(name)) {
-        const near = nearest(name, typeNames);
+      if (!known.includes(name)) {
+        const near = nearest(name, known);
         this.fail(
           `${name} is no type`,
           start,
           end,
-          near ? `did you mean ${near}?` : `the types are ${typeNames.join(', ')}`,
+          near ? `did you mean ${near}?` : `the types are ${known.join(', ')}`,
         );
       }
       types.push(name);
@@ -606,6 +624,11 @@ class Parser {
     this.at++;
     if (this.accept(')')) return { type: 'list', items: [], start, end: this.lastEnd() };
     const first = this.expression();
+    if (this.kind() === 'for') {
+      const of = this.comprehension();
+      this.expect(')', 'after the comprehension');
+      return { type: 'listComprehension', item: first, of, start, end: this.lastEnd() };
+    }
     if (this.kind() !== ',') {
       this.expect(')', 'after this expression');
       return first;
@@ -613,6 +636,8 @@ class Parser {
     const items = [first];
     while (this.accept(',') && this.kind() !== ')') items.push(this.expression());
     this.expect(')', 'after this tuple');
+    // As in Please: brackets around one value make no list, with a comma behind it or without.
+    if (items.length === 1) return first;
     return { type: 'list', items, start, end: this.lastEnd() };
   }
 

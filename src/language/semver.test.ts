@@ -43,12 +43,15 @@ describe('versions', () => {
     ['1.2.3-rc1', '>=1.2.3-alpha', true],
     ['1.2.3-rc.10', '>1.2.3-rc.9', true],
     ['v1.2.3', '1.2.3', true],
+    ['1.2', '>=1.1', true],
+    ['1.2.3-rc1', '>=1.0.0-0, <2', true],
   ])('%s fulfils %s: %s', (version, constraint, does) => {
     expect(fulfils(version, constraint)).toBe(does);
   });
 
   it.each([
-    ['1.2', '*'],
+    ['1.2.3.4', '*'],
+    ['1.2.3-01', '*'],
     ['1.2.3', ''],
     ['1.2.3', '>='],
     ['1.2.3', '>=a'],

@@ -1,4 +1,4 @@
-import { charge } from './execution.ts';
+import { charge, checkedText } from './execution.ts';
 import { EvaluationError } from './fault.ts';
 
 /**
@@ -133,9 +133,22 @@ export function checkChangeable(value: List | Dict): void {
   }
 }
 
-/** As `str(x)` gives it: a string itself, anything else as it would be written. */
+/**
+ * As `str(x)`, `%s`, f-strings and `format` give it, and as Please does: strings without quotes at any depth, elements of lists
+ * with spaces between them.
+ */
 export function display(value: Value): string {
-  return typeof value === 'string' ? value : written(value);
+  if (typeof value === 'string') return value;
+  if (Array.isArray(value)) {
+    charge(value.length + 1);
+    return checkedText(`[${value.map(display).join(' ')}]`);
+  }
+  if (value instanceof Map) {
+    charge(value.size + 1);
+    const items = sortedKeys(value).map((key) => `"${key}": ${display(value.get(key)!)}`);
+    return checkedText(`{${items.join(', ')}}`);
+  }
+  return written(value);
 }
 
 /** As it would be written in a BUILD file. */

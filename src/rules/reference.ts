@@ -43,7 +43,10 @@ calling rules. It reads no clock, no environment and nothing random: the same fi
 - **Parameters** have types (\`str|list\`), defaults and other names: \`def f(name:str, labels:list&tags=[])\`. None stands for the default.
 - **Expressions**: str, int, bool, list, dict and functions; \`f"{name}"\` and \`r"..."\`; comprehensions with one or two \`for\`; \`lambda\`;
   \`a if test else b\`; slices; \`+ - * / // % | < <= == != >= > and or not in is\`. Comparisons aren't chained. Keys of a dict are
-  strings, and it is walked in the order of its keys.
+  strings, and \`keys()\`, \`values()\` and \`items()\` come in their order. Numbers are whole, of 53 bits; \`/\` and \`%\` round towards 0 and \`//\`
+  downwards. \`is\` is for None, True and False. A tuple is a list, and \`(x,)\` is \`x\`. A range is a list.
+- **Strings**: of escapes only \`\\n\`, \`\\t\`, \`\\\\\`, \`\\"\`, \`\\'\` and a line end in a string of three quotes are resolved; others stay as they are, for the
+  shell's sake. \`%\` knows \`%s %d %5d %-5s %05d %q %x %o %b %c %t %%\`. \`{x.y}\` in f-strings is a name and its items; \`\${X}\` stays; \`{{\` is a brace.
 - **Values** that a file gives to others are frozen. \`CONFIG\` holds the workspace's configuration: \`CONFIG.GO.IMPORT_PATH\`.
 - **Labels**: \`//package:name\`, \`:name\` in the same package, \`//a/b\` for \`//a/b:b\`, \`@subrepo//package:name\` (or \`///subrepo//...\`), and
   \`//a:b|outs\` for the outputs of one name.
