@@ -21,6 +21,20 @@ export interface ImageConfig {
   readonly volumes?: readonly string[];
   /** `SIGTERM` is what is sent where this is absent. */
   readonly stopSignal?: string;
+  readonly healthcheck?: Healthcheck;
+}
+
+/** How a runtime asks whether the container is well. Docker's addition to image-spec config.md; Kubernetes has probes in its place. */
+export interface Healthcheck {
+  /** `["NONE"]` turns off what the base has; `["CMD", ...]` is a program, `["CMD-SHELL", text]` a line for its shell. */
+  readonly test: readonly string[];
+  /** Nanoseconds, as the configuration has them; what is not there is the runtime's. */
+  readonly interval?: number | undefined;
+  readonly timeout?: number | undefined;
+  readonly startPeriod?: number | undefined;
+  readonly startInterval?: number | undefined;
+  /** Failures in a row until the container counts as ill. */
+  readonly retries?: number | undefined;
 }
 
 /** An uncompressed tar file. Where its SHA-256 is known and the store has it already, it is not read again. */
@@ -144,9 +158,22 @@ function configObject(config: ImageConfig, base: Readonly<Record<string, unknown
     ...(config.entrypoint !== undefined && { Entrypoint: config.entrypoint }),
     ...(config.cmd !== undefined && { Cmd: config.cmd }),
     ...(config.stopSignal !== undefined && { StopSignal: config.stopSignal }),
+    ...(config.healthcheck !== undefined && { Healthcheck: healthcheckObject(config.healthcheck) }),
     ...keySet('ExposedPorts', base, config.exposedPorts),
     ...keySet('Volumes', base, config.volumes),
     ...(config.labels !== undefined && { Labels: { ...(base.Labels as object | undefined), ...config.labels } }),
+  };
+}
+
+function healthcheckObject(check: Healthcheck): Record<string, unknown> {
+  const { test, interval, timeout, startPeriod, startInterval, retries } = check;
+  return {
+    Test: test,
+    Interval: interval,
+    Timeout: timeout,
+    StartPeriod: startPeriod,
+    StartInterval: startInterval,
+    Retries: retries,
   };
 }
 
@@ -155,6 +182,17 @@ function envOf(list: unknown): Record<string, string> {
   return Object.fromEntries(
     pairs.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]),
   );
+}
+
+function checkHealthcheck(check: Healthcheck, bad: (message: string) => ImageFault): void {
+  const [kind, ...words] = check.test;
+  const fits = kind === 'NONE' ? words.length === 0 : kind === 'CMD' ? words.length > 0 : words.length === 1;
+  if (!fits || !['NONE', 'CMD', 'CMD-SHELL'].includes(kind ?? '')) throw bad('the health check has no command');
+  const times = [check.interval, check.timeout, check.startPeriod, check.startInterval, check.retries];
+  for (const value of times) {
+    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0))
+      throw bad(`${value} is not a time or count that a health check can have`);
+  }
 }
 
 function keySet(
@@ -171,10 +209,26 @@ function checkConfig(config: ImageConfig): void {
   if (config.workdir !== undefined && !config.workdir.startsWith('/')) {
     throw bad(`the working folder ${JSON.stringify(config.workdir)} is not an absolute path`);
   }
-  for (const name of Object.keys(config.env ?? {})) {
+  for (const [name, value] of Object.entries(config.env ?? {})) {
     if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name))
       throw bad(`${JSON.stringify(name)} can't be the name of an environment variable`);
+    if (value.includes('\0')) throw bad(`the environment variable ${name} has a zero byte`);
   }
+  for (const word of [...(config.entrypoint ?? []), ...(config.cmd ?? [])]) {
+    if (word.includes('\0')) throw bad('an argument of the program has a zero byte');
+  }
+  if (config.entrypoint?.[0] === '') throw bad('the entry point has an empty name');
+  for (const path of config.volumes ?? []) {
+    if (!path.startsWith('/') || /[\0\n]/.test(path))
+      throw bad(`the volume ${JSON.stringify(path)} is not an absolute path`);
+  }
+  for (const name of Object.keys(config.labels ?? {})) {
+    if (!/^[!-~]+$/.test(name) || name.includes('='))
+      throw bad(`${JSON.stringify(name)} can't be the name of a label of an image`);
+  }
+  if (config.stopSignal !== undefined && !/^(SIG[A-Z0-9]+([+-]\d+)?|[1-9]\d?)$/.test(config.stopSignal))
+    throw bad(`${JSON.stringify(config.stopSignal)} is not a signal such as SIGTERM`);
+  if (config.healthcheck !== undefined) checkHealthcheck(config.healthcheck, bad);
   for (const port of config.exposedPorts ?? []) {
     if (!/^[1-9][0-9]{0,4}(\/(tcp|udp|sctp))?$/.test(port))
       throw bad(`${JSON.stringify(port)} is not a port such as 8080/tcp`);

@@ -13,20 +13,55 @@ export interface ImageFile {
   readonly source?: string;
   readonly content?: string | Uint8Array;
   /** 0o755 for what its owner may run and 0o644 for the rest unless told: not what the umask of a checkout left. */
-  readonly mode?: number;
-  readonly uid?: number;
-  readonly gid?: number;
+  readonly mode?: number | undefined;
+  /** Of the folders in a folder that is taken; 0o755 unless told. */
+  readonly folderMode?: number | undefined;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  /** `app:app` or `1000:1000`, in place of uid and gid: names are those of the image. Root's unless told. */
+  readonly owner?: string | undefined;
+}
+
+/** A folder of the image, with or without anything in it. */
+export interface ImageFolder {
+  readonly path: string;
+  /** 0o755 unless told. */
+  readonly mode?: number | undefined;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  readonly owner?: string | undefined;
+}
+
+/** A symbolic link. An absolute target is looked up in the image. */
+export interface ImageLink {
+  readonly path: string;
+  readonly target: string;
+}
+
+/** What lies in one layer. */
+export interface LayerContent {
+  readonly files?: readonly ImageFile[] | undefined;
+  readonly folders?: readonly ImageFolder[] | undefined;
+  readonly links?: readonly ImageLink[] | undefined;
 }
 
 /**
- * The layer of an image's own files.
+ * A layer of an image's own files, folders and links.
  *
  * @throws ImageFault image/bad-file
  */
-export async function fileEntries(files: readonly ImageFile[]): Promise<LayerEntry[]> {
-  const entries: LayerEntry[] = [];
+export async function contentEntries({ files = [], folders = [], links = [] }: LayerContent): Promise<LayerEntry[]> {
+  const entries: LayerEntry[] = folders.map(({ path, ...owner }) =>
+    directoryEntry(pathIn(path), checkedModes(path, owner)),
+  );
+  for (const { path, target } of links) {
+    if (target === '' || /[\0\n]/.test(target))
+      throw new ImageFault('image/bad-file', `the link ${path} leads nowhere`);
+    entries.push(symlink(pathIn(path), target));
+  }
   for (const file of files) {
     const path = destinationOf(file);
+    checkedModes(file.destination, file);
     if (file.content !== undefined) entries.push(fileEntry(path, file.content, file));
     else if (file.source !== undefined) await take(file.source, path, file, entries);
     else throw new ImageFault('image/bad-file', `${file.destination} has neither a source nor content`);
@@ -44,11 +79,10 @@ async function take(source: string, path: string, file: ImageFile, entries: Laye
 }
 
 async function takeFolder(source: string, path: string, file: ImageFile, entries: LayerEntry[]): Promise<void> {
-  const owner = { ...(file.uid !== undefined && { uid: file.uid }), ...(file.gid !== undefined && { gid: file.gid }) };
-  if (path !== '') entries.push(directoryEntry(path, owner));
+  if (path !== '') entries.push(directoryEntry(path, { uid: file.uid, gid: file.gid, mode: file.folderMode }));
   for (const name of (await readdir(source)).sort(comparePaths)) {
     const from = join(source, name);
-    const to = mergedPath(posix.join(path, name));
+    const to = pathIn(posix.join('/', path, name));
     const found = await lstat(from);
     if (found.isSymbolicLink()) entries.push(symlink(to, await readlink(from)));
     else if (found.isDirectory()) await takeFolder(from, to, file, entries);
@@ -79,16 +113,33 @@ function symlink(path: string, target: string): LayerEntry {
   return symlinkEntry(path, target);
 }
 
+function checkedModes<T extends { readonly mode?: number | undefined }>(path: string, file: T): T {
+  const { mode } = file;
+  if (mode === undefined || (Number.isInteger(mode) && mode >= 0 && mode <= 0o7777)) return file;
+  throw new ImageFault('image/bad-file', `${mode.toString(8)} is not a mode that ${path} can have`);
+}
+
 function destinationOf({ destination, source }: ImageFile): string {
+  if (destination.endsWith('/') && source === undefined) {
+    throw new ImageFault('image/bad-file', `${JSON.stringify(destination)} names a folder, content needs a file`, {
+      next: 'add the name of the file',
+    });
+  }
+  return pathIn(destination.endsWith('/') && source !== undefined ? `${destination}${basename(source)}` : destination);
+}
+
+/** `/bin/x/` -> `usr/bin/x`: where it lies in a layer. */
+function pathIn(text: string): string {
   const bad = (why: string, next?: string) =>
-    new ImageFault('image/bad-file', `${JSON.stringify(destination)} ${why}`, { next });
-  if (!destination.startsWith('/')) throw bad('is not a path in an image', 'begin it with /');
-  if (destination.includes('\0') || destination.split('/').includes('..'))
-    throw bad('is not a usable path in an image');
-  if (destination.endsWith('/') && source === undefined)
-    throw bad('names a folder, content needs a file', 'add the name of the file');
-  const whole = destination.endsWith('/') && source !== undefined ? `${destination}${basename(source)}` : destination;
-  const path = posix.normalize(whole).replace(/^\/+/, '').replace(/\/+$/, '');
+    new ImageFault('image/bad-file', `${JSON.stringify(text)} ${why}`, { next });
+  if (!text.startsWith('/')) throw bad('is not a path in an image', 'begin it with /');
+  if (text.includes('\0') || text.split('/').includes('..')) throw bad('is not a usable path in an image');
+  const path = posix.normalize(text).replace(/^\/+/, '').replace(/\/+$/, '');
   if (path === '') throw bad('is the root of the image');
+  if (Buffer.byteLength(path) > 4096 || path.split('/').some((part) => Buffer.byteLength(part) > 255)) {
+    throw bad('is longer than a path may be');
+  }
+  // Overlay file systems read these as orders to hide what lies below. image-spec layer.md, "Whiteouts".
+  if (path.split('/').some((part) => part.startsWith('.wh.'))) throw bad('is a name that layers use to remove files');
   return mergedPath(path);
 }

@@ -1,4 +1,11 @@
-export { type AssembleRequest, assembleImage, type ImageConfig, type LayerFile, type StoredLayer } from './assemble.ts';
+export {
+  type AssembleRequest,
+  assembleImage,
+  type Healthcheck,
+  type ImageConfig,
+  type LayerFile,
+  type StoredLayer,
+} from './assemble.ts';
 export { type PullRequest, pullImage } from './client/pull.ts';
 export { headImage, type Pushed, type PushRequest, pushImage } from './client/push.ts';
 export type { RegistryTransport } from './client/transport.ts';
@@ -9,9 +16,9 @@ export { type DebianLock, formatDebianLock, type LockedPackage, parseDebianLock 
 export type { DebianSource } from './debian/sources.ts';
 export { type Digest, digestOf, hexOf, isDigest, parseDigest } from './digest.ts';
 export { ImageFault } from './fault.ts';
-export type { ImageFile } from './files.ts';
+export type { ImageFile, ImageFolder, ImageLink, LayerContent } from './files.ts';
 export { type AssembledImage, type LayoutContent, readImageLayout } from './layout.ts';
-export { imageVersion, type MakeRequest, makeImage } from './make.ts';
+export { type ImageLayer, imageVersion, type MakeRequest, makeImage } from './make.ts';
 export {
   formatReference,
   isRepository,
@@ -23,4 +30,5 @@ export {
 } from './names.ts';
 export { type Architecture, machineArchitecture } from './platform.ts';
 export { createRegistryHandler, type RegistryAction, type RegistryOptions } from './registry/handler.ts';
+export type { Group, User } from './skeleton.ts';
 export { type BlobStore, type Expected, openBlobStore, type Stored } from './store.ts';

@@ -44,7 +44,7 @@ test('an image made twice, in different places, at different times and with anot
         await make(folder, {
           packages: packages.map(({ path, name }) => ({ path, createdBy: `debian ${name}` })),
           files: [{ destination: '/app', source: join(folder, 'app') }],
-          users: { ledger: 1000 },
+          users: { ledger: { uid: 1000 } },
           config: index === 0 ? { env: { A: '1', B: '2' }, cmd: ['x'] } : { cmd: ['x'], env: { B: '2', A: '1' } },
         }),
       );
@@ -101,7 +101,7 @@ test('accounts, folders and files are as told; a file below /bin does not break 
   await writeFile(join(folder, 'tree/sub/data'), 'd', { mode: 0o600 });
   await symlink('sub/data', join(folder, 'tree/link'));
   const image = await make(folder, {
-    users: { postgres: 999 },
+    users: { postgres: { uid: 999 } },
     files: [
       { destination: '/bin/tool', content: '#!', mode: 0o755 },
       { destination: '/srv/', source: join(folder, 'tree') },
@@ -132,12 +132,12 @@ test('an image on a base has its layers, its environment and its accounts', asyn
   const folder = await testFolder();
   const base = await make(folder, {
     output: join(folder, 'base.oci'),
-    users: { first: 1001 },
+    users: { first: { uid: 1001 } },
     config: { env: { A: '1', B: '2' }, entrypoint: ['/base'], cmd: ['arg'], user: '1001:1001' },
   });
   const image = await make(folder, {
     base: base.layout,
-    users: { second: 1002 },
+    users: { second: { uid: 1002 } },
     files: [{ destination: '/x', content: 'x' }],
     config: { env: { B: '3' } },
   });
@@ -188,10 +188,10 @@ describe('what makes no image', () => {
       },
       'image/bad-file',
     ],
-    ['a user with a bad name', { users: { 'a:b': 1000 } }, 'image/bad-user'],
-    ['a user with the number of another', { users: { a: 1000, b: 1000 } }, 'image/bad-user'],
-    ["a user with nonroot's number", { users: { a: 65532 } }, 'image/bad-user'],
-    ['a user with no number', { users: { a: -1 } }, 'image/bad-user'],
+    ['a user with a bad name', { users: { 'a:b': { uid: 1000 } } }, 'image/bad-user'],
+    ['a user with the number of another', { users: { a: { uid: 1000 }, b: { uid: 1000 } } }, 'image/bad-user'],
+    ["a user with nonroot's number", { users: { a: { uid: 65532 } } }, 'image/bad-user'],
+    ['a user with no number', { users: { a: { uid: -1 } } }, 'image/bad-user'],
     ['a base that is none', { base: '/etc' }, 'image/bad-layout'],
     ['a relative working folder', { config: { workdir: 'x' } }, 'image/bad-file'],
     ['a variable with =', { config: { env: { 'A=B': 'x' } } }, 'image/bad-file'],
@@ -223,4 +223,64 @@ test.runIf(process.getuid?.() === 0)('a program of a package runs in the image',
     encoding: 'utf8',
   });
   expect(said).toBe('hello from /home/nonroot\n');
+});
+
+test("authorities of one's own are trusted beside those of the packages, by programs and by Java", async () => {
+  const folder = await testFolder();
+  const authority = async (name: string) => {
+    const [key, certificate] = [join(folder, `${name}.key`), join(folder, `${name}.pem`)];
+    const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'];
+    execFileSync('openssl', [...args, '-subj', `/CN=${name}`, '-keyout', key, '-out', certificate], {
+      stdio: 'ignore',
+    });
+    return readFile(certificate, 'utf8');
+  };
+  const [public_, own] = [await authority('public'), await authority('own')];
+  await writeDeb(join(folder, 'a.deb'), {
+    name: 'ca-certificates',
+    entries: [fileEntry('usr/share/ca-certificates/mozilla/public.crt', public_)],
+  });
+  const layer = await debianLayer(join(folder, 'a.deb'), join(folder, 'layer.tar'));
+  const image = await make(folder, {
+    packages: [{ path: layer.path, createdBy: 'debian ca-certificates 1' }],
+    certificates: [join(folder, 'own.pem')],
+  });
+  await unpack(image.layout, join(folder, 'root'));
+  expect(await readFile(join(folder, 'root/etc/ssl/certs/ca-certificates.crt'), 'utf8')).toBe(public_ + own);
+  const store = join(folder, 'root/etc/ssl/certs/java/cacerts');
+  const listed = execFileSync('keytool', ['-list', '-keystore', store, '-storepass', 'changeit'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  expect(listed).toContain('contains 2 entries');
+  // A key in the file would be published with the image.
+  await expect(make(folder, { certificates: [join(folder, 'own.key')] })).rejects.toThrow(/holds a private key/);
+});
+
+test('accounts of a base of another maker keep their names and numbers', async () => {
+  const folder = await testFolder();
+  const base = await make(folder, {
+    output: join(folder, 'base.oci'),
+    // As Alpine has them: other numbers for names that Debian knows, and one number twice.
+    files: [],
+    layers: [],
+  });
+  const passwd = 'root:x:0:0::/:/bin/sh\ntoor:x:0:0::/:/bin/sh\nguest:x:405:100::/:/x\n';
+  const alpine = await make(folder, {
+    base: base.layout,
+    output: join(folder, 'alpine.oci'),
+    files: [
+      { destination: '/etc/passwd', content: passwd },
+      { destination: '/etc/group', content: 'root:x:0:root\nutmp:x:406:\nnobody:x:65534:\nusers:x:100:\n' },
+    ],
+  });
+  const image = await make(folder, { base: alpine.layout, users: { app: { uid: 1000, gid: 100 } } });
+  await unpack(image.layout, join(folder, 'root'));
+  const group = await readFile(join(folder, 'root/etc/group'), 'utf8');
+  expect(group).toContain('utmp:x:406:\n');
+  expect(group).toContain('nobody:x:65534:\n');
+  expect(group).not.toMatch(/nogroup|^app:/m);
+  expect(await readFile(join(folder, 'root/etc/passwd'), 'utf8')).toMatch(
+    /toor:x:0:[\s\S]*guest:x:405:[\s\S]*app:x:1000:100:/,
+  );
 });

@@ -1,20 +1,23 @@
-import { createReadStream } from 'node:fs';
 import { assembleImage, type ImageConfig, type LayerFile, type StoredLayer } from './assemble.ts';
-import { decompress } from './debian/decompress.ts';
+import { certificateBundle, certificateEntries } from './certificates.ts';
 import { ImageFault } from './fault.ts';
-import { fileEntries, type ImageFile } from './files.ts';
-import { type AssembledImage, layoutBlob, readImageLayout } from './layout.ts';
-import { type Descriptor, mediaTypes } from './manifest.ts';
+import { contentEntries, type LayerContent } from './files.ts';
+import { type AssembledImage, readImageLayout } from './layout.ts';
+import { layerBytes, readLower } from './lower.ts';
 import { type Architecture, machineArchitecture } from './platform.ts';
-import { accountEntries, rootEntries } from './skeleton.ts';
+import { type Accounts, accountsOf, type Group, ownerOf, rootEntries, type User } from './skeleton.ts';
 import type { BlobStore } from './store.ts';
-import { readTar } from './tar/read.ts';
 import { arrange, type LayerEntry, writeTar } from './tar/write.ts';
 
 /** Part of an action's key: goes up whenever makeImage gives another image for the same request. */
-export const imageVersion = '1';
+export const imageVersion = '2';
 
-export interface MakeRequest {
+/** A layer with a name of its own. */
+export interface ImageLayer extends LayerContent {
+  readonly name: string;
+}
+
+export interface MakeRequest extends LayerContent {
   readonly store: BlobStore;
   /** Layout folder to write; replaced as a whole. */
   readonly output: string;
@@ -22,75 +25,145 @@ export interface MakeRequest {
   readonly base?: string | undefined;
   /** Layers of Debian packages; their order does not matter. */
   readonly packages: readonly LayerFile[];
-  readonly files: readonly ImageFile[];
-  /** Further accounts, name -> number; at home in /home/NAME, or in /var/lib/NAME below 1000. */
-  readonly users?: Readonly<Record<string, number>> | undefined;
+  /** From the lowest to the topmost, above the packages; what changes seldom belongs low. */
+  readonly layers?: readonly ImageLayer[] | undefined;
+  readonly users?: Readonly<Record<string, User>> | undefined;
+  readonly groups?: Readonly<Record<string, Group>> | undefined;
+  /** Paths of PEM files: authorities that programs in the image trust besides those of its packages. */
+  readonly certificates?: readonly string[] | undefined;
   readonly config: ImageConfig;
   readonly architecture?: Architecture | undefined;
 }
 
 /**
- * What `docker_image` does: a layer for each package, then accounts and folders, then the files. Images with the same
- * packages share those layers, and a change of a program is a change of the topmost layer alone.
+ * What `docker_image` does: a layer for each package, then accounts and folders, then certificates, then the layers with a
+ * name, then the files. Images with the same packages share those layers, and a change of a program is a change of the
+ * topmost layer alone.
  *
  * @throws ImageFault image/bad-file, image/bad-user, image/bad-layout
  */
 export async function makeImage(request: MakeRequest): Promise<AssembledImage> {
-  const { store, base, users = {} } = request;
-  const packages: (StoredLayer & { createdBy: string })[] = [];
-  for (const { path, digest, createdBy } of request.packages) {
-    packages.push({ ...(await store.putFile(path, { digest })), createdBy: createdBy ?? 'debian package' });
+  const { store } = request;
+  const packages = await storePackages(request);
+  const layers: StoredLayer[] = [...packages];
+  const add = async (createdBy: string, entries: readonly LayerEntry[]) => {
+    if (entries.length > 0) layers.push({ ...(await store.put(writeTar(entries))), createdBy });
+  };
+  const accounts = await accountsIn(request);
+  const skeleton = accountLayer(request, accounts);
+  await add('accounts and folders', arrange(skeleton));
+  await add('certificates', arrange(await certificateLayer(request, packages)));
+  // Folders below keep their mode and owner where something new lies in them.
+  const known = new Map<string, LayerEntry>();
+  for (const entry of [...rootEntries(), ...skeleton]) if (entry.type === 'directory') known.set(entry.path, entry);
+  const own = [
+    ...(request.layers ?? []).map((layer) => ({ createdBy: `files ${layer.name}`, layer })),
+    { createdBy: 'files', layer: request },
+  ];
+  const claimed = new Map<string, string>();
+  for (const { createdBy, layer } of own) {
+    const entries = arrange(await contentEntries(withOwners(layer, accounts)), known);
+    for (const entry of entries) {
+      if (entry.type === 'directory') known.set(entry.path, entry);
+      else refuseTwice(claimed, entry.path, createdBy);
+    }
+    await add(createdBy, entries);
+  }
+  checkUser(request.config.user, accounts);
+  return assembleImage({ ...request, layers });
+}
+
+async function storePackages({ store, packages }: MakeRequest): Promise<(StoredLayer & { createdBy: string })[]> {
+  const stored: (StoredLayer & { createdBy: string })[] = [];
+  for (const { path, digest, createdBy } of packages) {
+    stored.push({ ...(await store.putFile(path, { digest })), createdBy: createdBy ?? 'debian package' });
   }
   // By name, then by content: never by the order in which somebody listed or built them.
-  packages.sort((a, b) => compare(a.createdBy, b.createdBy) || compare(a.digest, b.digest));
-  const layers: StoredLayer[] = packages;
-  const accounts =
-    base === undefined
-      ? [...rootEntries(), ...accountEntries(users)]
-      : Object.keys(users).length > 0
-        ? accountEntries(users, await accountsOf(base, request.architecture))
-        : [];
-  if (accounts.length > 0) {
-    layers.push({ ...(await store.put(writeTar(arrange(accounts)))), createdBy: 'accounts and folders' });
-  }
-  const files = await fileEntries(request.files);
-  if (files.length > 0) {
-    const known = new Map<string, LayerEntry>();
-    for (const entry of [...rootEntries(), ...accounts]) if (entry.type === 'directory') known.set(entry.path, entry);
-    layers.push({ ...(await store.put(writeTar(arrange(files, known)))), createdBy: 'files' });
-  }
-  return assembleImage({ ...request, layers });
+  return stored.sort((a, b) => compare(a.createdBy, b.createdBy) || compare(a.digest, b.digest));
 }
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** What the base image's /etc/passwd and /etc/group say; empty where it has none. */
-async function accountsOf(
-  base: string,
-  architecture: Architecture = machineArchitecture(),
-): Promise<{ passwd: string; group: string }> {
-  const { manifest } = await readImageLayout(base, architecture);
-  const found: { passwd?: string; group?: string } = {};
-  for (const layer of manifest.layers.toReversed()) {
-    for await (const entry of readTar(layerBytes(base, layer), `layer ${layer.digest}`)) {
-      const name = entry.path === 'etc/passwd' ? 'passwd' : entry.path === 'etc/group' ? 'group' : undefined;
-      if (name !== undefined && entry.type === 'file' && found[name] === undefined && entry.size <= 1024 * 1024) {
-        const parts: Uint8Array[] = [];
-        for await (const piece of entry.content()) parts.push(piece);
-        found[name] = Buffer.concat(parts).toString('utf8');
-      }
-    }
-    if (found.passwd !== undefined && found.group !== undefined) break;
-  }
-  return { passwd: found.passwd ?? '', group: found.group ?? '' };
+/** Everyone whom the image will know. The base's own files are read only where names have to be looked up or added. */
+async function accountsIn(request: MakeRequest): Promise<Accounts> {
+  const { users = {}, groups = {} } = request;
+  if (request.base === undefined || !(asksForAccounts(request) || namesAccounts(request)))
+    return accountsOf({ users, groups });
+  const found = await readBase(request.base, request.architecture, ['etc/passwd', 'etc/group']);
+  const existing = {
+    passwd: found.get('etc/passwd')?.toString('utf8') ?? '',
+    group: found.get('etc/group')?.toString('utf8') ?? '',
+  };
+  return accountsOf({ users, groups, existing });
 }
 
-function layerBytes(layout: string, { mediaType, digest }: Descriptor): AsyncIterable<Uint8Array> {
-  const stream = createReadStream(layoutBlob(layout, digest), { highWaterMark: 256 * 1024 });
-  if (mediaType === mediaTypes.layer) return stream;
-  if (mediaType.endsWith('gzip')) return decompress(stream, 'gzip', `layer ${digest}`);
-  if (mediaType === mediaTypes.layerZstd) return decompress(stream, 'zstd', `layer ${digest}`);
-  throw new ImageFault('image/bad-layout', `the base image has a layer of the unknown media type ${mediaType}`);
+function asksForAccounts({ users = {}, groups = {} }: MakeRequest): boolean {
+  return Object.keys(users).length > 0 || Object.keys(groups).length > 0;
+}
+
+function namesAccounts({ config, layers = [], ...own }: MakeRequest): boolean {
+  const named = (text: string | undefined) => text !== undefined && /[a-z]/.test(text);
+  const content = [...layers, own].flatMap(({ files = [], folders = [] }) => [...files, ...folders]);
+  return named(config.user) || content.some(({ owner }) => named(owner));
+}
+
+function accountLayer(request: MakeRequest, { entries }: Accounts): LayerEntry[] {
+  if (request.base === undefined) return [...rootEntries(), ...entries];
+  return asksForAccounts(request) ? [...entries] : [];
+}
+
+async function certificateLayer(
+  { certificates = [], base, architecture, store }: MakeRequest,
+  packages: readonly (StoredLayer & { createdBy: string })[],
+): Promise<LayerEntry[]> {
+  if (certificates.length === 0) return [];
+  const authorities = packages.find(({ createdBy }) => createdBy.startsWith('debian ca-certificates '));
+  const found =
+    authorities !== undefined
+      ? await readLower([() => streamOf(store.open(authorities.digest))], [certificateBundle])
+      : base !== undefined
+        ? await readBase(base, architecture, [certificateBundle])
+        : new Map<string, Buffer>();
+  return certificateEntries(certificates, found.get(certificateBundle)?.toString('latin1') ?? '');
+}
+
+async function* streamOf(stream: Promise<AsyncIterable<Uint8Array>>): AsyncGenerator<Uint8Array> {
+  yield* await stream;
+}
+
+async function readBase(
+  base: string,
+  architecture: Architecture = machineArchitecture(),
+  paths: readonly string[],
+): Promise<ReadonlyMap<string, Buffer>> {
+  const { manifest } = await readImageLayout(base, architecture);
+  return readLower(
+    manifest.layers.map((layer) => () => layerBytes(base, layer)),
+    paths,
+  );
+}
+
+function withOwners({ files = [], folders = [], links }: LayerContent, accounts: Accounts): LayerContent {
+  const resolve = <T extends { readonly owner?: string | undefined }>(each: T): T =>
+    each.owner === undefined ? each : { ...each, ...ownerOf(each.owner, accounts) };
+  return { files: files.map(resolve), folders: folders.map(resolve), links };
+}
+
+function refuseTwice(claimed: Map<string, string>, path: string, layer: string): void {
+  const before = claimed.get(path);
+  if (before !== undefined && before !== layer) {
+    throw new ImageFault('image/bad-file', `two layers claim the path /${path}: ${before}, ${layer}`);
+  }
+  claimed.set(path, layer);
+}
+
+/** A runtime would refuse to start a container as somebody whom the image does not know. */
+function checkUser(user: string | undefined, accounts: Accounts): void {
+  if (user === undefined) return;
+  if (!/^[a-z0-9_][a-z0-9_-]*(:[a-z0-9_][a-z0-9_-]*)?$/.test(user)) {
+    throw new ImageFault('image/bad-user', `${JSON.stringify(user)} is not a user such as 65532:65532`);
+  }
+  ownerOf(user, accounts);
 }

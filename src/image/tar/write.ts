@@ -12,20 +12,20 @@ export interface LayerEntry extends TarHeader {
   readonly content?: Content;
 }
 
-export function fileEntry(
-  path: string,
-  content: Uint8Array | string,
-  owner: { readonly mode?: number; readonly uid?: number; readonly gid?: number } = {},
-): LayerEntry {
+/** Root's, and 0o644 or 0o755, unless told. */
+interface Owner {
+  readonly mode?: number | undefined;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+}
+
+export function fileEntry(path: string, content: Uint8Array | string, owner: Owner = {}): LayerEntry {
   const bytes = typeof content === 'string' ? Buffer.from(content) : content;
   const { mode = 0o644, uid = 0, gid = 0 } = owner;
   return { path, type: 'file', mode, uid, gid, size: bytes.length, target: '', content: bytes };
 }
 
-export function directoryEntry(
-  path: string,
-  owner: { readonly mode?: number; readonly uid?: number; readonly gid?: number } = {},
-): LayerEntry {
+export function directoryEntry(path: string, owner: Owner = {}): LayerEntry {
   const { mode = 0o755, uid = 0, gid = 0 } = owner;
   return { path, type: 'directory', mode, uid, gid, size: 0, target: '' };
 }

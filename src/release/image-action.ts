@@ -1,0 +1,137 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { BuiltFile, BuiltinAction, BuiltinRequest } from '../build/index.ts';
+import type { Graph, Json, Label } from '../graph/index.ts';
+import {
+  type BlobStore,
+  type Digest,
+  type ImageFile,
+  type ImageFolder,
+  imageVersion,
+  type LayerContent,
+  type LayerFile,
+  machineArchitecture,
+  makeImage,
+} from '../image/index.ts';
+import { badRule, type Config, configOf, onlyOutput, readRecord } from './action-config.ts';
+import { groupsOf, imageConfig, modeOf, ownerText, usersOf } from './image-config.ts';
+import { isPackage, packageOf } from './package-target.ts';
+
+/** The action of `docker_image`: an image of packages, files and a configuration. */
+export function imageAction(graph: () => Graph, store: () => Promise<BlobStore>): BuiltinAction {
+  return {
+    version: imageVersion,
+    key: () => machineArchitecture(),
+    async run(request) {
+      const { target, outputFolder, update } = request;
+      const config = configOf(target);
+      update('putting the image together');
+      const output = join(outputFolder, onlyOutput(target));
+      await mkdir(dirname(output), { recursive: true });
+      const base = config.base_image;
+      const layers = config.layers ?? [];
+      if (!Array.isArray(layers)) throw badRule(target, 'layers is not a list');
+      await makeImage({
+        store: await store(),
+        output,
+        base: typeof base === 'string' ? onlyFile(request, base as Label) : undefined,
+        packages: packageLayers(request, graph()),
+        layers: layers.map((layer) => ({ name: layerName(request, layer), ...contentOf(request, layer as Config) })),
+        ...contentOf(request, config),
+        users: usersOf(config, target),
+        groups: groupsOf(config, target),
+        certificates: filesOfList(request, config.certificates),
+        config: imageConfig(config, target),
+      });
+    },
+  };
+}
+
+function packageLayers({ deps }: BuiltinRequest, graph: Graph): LayerFile[] {
+  return deps.flatMap(({ label, named }) => {
+    const dependency = graph.targets.get(label);
+    // Groups of packages pass on what their members have.
+    if (dependency === undefined || !isPackage(dependency)) return [];
+    const { request: each } = packageOf(dependency);
+    return (named.layer ?? []).map(({ absolute, sha256 }): LayerFile => {
+      const digest: Digest = `sha256:${sha256}`;
+      return { path: absolute, digest, createdBy: `debian ${each.name} ${each.version}` };
+    });
+  });
+}
+
+function layerName({ target }: BuiltinRequest, layer: Json): string {
+  const name = typeof layer === 'object' && layer !== null && 'name' in layer ? layer.name : undefined;
+  if (typeof name === 'string' && name !== '') return name;
+  throw badRule(target, 'one of its layers has no name');
+}
+
+/** Files, folders and links of a layer, or of the image itself for the topmost one. */
+function contentOf(request: BuiltinRequest, config: Config): LayerContent {
+  const { target } = request;
+  const files = Object.entries(readRecord(config, 'files', target));
+  const folders = Object.entries(readRecord(config, 'folders', target));
+  const links = Object.entries(readRecord(config, 'symlinks', target));
+  return {
+    files: files.flatMap(([destination, given]) => imageFiles(request, destination, given)),
+    folders: folders.map(([path, given]): ImageFolder => {
+      if (typeof given === 'string') return { path, ...(given !== '' && { owner: given }) };
+      const form = record(given, `folders[${path}]`, request);
+      return { path, mode: modeOf(form.mode, target), owner: ownerText(form.owner, target) };
+    }),
+    links: links.map(([path, link]) => {
+      if (typeof link !== 'string') throw badRule(target, `symlinks[${path}] is not a text`);
+      return { path, target: link };
+    }),
+  };
+}
+
+/** One file; or, where the path ends in `/`, all that a label gives, each by its name below that folder. */
+function imageFiles(request: BuiltinRequest, destination: string, given: Json): ImageFile[] {
+  const { target } = request;
+  const form = typeof given === 'string' ? { source: given } : record(given, `files[${destination}]`, request);
+  const { source, content } = form as Config;
+  const rest = {
+    mode: modeOf((form as Config).mode, target),
+    folderMode: modeOf((form as Config).folder_mode, target),
+    owner: ownerText((form as Config).owner, target),
+  };
+  if (typeof content === 'string' && source === undefined) return [{ destination, content, ...rest }];
+  if (typeof source !== 'string') throw badRule(target, `files[${destination}] names no source`);
+  if (!destination.endsWith('/')) return [{ destination, source: fileOf(request, source), ...rest }];
+  return sourcesOf(request, source).map(({ absolute }) => ({ destination, source: absolute, ...rest }));
+}
+
+function record(value: Json, what: string, { target }: BuiltinRequest): Config {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Config;
+  throw badRule(target, `${what} is neither a text nor a dict`);
+}
+
+function filesOfList(request: BuiltinRequest, list: Json | undefined): string[] {
+  if (!Array.isArray(list)) return [];
+  return list.flatMap((each) => sourcesOf(request, String(each)).map(({ absolute }) => absolute));
+}
+
+/** A file of the package by its path in the workspace, or the outputs of a label. */
+function sourcesOf(request: BuiltinRequest, source: string): readonly BuiltFile[] {
+  if (source.startsWith('//')) return request.outputsOf(source as Label);
+  const laid = [...request.srcs.all, ...Object.values(request.srcs.named).flat()];
+  const found = laid.find(({ input }) => input.kind === 'file' && input.path === source)?.files;
+  if (found === undefined) throw badRule(request.target, `${source} is not among its sources`);
+  return found;
+}
+
+function fileOf(request: BuiltinRequest, source: string): string {
+  if (source.startsWith('//')) return onlyFile(request, source as Label);
+  const [file] = sourcesOf(request, source);
+  if (file === undefined) throw badRule(request.target, `${source} is not among its sources`);
+  return file.absolute;
+}
+
+function onlyFile(request: BuiltinRequest, label: Label): string {
+  const [file, ...others] = request.outputsOf(label);
+  if (file === undefined || others.length > 0) {
+    throw badRule(request.target, `${label} has ${others.length + (file ? 1 : 0)} outputs, and one is needed`);
+  }
+  return file.absolute;
+}
