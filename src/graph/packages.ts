@@ -72,7 +72,7 @@ export class PackageLoader {
       dynamic: { CONFIG: (context) => context.config },
     });
     for (const { path, source } of options.ruleFiles) {
-      this.evaluator.preload(this.compile({ file: path, text: source, internal: true }), this.context('', undefined));
+      this.evaluator.preloadFunctions({ file: path, text: source, internal: true }, this.context('', undefined));
     }
     for (const path of workspace.buildDefs) {
       const text = readText(this.tree, path);

@@ -5,6 +5,7 @@ import { cacheFolder } from '../disk/index.ts';
 import { type ChangedPath, changedPaths, hidesChanges, treeDifference, treeOf } from './git/objects.ts';
 import { findRepository, type Repository } from './git/repository.ts';
 import type { LoadOptions } from './load.ts';
+import { ownCode } from './own-code.ts';
 import { outputFolder } from './source-tree.ts';
 import type { SourceTree } from './tree.ts';
 import type { Workspace } from './types.ts';
@@ -141,18 +142,4 @@ export async function differenceOf(
     difference.set(path, sameKind && difference.get(path) !== false);
   }
   return difference;
-}
-
-/** This program's own part in what a graph looks like: a change of the evaluator makes all graphs anew. */
-function ownCode(): string {
-  const parts: string[] = [];
-  for (const inside of ['.', 'git', '../language']) {
-    const folder = join(import.meta.dirname, inside);
-    for (const name of readdirSync(folder).sort()) {
-      if (!name.endsWith('.ts')) continue;
-      const { size, mtimeMs } = statSync(join(folder, name));
-      parts.push(`${inside}/${name} ${size} ${mtimeMs}`);
-    }
-  }
-  return parts.join('\n');
 }

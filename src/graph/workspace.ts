@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Source } from '../language/index.ts';
 import { GraphFault } from './fault.ts';
+import { keptForm } from './kept-form.ts';
 import type { PleaseConfig, Workspace } from './types.ts';
 
 export const workspaceFile = 'banksman.yaml';
@@ -13,13 +14,14 @@ export const workspaceFile = 'banksman.yaml';
  */
 export async function openWorkspace(startFolder: string): Promise<Workspace> {
   for (let folder = resolve(startFolder); ; folder = dirname(folder)) {
-    const found = await workspaceAt(folder, async (path) => {
+    const read = async (path: string) => {
       const full = join(folder, path);
       return readFile(full, 'utf8').catch((error: NodeJS.ErrnoException) => {
         if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
         throw new GraphFault('graph/unreadable', `${full} can't be read: ${error.message}`, { cause: error });
       });
-    });
+    };
+    const found = await workspaceAt(folder, read, keptForm);
     if (found !== undefined) return found;
     if (dirname(folder) === folder) {
       throw new GraphFault(
@@ -37,17 +39,22 @@ export async function openWorkspace(startFolder: string): Promise<Workspace> {
  * The workspace whose root a folder is; undefined where it is none.
  *
  * @param read gives the text of a file of that folder, undefined where there is none: of the disk, or of a commit
+ * @param keep may give what the same text was parsed to before
  * @throws GraphFault graph/bad-workspace with the place
  */
 export async function workspaceAt(
   root: string,
   read: (path: string) => string | undefined | Promise<string | undefined>,
+  keep: typeof keptForm = (_root, _texts, parse) => parse(),
 ): Promise<Workspace | undefined> {
   const text = await read(workspaceFile);
   const plain = await read('.plzconfig');
   if (text === undefined && plain === undefined) return undefined;
   const please = plain === undefined ? undefined : await readPlease(plain, read);
-  if (text !== undefined) return parseWorkspace(root, { file: workspaceFile, text, internal: false }, please);
+  if (text !== undefined) {
+    const source = { file: workspaceFile, text, internal: false };
+    return keep(root, [text, please], () => parseWorkspace(root, source, please));
+  }
   const { pleaseWorkspace } = await import('./workspace-form.ts');
   return pleaseWorkspace(root, please!, '.plzconfig');
 }

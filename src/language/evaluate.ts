@@ -3,9 +3,10 @@ import { type CompiledModule, compileModule } from './compile.ts';
 import { Execution, execute } from './execution.ts';
 import type { NativeFunction } from './function.ts';
 import { callFrom } from './invoke.ts';
+import type { Stretch } from './lexer.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import { parseSource } from './parser.ts';
-import type { Frame, ModuleNames } from './scope.ts';
+import { type Frame, type ModuleNames, PendingFunction } from './scope.ts';
 import type { Source } from './source.ts';
 import { type FunctionValue, freeze, type Value } from './value.ts';
 
@@ -33,6 +34,11 @@ export interface Evaluator<Context> {
   /** Runs a file and makes its names known to every file that is evaluated from then on. */
   preload(module: CompiledModule, context: Context): void;
   /**
+   * The same for a file that holds nothing but functions at its top level, each of which is read when it is first looked up: a
+   * start costs what is used of the file. A mistake in it shows only then.
+   */
+  preloadFunctions(source: Source, context: Context): void;
+  /**
    * Calls a function that an earlier evaluation left, as an evaluation of its own.
    *
    * @param source the file that the function came from, blamed where nothing nearer is
@@ -41,9 +47,20 @@ export interface Evaluator<Context> {
   invoke(callee: FunctionValue, args: readonly Value[], context: Context, source: Source): Value;
 }
 
+/** Where each function of a file stands, comments above the next one included. */
+export function functionsOf(source: Source): Map<string, Stretch> {
+  const found = [...source.text.matchAll(/^def ([A-Za-z_]\w*)/gm)];
+  return new Map(
+    found.map(({ 1: name, index }, number) => [
+      name!,
+      { start: index, end: found[number + 1]?.index ?? source.text.length },
+    ]),
+  );
+}
+
 export function createEvaluator<Context>(options: EvaluatorOptions<Context> = {}): Evaluator<Context> {
   const limits: Limits = { ...defaultLimits, ...options.limits };
-  const globals = new Map<string, Value>();
+  const globals = new Map<string, Value | PendingFunction>();
   for (const native of [...coreFunctions, ...(options.functions ?? [])]) globals.set(native.name, native);
   for (const [name, value] of Object.entries(options.values ?? {})) {
     freeze(value);
@@ -81,6 +98,29 @@ export function createEvaluator<Context>(options: EvaluatorOptions<Context> = {}
     },
     preload(module, context) {
       for (const [name, value] of evaluate(module, context)) globals.set(name, value);
+    },
+    preloadFunctions(source, context) {
+      const own = new Map<string, Value | PendingFunction>();
+      for (const [name, part] of functionsOf(source)) {
+        const pending: PendingFunction = new PendingFunction(() => {
+          const known = own.get(name)!;
+          if (known !== pending) return known as Value;
+          const whole = { source, ...part };
+          const value = execute(new Execution(limits, context), whole, () => {
+            const module = compileModule(parseSource(source, limits, part), source);
+            const frame: Frame = new Array(module.size).fill(undefined);
+            const names: ModuleNames = { imported: own, globals, dynamic };
+            frame[0] = names;
+            module.run(frame);
+            return frame[module.names.get(name)!] as Value;
+          });
+          own.set(name, value);
+          if (globals.get(name) === pending) globals.set(name, value);
+          return value;
+        });
+        own.set(name, pending);
+        if (!name.startsWith('_')) globals.set(name, pending);
+      }
     },
   };
 }

@@ -1,7 +1,7 @@
 export type * as ast from './ast.ts';
 export { coreFunctions } from './builtins.ts';
 export type { CompiledModule } from './compile.ts';
-export { createEvaluator, type Evaluator, type EvaluatorOptions } from './evaluate.ts';
+export { createEvaluator, type Evaluator, type EvaluatorOptions, functionsOf } from './evaluate.ts';
 export type { Trace } from './execution.ts';
 export { EvaluationError, type LanguageCode, LanguageFault } from './fault.ts';
 export {

@@ -379,3 +379,39 @@ describe('files that share values', () => {
     expect(() => evaluate('x = 1', 'def f():\n    include()\nf()')).toThrowError(/inside a function/);
   });
 });
+
+describe('functions that are read when they are looked up', () => {
+  const rules: Source = {
+    file: 'rules.build_defs',
+    internal: true,
+    text: 'def _own(x):\n    return x + 1\n\ndef twice(x):\n    """Doc."""\n    return _own(x) * 2\n\ndef broken(:\n    pass\n',
+  };
+  const evaluatorOf = () => {
+    const evaluator = createEvaluator();
+    evaluator.preloadFunctions(rules, undefined);
+    return evaluator;
+  };
+  const namesOf = (text: string) => {
+    const evaluator = evaluatorOf();
+    return evaluator.evaluate(evaluator.compile({ file: 'BUILD', text, internal: false }), undefined);
+  };
+
+  it('see those of their own file, which nobody else sees', () => {
+    expect(namesOf('y = twice(2) + twice(3)\n').get('y')).toBe(14);
+    expect(() => namesOf('y = _own(1)\n')).toThrow(/_own/);
+  });
+
+  it('are not read before: a mistake in one hides no other, and is told where it stands', () => {
+    expect(() => namesOf('broken()\n')).toThrow(
+      expect.objectContaining({ place: expect.objectContaining({ file: 'rules.build_defs', line: 8 }) }),
+    );
+  });
+
+  it('give way to names that are preloaded later', () => {
+    const evaluator = evaluatorOf();
+    const text = 'def twice(x):\n    return 0\n';
+    evaluator.preload(evaluator.compile({ file: 'own.build_defs', text, internal: false }), undefined);
+    const module = evaluator.compile({ file: 'BUILD', text: 'y = twice(2)\n', internal: false });
+    expect(evaluator.evaluate(module, undefined).get('y')).toBe(0);
+  });
+});

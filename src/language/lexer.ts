@@ -30,14 +30,21 @@ export const reservedWords = new Set(
 const operators2 = new Set(['//', '<=', '>=', '==', '!=', '+=', '->']);
 const operators1 = new Set('()[]{},:.=+-*/%|&<>');
 
+/** A part of a file, from the beginning of a line to the end of one. */
+export interface Stretch {
+  readonly start: number;
+  readonly end: number;
+}
+
 /**
  * Cuts a file into tokens, with `newline`, `indent` and `dedent` where layout matters.
  *
+ * @param part only this part of the file; all of it unless told
  * @throws LanguageFault language/syntax
  */
-export function tokenize(source: Source): Tokens {
+export function tokenize(source: Source, part?: Stretch): Tokens {
   const text = source.text;
-  const length = text.length;
+  const length = part?.end ?? text.length;
   const kinds: TokenKind[] = [];
   const texts: string[] = [];
   const starts: number[] = [];
@@ -45,7 +52,7 @@ export function tokenize(source: Source): Tokens {
   const indents = [0];
   /** Open brackets, as offsets: inside them line ends mean nothing. */
   const open: number[] = [];
-  let at = text.charCodeAt(0) === 0xfeff ? 1 : 0;
+  let at = part?.start ?? (text.charCodeAt(0) === 0xfeff ? 1 : 0);
   let lineBegins = true;
 
   const push = (kind: TokenKind, value: string, start: number, end: number) => {

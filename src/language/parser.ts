@@ -12,7 +12,7 @@ import type {
   Statement,
 } from './ast.ts';
 import { LanguageFault } from './fault.ts';
-import { reservedWords, type TokenKind, tokenize } from './lexer.ts';
+import { reservedWords, type Stretch, type TokenKind, tokenize } from './lexer.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import { placeOf, type Source } from './source.ts';
 import { typeNames } from './value.ts';
@@ -20,16 +20,17 @@ import { typeNames } from './value.ts';
 /**
  * Parses a BUILD file: recursive descent, one token of look-ahead.
  *
+ * @param part only this part of the file; all of it unless told
  * @throws LanguageFault language/syntax or language/limit, with the place
  */
-export function parseSource(source: Source, limits: Limits = defaultLimits): Module {
+export function parseSource(source: Source, limits: Limits = defaultLimits, part?: Stretch): Module {
   if (source.text.length > limits.fileLength) {
     throw new LanguageFault('language/limit', `${source.file} is longer than ${limits.fileLength} characters`, {
       place: { file: source.file },
       next: 'split it, or make a data file of it and read that',
     });
   }
-  return new Parser(source, limits).module();
+  return new Parser(source, limits, part).module();
 }
 
 class Parser {
@@ -44,10 +45,10 @@ class Parser {
   private functions = 0;
   private loops = 0;
 
-  constructor(source: Source, limits: Limits) {
+  constructor(source: Source, limits: Limits, part: Stretch | undefined) {
     this.source = source;
     this.limits = limits;
-    const tokens = tokenize(source);
+    const tokens = tokenize(source, part);
     this.kinds = tokens.kinds;
     this.texts = tokens.texts;
     this.starts = tokens.starts;

@@ -13,18 +13,26 @@ export type Run = (frame: Frame) => Value;
 
 /** Names that a file sees beyond its own: what it imported, what was preloaded, what the context gives. */
 export interface ModuleNames {
-  readonly imported: Map<string, Value>;
-  readonly globals: ReadonlyMap<string, Value>;
+  readonly imported: Map<string, Value | PendingFunction>;
+  readonly globals: ReadonlyMap<string, Value | PendingFunction>;
   /** Names whose value depends on the evaluation under way, such as CONFIG. */
   readonly dynamic: ReadonlyMap<string, (context: unknown) => Value>;
+}
+
+/** A function that is read when its name is first looked up. */
+export class PendingFunction {
+  readonly read: () => Value;
+  constructor(read: () => Value) {
+    this.read = read;
+  }
 }
 
 export function globalValue(names: ModuleNames, name: string): Value | undefined {
   // Not `??`: None is a value, and it is null.
   const imported = names.imported.get(name);
-  if (imported !== undefined) return imported;
+  if (imported !== undefined) return imported instanceof PendingFunction ? imported.read() : imported;
   const known = names.globals.get(name);
-  if (known !== undefined) return known;
+  if (known !== undefined) return known instanceof PendingFunction ? known.read() : known;
   return names.dynamic.get(name)?.(current.context);
 }
 

@@ -1,0 +1,16 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** This program's own part in what a graph looks like, as a text: a change of the evaluator makes anew whatever was kept. */
+export function ownCode(): string {
+  const parts: string[] = [];
+  for (const inside of ['.', 'git', '../language']) {
+    const folder = join(import.meta.dirname, inside);
+    for (const name of readdirSync(folder).sort()) {
+      if (!name.endsWith('.ts')) continue;
+      const { size, mtimeMs } = statSync(join(folder, name));
+      parts.push(`${inside}/${name} ${size} ${mtimeMs}`);
+    }
+  }
+  return parts.join('\n');
+}
