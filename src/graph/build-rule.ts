@@ -106,12 +106,8 @@ export const buildRule = defineFunction<EvaluationContext>({
     'Makes a target, and gives its label `:name`. Every rule ends here; `genrule` says what most of the arguments mean.',
   parameters,
   implementation: (args, call) => {
-    const given: Record<string, Value> = {};
-    parameters.forEach((parameter, index) => {
-      given[parameter.name] = args[index]!;
-    });
     try {
-      const target = createTarget(given, call);
+      const target = createTarget(new Arguments(args) as unknown as Given, call);
       return `:${target.name}`;
     } catch (error) {
       throw placedAt(error, call);
@@ -120,6 +116,21 @@ export const buildRule = defineFunction<EvaluationContext>({
 });
 
 type Given = Readonly<Record<string, Value>>;
+
+/** Arguments by their names: a view, since an object with fifty keys made for each target would cost more than all else. */
+class Arguments {
+  readonly values: readonly Value[];
+  constructor(values: readonly Value[]) {
+    this.values = values;
+  }
+}
+parameters.forEach(({ name }, index) => {
+  Object.defineProperty(Arguments.prototype, name, {
+    get(this: Arguments) {
+      return this.values[index]!;
+    },
+  });
+});
 
 function createTarget(given: Given, call: BuildCall): Target {
   const { context } = call;

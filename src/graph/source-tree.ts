@@ -57,20 +57,26 @@ export function createSourceTree(store: TreeStore): SourceTree {
   };
 
   const hashed = (path: string): string | undefined => {
-    if (hashes.has(path)) return hashes.get(path);
+    const known = hashes.get(path);
+    if (known !== undefined || hashes.has(path)) return known;
+    if (store.kind(path) === 'file') {
+      const id = store.fileId(path);
+      hashes.set(path, id);
+      return id;
+    }
     if (pending.has(path)) return 'loop';
     pending.add(path);
     const result = compute(path);
     pending.delete(path);
     // What was computed inside a loop depends on where the loop was entered.
-    if (pending.size === 0 || store.kind(path) === 'file') hashes.set(path, result);
+    if (pending.size === 0) hashes.set(path, result);
     return result;
   };
 
   const compute = (path: string): string | undefined => {
     switch (store.kind(path)) {
       case 'file':
-        return store.fileId(path);
+        return hashed(path);
       case 'symlink': {
         const link = store.readLink(path);
         const target = resolvePath(parentPath(path), link);

@@ -46,6 +46,7 @@ class WorkTreeStore implements TreeStore {
   private readonly raw = new Map<string, ReadonlyMap<string, EntryKind>>();
   private readonly listed = new Map<string, readonly Entry[]>();
   private readonly ignoring = new Map<string, IgnoreState>();
+  private readonly opaque = new Map<string, boolean>();
   private cache: HashCache | undefined;
 
   constructor(root: string, changes: ReadonlySet<string> | undefined) {
@@ -94,9 +95,11 @@ class WorkTreeStore implements TreeStore {
 
   fileId(path: string): string {
     if (this.changes?.has(path) === false && !path.startsWith(`${outputFolder}/`)) {
-      const entry = this.tracked()?.get(this.inRepository(path));
-      if (entry?.mode === 0o100644) return entry.id;
-      if (entry?.mode === 0o100755) return `x${entry.id}`;
+      const index = this.tracked();
+      const full = this.inRepository(path);
+      const mode = index?.modeOf(full);
+      if (mode === 0o100644) return index!.idOf(full)!;
+      if (mode === 0o100755) return `x${index!.idOf(full)}`;
     }
     const stat = lstatSync(join(this.root, path), { bigint: true });
     const id = this.indexedId(path, stat) ?? this.hashedId(path, stat);
@@ -104,16 +107,16 @@ class WorkTreeStore implements TreeStore {
   }
 
   submoduleId(path: string): string {
-    const tracked = this.tracked()?.get(this.inRepository(path));
+    const tracked = this.tracked()?.idOf(this.inRepository(path));
     // Not checked out: it is what the commit says.
-    if (tracked !== undefined && !this.folder(path).has('.git')) return tracked.id;
+    if (tracked !== undefined && !this.folder(path).has('.git')) return tracked;
     const { commit, status } = submoduleState(join(this.root, path));
     if (status === '') return commit;
     return `${commit} changed ${createHash('sha256').update(status).digest('hex')}`;
   }
 
   isTracked(path: string): boolean {
-    const mode = this.tracked()?.get(this.inRepository(path))?.mode ?? 0;
+    const mode = this.tracked()?.modeOf(this.inRepository(path)) ?? 0;
     return (mode & 0o170000) === 0o100000;
   }
 
@@ -159,21 +162,26 @@ class WorkTreeStore implements TreeStore {
     return prefix === '' ? path : childPath(prefix, path);
   }
 
-  private tracked(): Index['entries'] | undefined {
+  private tracked(): Index | undefined {
     if (!this.indexRead) {
       this.indexRead = true;
       this.index = this.repository && readIndex(this.repository);
     }
-    return this.index?.entries;
+    return this.index;
   }
 
   /** A repository inside this one is opaque to git, whether it is a submodule or just lies there. */
   private isOpaque(folder: string): boolean {
-    return folder !== '' && (this.folder(folder).has('.git') || this.isSubmodule(folder));
+    let known = this.opaque.get(folder);
+    if (known === undefined) {
+      known = folder !== '' && (this.folder(folder).has('.git') || this.isSubmodule(folder));
+      this.opaque.set(folder, known);
+    }
+    return known;
   }
 
   private isSubmodule(path: string): boolean {
-    return this.tracked()?.get(this.inRepository(path))?.mode === 0o160000;
+    return this.tracked()?.modeOf(this.inRepository(path)) === 0o160000;
   }
 
   private ignoreState(folder: string): IgnoreState {
@@ -222,20 +230,22 @@ class WorkTreeStore implements TreeStore {
     const tracked = this.tracked();
     if (tracked === undefined) return true;
     if (kind !== 'folder') return !tracked.has(full);
-    for (const each of tracked.keys()) if (each.startsWith(`${full}/`)) return false;
+    for (const each of tracked.paths()) if (each.startsWith(`${full}/`)) return false;
     return true;
   }
 
   /** The hash that git's index holds, where the file is as it was when git computed it. */
   private indexedId(path: string, stat: BigIntStats): string | undefined {
-    const entry = this.tracked()?.get(this.inRepository(path));
-    if (entry === undefined || (entry.mode & 0o170000) !== 0o100000) return undefined;
+    const index = this.tracked();
+    const full = this.inRepository(path);
+    if (index === undefined || (index.modeOf(full) & 0o170000) !== 0o100000) return undefined;
+    const entry = index.stateOf(full)!;
     const same =
       entry.modified === stat.mtimeNs &&
       entry.changed === stat.ctimeNs &&
       entry.inode === Number(stat.ino & 0xffffffffn) &&
       entry.size === Number(stat.size & 0xffffffffn);
-    return same && stat.mtimeNs < this.index!.written ? entry.id : undefined;
+    return same && stat.mtimeNs < index.written ? index.idOf(full) : undefined;
   }
 
   private hashedId(path: string, stat: BigIntStats): string {

@@ -1,27 +1,28 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { LazyMap } from '../lazy-map.ts';
 import type { Repository } from './repository.ts';
 
-/** What git knows of one tracked file: the id of its content and the state of the file when it was hashed. */
-export interface IndexEntry {
-  readonly path: string;
-  /** Octal as git writes it: 0o100644, 0o100755, 0o120000 (link), 0o160000 (submodule). */
-  readonly mode: number;
-  readonly id: string;
+/** The files that git tracks: of each the id of its content and the state of the file when it was hashed. */
+export interface Index {
+  /** Nanoseconds: a file modified at or after this moment may have changed unseen. See git's racy-git documentation. */
+  readonly written: bigint;
+  /** In the order of their paths' bytes. */
+  paths(): Iterable<string>;
+  has(path: string): boolean;
+  /** Octal as git writes it: 0o100644, 0o100755, 0o120000 (link), 0o160000 (submodule); 0 for what is not tracked. */
+  modeOf(path: string): number;
+  /** In hex; undefined for what is not tracked. */
+  idOf(path: string): string | undefined;
+  stateOf(path: string): FileState | undefined;
+}
+
+export interface FileState {
   /** Nanoseconds. */
   readonly changed: bigint;
   readonly modified: bigint;
   /** Lower 32 bits of each. */
   readonly inode: number;
   readonly size: number;
-}
-
-/** The files that git tracks, in the order of their paths' bytes. */
-export interface Index {
-  readonly entries: ReadonlyMap<string, IndexEntry>;
-  /** Nanoseconds: a file modified at or after this moment may have changed unseen. See git's racy-git documentation. */
-  readonly written: bigint;
 }
 
 /**
@@ -35,11 +36,14 @@ export function readIndex(repository: Repository): Index | undefined {
   const path = join(repository.folder, 'index');
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
   if (stat === undefined) return undefined;
-  const entries = parseIndex(readFileSync(path), repository.objectFormat === 'sha1' ? 20 : 32);
-  return entries && { entries, written: stat.mtimeNs };
+  const data = readFileSync(path);
+  const idLength = repository.objectFormat === 'sha1' ? 20 : 32;
+  const starts = entriesOf(data, idLength);
+  return starts && indexOf(data, starts, idLength, stat.mtimeNs);
 }
 
-function parseIndex(data: Buffer, idLength: number): ReadonlyMap<string, IndexEntry> | undefined {
+/** Where each file's entry begins. */
+function entriesOf(data: Buffer, idLength: number): ReadonlyMap<string, number> | undefined {
   if (data.length < 12 || data.toString('latin1', 0, 4) !== 'DIRC') return undefined;
   const version = data.readUInt32BE(4);
   if (version < 2 || version > 4) return undefined;
@@ -76,41 +80,45 @@ function parseIndex(data: Buffer, idLength: number): ReadonlyMap<string, IndexEn
     const mode = data.readUInt32BE(start + 24);
     // A folder as an entry: a sparse index.
     if (mode === 0o40000) return undefined;
-    const text = path.toString('utf8');
     const stage = (flags >> 12) & 3;
     // A file in conflict has several entries and no one content; one that is not checked out has none on the disk.
     if (stage !== 0 || skipped) continue;
-    starts.set(text, start);
+    starts.set(path.toString('utf8'), start);
   }
   // Extensions follow: a split index keeps most entries elsewhere.
   while (at + 8 <= data.length - idLength) {
     if (data.toString('latin1', at, at + 4) === 'link') return undefined;
     at += 8 + data.readUInt32BE(at + 4);
   }
-  return new LazyMap(starts, (path) => {
-    const start = starts.get(path);
-    return start === undefined ? undefined : entryAt(data, start, path, idLength);
-  });
+  return starts;
 }
 
-/** Of hundreds of thousands of entries few are asked for. */
-function entryAt(data: Buffer, start: number, path: string, idLength: number): IndexEntry {
+/** Of hundreds of thousands of entries few are asked for: each is read then. */
+function indexOf(data: Buffer, starts: ReadonlyMap<string, number>, idLength: number, written: bigint): Index {
   const nanoseconds = (offset: number) =>
     BigInt(data.readUInt32BE(offset)) * 1_000_000_000n + BigInt(data.readUInt32BE(offset + 4));
   return {
-    path,
-    mode: data.readUInt32BE(start + 24),
-    get id() {
-      return data.toString('hex', start + 40, start + 40 + idLength);
+    written,
+    paths: () => starts.keys(),
+    has: (path) => starts.has(path),
+    modeOf(path) {
+      const start = starts.get(path);
+      return start === undefined ? 0 : data.readUInt32BE(start + 24);
     },
-    get changed() {
-      return nanoseconds(start);
+    idOf(path) {
+      const start = starts.get(path);
+      return start === undefined ? undefined : data.toString('hex', start + 40, start + 40 + idLength);
     },
-    get modified() {
-      return nanoseconds(start + 8);
+    stateOf(path) {
+      const start = starts.get(path);
+      if (start === undefined) return undefined;
+      return {
+        changed: nanoseconds(start),
+        modified: nanoseconds(start + 8),
+        inode: data.readUInt32BE(start + 20),
+        size: data.readUInt32BE(start + 36),
+      };
     },
-    inode: data.readUInt32BE(start + 20),
-    size: data.readUInt32BE(start + 36),
   };
 }
 
