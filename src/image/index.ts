@@ -6,19 +6,31 @@ export {
   type LayerFile,
   type StoredLayer,
 } from './assemble.ts';
+export {
+  fetchBlob,
+  fetchManifest,
+  listReferrers,
+  listRepositoryTags,
+  type ManifestPush,
+  pushManifest,
+} from './client/artifact.ts';
+export type { RegistryAccessOptions } from './client/endpoints.ts';
 export { type PullRequest, pullImage } from './client/pull.ts';
 export { headImage, type Pushed, type PushRequest, pushImage } from './client/push.ts';
+export type { FoundManifest } from './client/remote.ts';
+export type { RegistrySetting, RegistrySettings } from './client/settings.ts';
 export type { RegistryTransport } from './client/transport.ts';
 export { type FetchRequest, fetchPackages, makeDebianPackageLayer, type PackageRequest } from './debian/fetch.ts';
 export { type DebianLayer, type DebianLayerOptions, debianLayer, debianLayerVersion } from './debian/layer.ts';
 export { type LockChange, type LockRequest, lockDebian, refreshGone } from './debian/lock.ts';
 export { type DebianLock, formatDebianLock, type LockedPackage, parseDebianLock } from './debian/lockfile.ts';
 export type { DebianSource } from './debian/sources.ts';
-export { type Digest, digestOf, hexOf, isDigest, parseDigest } from './digest.ts';
+export { type AnyDigest, type Digest, digestOf, hexOf, isAnyDigest, isDigest, parseDigest } from './digest.ts';
 export { ImageFault } from './fault.ts';
 export type { ImageFile, ImageFolder, ImageLink, LayerContent } from './files.ts';
 export { type AssembledImage, type LayoutContent, readImageLayout } from './layout.ts';
 export { type ImageLayer, imageVersion, type MakeRequest, makeImage } from './make.ts';
+export { type Descriptor, type Index, type Manifest, mediaTypes, parseAnyManifest, parseManifest } from './manifest.ts';
 export {
   formatReference,
   isRepository,

@@ -1,6 +1,7 @@
-import { type Digest, isDigest } from './digest.ts';
+import { type AnyDigest, type Digest, isAnyDigest, isDigest } from './digest.ts';
 import { ImageFault } from './fault.ts';
 import type { Architecture } from './platform.ts';
+import { parseStrictJson } from './strict-json.ts';
 
 /** OCI image-spec 1.1, media-types.md, and Docker's names for the same. */
 export const mediaTypes = {
@@ -15,31 +16,31 @@ export const mediaTypes = {
 } as const;
 
 /** image-spec descriptor.md. */
-export interface Descriptor {
+export interface Descriptor<D extends AnyDigest = Digest> {
   readonly mediaType: string;
-  readonly digest: Digest;
+  readonly digest: D;
   /** Bytes. */
   readonly size: number;
-  readonly platform?: { readonly architecture: string; readonly os: string };
+  readonly platform?: { readonly architecture: string; readonly os: string; readonly variant?: string };
   readonly annotations?: Readonly<Record<string, string>>;
   readonly artifactType?: string;
 }
 
 /** image-spec manifest.md. */
-export interface Manifest {
+export interface Manifest<D extends AnyDigest = Digest> {
   readonly mediaType: string;
-  readonly config: Descriptor;
-  readonly layers: readonly Descriptor[];
-  readonly subject?: Descriptor;
+  readonly config: Descriptor<D>;
+  readonly layers: readonly Descriptor<D>[];
+  readonly subject?: Descriptor<D>;
   readonly artifactType?: string;
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** image-spec image-index.md. */
-export interface Index {
+export interface Index<D extends AnyDigest = Digest> {
   readonly mediaType: string;
-  readonly manifests: readonly Descriptor[];
-  readonly subject?: Descriptor;
+  readonly manifests: readonly Descriptor<D>[];
+  readonly subject?: Descriptor<D>;
   readonly artifactType?: string;
   readonly annotations?: Readonly<Record<string, string>>;
 }
@@ -71,6 +72,41 @@ export function parseManifest(
   declared: string | undefined,
   what: string,
 ): { readonly manifest: Manifest } | { readonly index: Index } {
+  return parse(bytes, declared, what, isDigest);
+}
+
+/** The same for documents that only pass through here: their digests may be of SHA-512. */
+export function parseAnyManifest(
+  bytes: Uint8Array,
+  declared: string | undefined,
+  what: string,
+): { readonly manifest: Manifest<AnyDigest> } | { readonly index: Index<AnyDigest> } {
+  return parse(bytes, declared, what, isAnyDigest);
+}
+
+/** How an index, or a list of referrers, speaks of a manifest. distribution-spec 1.1, "Listing Referrers". */
+export function descriptorOf(
+  document: Manifest<AnyDigest> | Index<AnyDigest>,
+  digest: AnyDigest,
+  size: number,
+): Descriptor<AnyDigest> {
+  const artifactType = document.artifactType || ('config' in document ? document.config.mediaType : undefined);
+  const { mediaType, annotations } = document;
+  return {
+    mediaType,
+    digest,
+    size,
+    ...(artifactType !== undefined && { artifactType }),
+    ...(annotations && { annotations }),
+  };
+}
+
+function parse<D extends AnyDigest>(
+  bytes: Uint8Array,
+  declared: string | undefined,
+  what: string,
+  understood: (digest: string) => digest is D,
+): { readonly manifest: Manifest<D> } | { readonly index: Index<D> } {
   const bad = (why: string) => new ImageFault('image/bad-layout', `${what} ${why}`);
   const json = parseObject(bytes, bad);
   if (json.schemaVersion !== 2) throw bad('is not a manifest: its schemaVersion is not 2');
@@ -79,14 +115,17 @@ export function parseManifest(
   if (own !== undefined && declared !== undefined && own !== declared)
     throw bad(`says that it is ${own}, it came as ${declared}`);
   const rest = {
-    ...(json.subject !== undefined && { subject: parseDescriptor(json.subject, bad) }),
+    ...(json.subject !== undefined &&
+      json.subject !== null && { subject: parseDescriptor(json.subject, bad, understood) }),
     ...(json.artifactType !== undefined && { artifactType: text(json.artifactType, 'artifactType', bad) }),
     ...(json.annotations !== undefined && { annotations: texts(json.annotations, 'annotations', bad) }),
   };
   if (type === mediaTypes.index || type === mediaTypes.dockerList) {
     // One document that is both would mean different things to different readers (CVE-2021-41190).
     if ('config' in json || 'layers' in json) throw bad('is both an index and a manifest');
-    return { index: { mediaType: type, manifests: descriptors(json.manifests, 'manifests', bad), ...rest } };
+    return {
+      index: { mediaType: type, manifests: descriptors(json.manifests, 'manifests', bad, understood), ...rest },
+    };
   }
   if (type !== mediaTypes.manifest && type !== mediaTypes.dockerManifest)
     throw bad(`has the unknown media type ${JSON.stringify(type)}`);
@@ -94,8 +133,8 @@ export function parseManifest(
   return {
     manifest: {
       mediaType: type,
-      config: parseDescriptor(json.config, bad),
-      layers: descriptors(json.layers, 'layers', bad),
+      config: parseDescriptor(json.config, bad, understood),
+      layers: descriptors(json.layers, 'layers', bad, understood),
       ...rest,
     },
   };
@@ -142,33 +181,45 @@ type JsonObject = Readonly<Record<string, unknown>>;
 function parseObject(bytes: Uint8Array, bad: Bad): JsonObject {
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
-    throw bad('is not JSON');
+    json = parseStrictJson(bytes);
+  } catch (error) {
+    throw bad((error as Error).message);
   }
   return object(json, 'document', bad);
 }
 
-function descriptors(value: unknown, name: string, bad: Bad): Descriptor[] {
+type Understood<D extends AnyDigest> = (digest: string) => digest is D;
+
+function descriptors<D extends AnyDigest>(
+  value: unknown,
+  name: string,
+  bad: Bad,
+  understood: Understood<D>,
+): Descriptor<D>[] {
   if (!Array.isArray(value)) throw bad(`has no list ${name}`);
   if (value.length > maximumDescriptors) throw bad(`has more than ${maximumDescriptors} ${name}`);
-  return value.map((entry) => parseDescriptor(entry, bad));
+  return value.map((entry) => parseDescriptor(entry, bad, understood));
 }
 
-function parseDescriptor(value: unknown, bad: Bad): Descriptor {
+function parseDescriptor<D extends AnyDigest>(value: unknown, bad: Bad, understood: Understood<D>): Descriptor<D> {
   const json = object(value, 'descriptor', bad);
   const digest = text(json.digest, 'digest', bad);
-  if (!isDigest(digest)) throw bad(`has the digest ${JSON.stringify(digest.slice(0, 100))}; only sha256 is understood`);
+  if (!understood(digest)) throw bad(`has the digest ${JSON.stringify(digest.slice(0, 100))}, which is not understood`);
   const { size } = json;
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
     throw bad(`has a descriptor without a usable size`);
-  const platform = json.platform === undefined ? undefined : object(json.platform, 'platform', bad);
+  const platform =
+    json.platform === undefined || json.platform === null ? undefined : object(json.platform, 'platform', bad);
   return {
     mediaType: text(json.mediaType, 'mediaType', bad),
     digest,
     size,
     ...(platform && {
-      platform: { architecture: text(platform.architecture, 'architecture', bad), os: text(platform.os, 'os', bad) },
+      platform: {
+        architecture: text(platform.architecture, 'architecture', bad),
+        os: text(platform.os, 'os', bad),
+        ...(platform.variant !== undefined && { variant: text(platform.variant, 'variant', bad) }),
+      },
     }),
     ...(json.annotations !== undefined && { annotations: texts(json.annotations, 'annotations', bad) }),
     ...(json.artifactType !== undefined && { artifactType: text(json.artifactType, 'artifactType', bad) }),
@@ -190,7 +241,7 @@ function optionalText(value: unknown, name: string, bad: Bad): string | undefine
 }
 
 function texts(value: unknown, name: string, bad: Bad): Readonly<Record<string, string>> {
-  const json = object(value, name, bad);
+  const json = value === null ? {} : object(value, name, bad);
   for (const entry of Object.values(json)) text(entry, name, bad);
   return json as Readonly<Record<string, string>>;
 }

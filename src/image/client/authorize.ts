@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { ImageFault } from '../fault.ts';
-import type { Credentials } from './credentials.ts';
+import type { Credentials } from './helper.ts';
 import { type Connection, sendWithRetries } from './transport.ts';
 
 /** A challenge of WWW-Authenticate. RFC 9110, 11.6.1. */
@@ -27,14 +27,14 @@ export function parseChallenge(header: string): Challenge | undefined {
  * The value of an Authorization header that answers the challenge: basic, or a token of the service that the registry
  * names (the token flow of the Docker registry, "Token Authentication Specification").
  *
- * @param scope what the token is for, where the challenge does not say: `repository:bank/ledger:pull,push`
+ * @param scopes what the token is for: `repository:bank/ledger:pull,push`; what the challenge names beyond that is asked too
  * @throws ImageFault image/registry-unauthorized
  */
 export async function answerChallenge(
   connection: Connection,
   registry: string,
   challenge: Challenge,
-  scope: string,
+  scopes: readonly string[],
   credentials: Credentials | undefined,
   signal: AbortSignal | undefined,
 ): Promise<string> {
@@ -47,14 +47,14 @@ export async function answerChallenge(
   if (realm === undefined || !URL.canParse(realm))
     throw unauthorized(registry, 'asks for a token and does not say from where');
   const url = new URL(realm);
-  const asked = challenge.parameters.scope ?? scope;
+  const asked = allScopes(challenge.parameters.scope, scopes);
   let answer: IncomingMessage;
   if (credentials !== undefined && 'identityToken' in credentials) {
     const form = new URLSearchParams({
       grant_type: 'refresh_token',
       refresh_token: credentials.identityToken,
       client_id: 'banksman',
-      scope: asked,
+      scope: asked.join(' '),
     });
     if (service !== undefined) form.set('service', service);
     const body = Buffer.from(form.toString());
@@ -62,13 +62,31 @@ export async function answerChallenge(
     answer = await sendWithRetries(connection, { method: 'POST', url, headers, body: () => body, signal });
   } else {
     if (service !== undefined) url.searchParams.set('service', service);
-    url.searchParams.append('scope', asked);
+    for (const scope of asked) url.searchParams.append('scope', scope);
     const headers = credentials === undefined ? {} : { authorization: basic(credentials) };
     answer = await sendWithRetries(connection, { method: 'GET', url, headers, signal });
   }
   const body = await smallBody(answer);
   if (answer.statusCode !== 200) throw unauthorized(registry, `'s token service answered ${answer.statusCode}`);
   return `Bearer ${tokenOf(body, registry)}`;
+}
+
+/** The challenge speaks of one request; the token is for all that will come. */
+function allScopes(challenge: string | undefined, own: readonly string[]): string[] {
+  const beyond = (challenge?.split(' ') ?? []).filter((scope) => {
+    const [, resource = scope, actions = ''] = /^(.*):([^:]*)$/.exec(scope) ?? [];
+    return !own.some(
+      (each) =>
+        each.startsWith(`${resource}:`) &&
+        actions.split(',').every((action) =>
+          each
+            .slice(resource.length + 1)
+            .split(',')
+            .includes(action),
+        ),
+    );
+  });
+  return [...own, ...beyond.filter((scope) => scope !== '')];
 }
 
 function tokenOf(body: Buffer, registry: string): string {
@@ -87,13 +105,11 @@ function basic({ username, password }: { username: string; password: string }): 
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 }
 
-export function unauthorized(registry: string, why: string): ImageFault {
+export function unauthorized(registry: string, why: string, notes: readonly string[] = []): ImageFault {
   return new ImageFault(
     'image/registry-unauthorized',
     `the registry ${registry}${why.startsWith("'") ? '' : ' '}${why}`,
-    {
-      next: `run: docker login ${registry}`,
-    },
+    { notes, next: `run: docker login ${registry}` },
   );
 }
 

@@ -5,17 +5,17 @@ import type { Digest } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
 import { layoutBlob, readImageLayout } from '../layout.ts';
 import { parseReference, type Reference } from '../names.ts';
-import { openRemoteRepository } from './registry.ts';
-import type { RegistryTransport } from './transport.ts';
+import { fromEndpoints, openForPush, type RegistryAccessOptions } from './endpoints.ts';
+import { inParallel } from './in-parallel.ts';
 
-export interface PushRequest {
+export interface PushRequest extends RegistryAccessOptions {
   /** OCI image layout folder with one image. */
   readonly layout: string;
   /** `registry.local/bank/ledger:0123456789ab` */
   readonly reference: string;
-  readonly transport?: RegistryTransport | undefined;
+  /** Another repository of the registry that may have the image's layers, so that they need not be sent. */
+  readonly mountFrom?: string | undefined;
   readonly progress?: Progress | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Pushed {
@@ -27,12 +27,14 @@ export interface Pushed {
 
 /** Blobs on their way at a time: enough to hide the waiting, few enough for a registry's limits. */
 const atOnce = 6;
+/** Bytes read at a time from a file that is sent. */
+export const readSize = 256 * 1024;
 
 /**
  * Sends what the registry does not have: layers, then the configuration and the manifest, then the tag. So whoever sees
  * the tag finds everything behind it.
  *
- * @throws ImageFault image/bad-reference, image/bad-layout, image/registry-...
+ * @throws ImageFault image/bad-reference, image/bad-layout, image/wrong-content, image/registry-...
  */
 export async function pushImage(request: PushRequest): Promise<Pushed> {
   const reference = parseReference(request.reference);
@@ -41,13 +43,7 @@ export async function pushImage(request: PushRequest): Promise<Pushed> {
   if (reference.digest !== undefined && reference.digest !== image.digest) {
     throw new ImageFault('image/bad-reference', `${request.reference} can't name the image ${image.digest}`);
   }
-  const remote = openRemoteRepository(
-    reference.registry,
-    reference.repository,
-    'pull,push',
-    request.transport,
-    request.signal,
-  );
+  const remote = await openForPush(reference, request, request.mountFrom);
   const task = (request.progress ?? silent).begin(`push ${reference.repository}`);
   try {
     if ((await remote.head(name))?.digest === image.digest) {
@@ -61,7 +57,9 @@ export async function pushImage(request: PushRequest): Promise<Pushed> {
     await inParallel([...blobs.values()], atOnce, async ({ digest, size }) => {
       if (await remote.hasBlob(digest)) return;
       const path = layoutBlob(request.layout, digest);
-      const sent = await remote.putBlob(digest, size, () => createReadStream(path, { highWaterMark: 256 * 1024 }));
+      const sent = await remote.putBlob(digest, size, (start) =>
+        createReadStream(path, { start, highWaterMark: readSize }),
+      );
       if (sent > 0) sentBlobs += 1;
       sentBytes += sent;
       tell(task, sentBytes);
@@ -78,24 +76,21 @@ export async function pushImage(request: PushRequest): Promise<Pushed> {
 }
 
 /** Digest and type of what a reference names; undefined where the registry does not have it. */
-export async function headImage(request: {
-  readonly reference: string;
-  readonly transport?: RegistryTransport | undefined;
-  readonly signal?: AbortSignal | undefined;
-}): Promise<{ readonly digest: Digest; readonly mediaType: string } | undefined> {
+export async function headImage(
+  request: RegistryAccessOptions & { readonly reference: string },
+): Promise<{ readonly digest: Digest; readonly mediaType: string } | undefined> {
   const reference = parseReference(request.reference);
-  const remote = openRemoteRepository(
-    reference.registry,
-    reference.repository,
-    'pull',
-    request.transport,
-    request.signal,
-  );
-  try {
-    return await remote.head(nameIn(reference));
-  } finally {
-    remote.close();
-  }
+  let missing = false;
+  const found = await fromEndpoints(reference, request, async (remote) => {
+    const head = await remote.head(nameIn(reference));
+    if (head !== undefined) return head;
+    missing = true;
+    throw new ImageFault('image/registry-not-found', `${remote.registry} does not have ${request.reference}`);
+  }).catch((error) => {
+    if (missing && error instanceof ImageFault && error.code === 'image/registry-not-found') return undefined;
+    throw error;
+  });
+  return found;
 }
 
 /** The digest where there is one: it says more than the tag. */
@@ -105,26 +100,4 @@ export function nameIn(reference: Reference): string {
 
 function tell(task: Task, bytes: number): void {
   task.update(`${(bytes / 1024 ** 2).toFixed(1)} MiB`);
-}
-
-/** Runs `body` over the list, a few at a time. The first error ends it when those under way have ended. */
-export async function inParallel<T>(
-  list: readonly T[],
-  limit: number,
-  body: (item: T) => Promise<void>,
-): Promise<void> {
-  const waiting = list.values();
-  let failed = false;
-  const workers = Array.from({ length: limit }, async () => {
-    for (const item of waiting) {
-      if (failed) return;
-      try {
-        await body(item);
-      } catch (error) {
-        failed = true;
-        throw error;
-      }
-    }
-  });
-  for (const result of await Promise.allSettled(workers)) if (result.status === 'rejected') throw result.reason;
 }

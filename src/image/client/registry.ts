@@ -1,61 +1,71 @@
 import type { IncomingMessage } from 'node:http';
-import { type Digest, digestOf, isDigest } from '../digest.ts';
+import { digestLike, digestOf, isAnyDigest, isDigest } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
 import { maximumManifest, mediaTypes } from '../manifest.ts';
 import { answerChallenge, parseChallenge, smallBody, unauthorized } from './authorize.ts';
 import { storedCredentials } from './credentials.ts';
-import {
-  backOff,
-  type Call,
-  connect,
-  maximumTries,
-  mayPass,
-  type RegistryTransport,
-  sendWithRetries,
-} from './transport.ts';
+import { download } from './download.ts';
+import { listReferrers, recordReferrer } from './referrers.ts';
+import type { RemoteRepository } from './remote.ts';
+import { type Call, connect, type RegistryTransport, sendWithRetries } from './transport.ts';
+import { upload } from './upload.ts';
 
-/** One repository of one registry, seen from outside. distribution-spec 1.1. */
-export interface RemoteRepository {
-  /** Digest and type of what a tag or digest names; undefined where it is not there. */
-  head(reference: string): Promise<{ readonly digest: Digest; readonly mediaType: string } | undefined>;
-  /** @throws ImageFault image/registry-not-found, image/wrong-content */
-  manifest(reference: string): Promise<{ readonly digest: Digest; readonly mediaType: string; readonly bytes: Buffer }>;
-  putManifest(reference: string, mediaType: string, bytes: Uint8Array): Promise<void>;
-  hasBlob(digest: Digest): Promise<boolean>;
-  /** The bytes, not yet checked. @throws ImageFault image/registry-not-found */
-  blob(digest: Digest): Promise<AsyncIterable<Uint8Array>>;
-  /** Sends a blob, unless the registry finds it among what it has. @returns the bytes sent */
-  putBlob(digest: Digest, size: number, body: () => AsyncIterable<Uint8Array>): Promise<number>;
-  close(): void;
+export interface RemoteOptions {
+  readonly registry: string;
+  readonly repository: string;
+  /** What a token is asked for where the registry wants one. */
+  readonly action: 'pull' | 'pull,push' | 'pull,push,delete';
+  /** Another repository of this registry that blobs may be taken from. */
+  readonly mountFrom?: string | undefined;
+  readonly transport?: RegistryTransport | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
-const manifestTypes = [mediaTypes.manifest, mediaTypes.index, mediaTypes.dockerManifest, mediaTypes.dockerList].join(
-  ', ',
-);
+export const manifestTypes = [
+  mediaTypes.manifest,
+  mediaTypes.index,
+  mediaTypes.dockerManifest,
+  mediaTypes.dockerList,
+].join(', ');
 
-/** Redirects followed for a blob: registries keep them with storage services. */
+/** Redirects followed: registries keep blobs with storage services. */
 const maximumRedirects = 3;
+/** Pages of tags or referrers: more is a registry that sends in circles. */
+const maximumPages = 10_000;
 
-/** @param action what a token is asked for where the registry wants one */
-export function openRemoteRepository(
-  registry: string,
-  repository: string,
-  action: 'pull' | 'pull,push',
-  transport: RegistryTransport = {},
-  signal?: AbortSignal,
-): RemoteRepository {
-  const connection = connect(transport);
-  const base = `${connection.scheme}://${registry === 'docker.io' ? 'registry-1.docker.io' : registry}`;
-  const at = (path: string) => new URL(`/v2/${repository}/${path}`, base);
-  const scope = `repository:${repository}:${action}`;
+export function openRemoteRepository(options: RemoteOptions): RemoteRepository {
+  const { registry, repository, action, mountFrom, transport = {}, signal } = options;
+  const connection = connect(registry === 'docker.io' ? 'registry-1.docker.io' : registry, transport);
+  const at = async (path: string) => new URL(`/v2/${repository}/${path}`, await connection.base(signal));
+  const scopes = [
+    `repository:${repository}:${action}`,
+    ...(mountFrom === undefined || mountFrom === repository ? [] : [`repository:${mountFrom}:pull`]),
+  ];
   let authorization: string | undefined;
   let pending: Promise<string> | undefined;
 
-  /** Sends; where the registry asks who this is, answers once and sends again. */
+  /** Sends; where the registry asks who this is, answers once and sends again. Follows to where content lies. */
   async function send(call: Call, tries?: number): Promise<IncomingMessage> {
+    const reads = call.method === 'GET' || call.method === 'HEAD';
+    let { url } = call;
+    for (let hop = 0; hop <= maximumRedirects; hop++) {
+      const answer = await authorized({ ...call, url }, tries);
+      const { location } = answer.headers;
+      if (!reads || location === undefined || ![301, 302, 303, 307, 308].includes(answer.statusCode ?? 0))
+        return answer;
+      answer.resume();
+      if (!URL.canParse(location, url.href))
+        throw new ImageFault('image/bad-registry-answer', `${registry} leads to an address that is none`);
+      url = new URL(location, url);
+    }
+    throw new ImageFault('image/bad-registry-answer', `${registry} sends in circles`);
+  }
+
+  async function authorized(call: Call, tries: number | undefined): Promise<IncomingMessage> {
     const used = authorization;
     const answer = await once(call, used, tries);
-    if (answer.statusCode !== 401) return answer;
+    // Who answers elsewhere is not the registry: nothing of ours is for it.
+    if (answer.statusCode !== 401 || call.url.origin !== (await connection.base(signal))) return answer;
     const header = answer.headers['www-authenticate'] ?? '';
     answer.resume();
     // Of many requests at a time one fetches the token.
@@ -73,23 +83,21 @@ export function openRemoteRepository(
     return second;
   }
 
-  function once(call: Call, using: string | undefined, tries: number | undefined): Promise<IncomingMessage> {
-    const headers = {
-      ...call.headers,
-      ...(using !== undefined && call.url.origin === new URL(base).origin && { authorization: using }),
-    };
+  async function once(call: Call, using: string | undefined, tries: number | undefined): Promise<IncomingMessage> {
+    const own = call.url.origin === (await connection.base(signal));
+    const headers = { ...call.headers, ...(using !== undefined && own && { authorization: using }) };
     return sendWithRetries(connection, { ...call, headers, signal }, tries);
   }
 
   async function authorize(header: string): Promise<string> {
     const challenge = parseChallenge(header);
     if (challenge === undefined) throw unauthorized(registry, 'asks for an authentication that is not known here');
-    const { credentials = await storedCredentials(registry) } = transport;
+    const { credentials = await storedCredentials(registry, repository) } = transport;
     return answerChallenge(
       connection,
       registry,
       challenge,
-      scope,
+      scopes,
       credentials === 'anonymous' ? undefined : credentials,
       signal,
     );
@@ -103,123 +111,161 @@ export function openRemoteRepository(
     if (statusCode === 404)
       throw new ImageFault('image/registry-not-found', `${registry} does not have ${what}`, { notes });
     if (statusCode === 401 || statusCode === 403)
-      throw unauthorized(registry, `does not let this client have or send ${what}`);
+      throw unauthorized(registry, `does not let this client have or send ${what}`, notes);
     throw new ImageFault('image/registry-refused', `${registry} answered ${statusCode} for ${what}`, { notes });
   }
 
-  /** Where to send the blob; undefined where the registry has found it among what it has. */
-  async function beginUpload(digest: Digest): Promise<URL | undefined> {
-    const start = at('blobs/uploads/');
-    // A registry that has the blob elsewhere may take it from there (automatic content discovery); others ignore this.
-    start.searchParams.set('mount', digest);
-    const opened = await send({ method: 'POST', url: start, headers: { 'content-length': 0 } });
-    if (opened.statusCode !== 201 && opened.statusCode !== 202) return refused(opened, `the blob ${digest}`);
-    opened.resume();
-    if (opened.statusCode === 201) return undefined;
-    const { location } = opened.headers;
-    if (location === undefined || !URL.canParse(location, base)) {
-      throw new ImageFault('image/bad-registry-answer', `${registry} began an upload and does not say where`);
-    }
-    const target = new URL(location, base);
-    target.searchParams.set('digest', digest);
-    return target;
+  async function get(path: string | URL, accept: string): Promise<IncomingMessage> {
+    return send({ method: 'GET', url: path instanceof URL ? path : await at(path), headers: { accept } });
   }
 
-  return {
+  /** Answers of a list, page by page. RFC 8288. */
+  async function* pages(
+    first: URL,
+    accept: string,
+    what: string,
+    none: readonly number[] = [],
+  ): AsyncGenerator<IncomingMessage> {
+    let url: URL | undefined = first;
+    for (let page = 0; url !== undefined; page++) {
+      if (page >= maximumPages)
+        throw new ImageFault('image/bad-registry-answer', `${registry} sends ${what} in circles`);
+      const answer = await get(url, accept);
+      if (none.includes(answer.statusCode ?? 0)) {
+        answer.resume();
+        return;
+      }
+      if (answer.statusCode !== 200) return refused(answer, what);
+      const link = /<([^>]*)>\s*;\s*rel="?next"?/.exec(String(answer.headers.link ?? ''))?.[1];
+      yield answer;
+      const following: URL | undefined =
+        link !== undefined && URL.canParse(link, url.href) ? new URL(link, url) : undefined;
+      // A page of another host would be asked without our name, or with it where it does not belong.
+      url = following?.origin === url.origin && following.href !== url.href ? following : undefined;
+    }
+  }
+
+  const remote: RemoteRepository = {
+    registry,
+    repository,
+
     async head(reference) {
       const what = `${repository}, ${reference}`;
       const answer = await send({
         method: 'HEAD',
-        url: at(`manifests/${reference}`),
+        url: await at(`manifests/${reference}`),
         headers: { accept: manifestTypes },
       });
       answer.resume();
       if (answer.statusCode === 404) return undefined;
       if (answer.statusCode !== 200) return refused(answer, what);
       const digest = answer.headers['docker-content-digest'];
-      const mediaType = answer.headers['content-type'] ?? mediaTypes.manifest;
-      if (typeof digest === 'string' && isDigest(digest)) return { digest, mediaType };
+      const mediaType = typeOf(answer);
+      if (typeof digest === 'string' && isDigest(digest) && (!isAnyDigest(reference) || reference === digest))
+        return { digest, mediaType };
       // The header is optional in the specification; the bytes always tell.
-      const whole = await this.manifest(reference);
+      const whole = await remote.manifest(reference);
       return { digest: whole.digest, mediaType: whole.mediaType };
     },
 
     async manifest(reference) {
-      const answer = await send({
-        method: 'GET',
-        url: at(`manifests/${reference}`),
-        headers: { accept: manifestTypes },
-      });
+      const answer = await get(`manifests/${reference}`, manifestTypes);
       if (answer.statusCode !== 200) return refused(answer, `${repository}, ${reference}`);
+      const mediaType = typeOf(answer);
       const bytes = await smallBody(answer, maximumManifest);
-      const digest = digestOf(bytes);
-      if (isDigest(reference) && digest !== reference) {
+      if (isAnyDigest(reference) && digestLike(reference, bytes) !== reference) {
         throw new ImageFault(
           'image/wrong-content',
-          `${registry} sent ${digest} in place of ${repository}@${reference}`,
+          `${registry} sent ${digestLike(reference, bytes)} in place of ${repository}@${reference}`,
         );
       }
-      return {
-        digest,
-        mediaType: (answer.headers['content-type'] ?? '').split(';')[0]?.trim() || mediaTypes.manifest,
-        bytes,
-      };
+      return { digest: digestOf(bytes), mediaType, bytes };
     },
 
     async putManifest(reference, mediaType, bytes) {
       const headers = { 'content-type': mediaType, 'content-length': bytes.length };
-      const answer = await send({ method: 'PUT', url: at(`manifests/${reference}`), headers, body: () => bytes });
+      const answer = await send({
+        method: 'PUT',
+        url: await at(`manifests/${reference}`),
+        headers,
+        body: () => bytes,
+      });
       if (answer.statusCode !== 201) return refused(answer, `the manifest ${repository}, ${reference}`);
       answer.resume();
+      if (answer.headers['oci-subject'] === undefined) await recordReferrer(remote, mediaType, bytes);
+    },
+
+    async deleteManifest(reference) {
+      const answer = await send({ method: 'DELETE', url: await at(`manifests/${reference}`) });
+      if (answer.statusCode !== 202 && answer.statusCode !== 404)
+        return refused(answer, `the deletion of ${repository}, ${reference}`);
+      answer.resume();
+      return answer.statusCode === 202;
     },
 
     async hasBlob(digest) {
-      const answer = await send({ method: 'HEAD', url: at(`blobs/${digest}`) });
+      const answer = await send({ method: 'HEAD', url: await at(`blobs/${digest}`) });
       answer.resume();
       if (answer.statusCode === 404) return false;
-      // A redirect says where the blob is.
-      if (answer.statusCode === 200 || answer.statusCode === 307 || answer.statusCode === 302) return true;
+      if (answer.statusCode === 200) return true;
       return refused(answer, `the blob ${digest}`);
     },
 
-    async blob(digest) {
-      let url = at(`blobs/${digest}`);
-      for (let hop = 0; hop <= maximumRedirects; hop++) {
-        const answer = await send({ method: 'GET', url });
-        if (answer.statusCode === 200) return answer;
-        const { location } = answer.headers;
-        if (![301, 302, 303, 307, 308].includes(answer.statusCode ?? 0) || location === undefined)
-          return refused(answer, `the blob ${digest}`);
-        answer.resume();
-        url = new URL(location, url);
-      }
-      throw new ImageFault('image/bad-registry-answer', `${registry} sends in circles for the blob ${digest}`);
+    blob(digest, size) {
+      const open = async (from: number) => {
+        const answer = await send({
+          method: 'GET',
+          url: await at(`blobs/${digest}`),
+          ...(from > 0 && { headers: { range: `bytes=${from}-` } }),
+        });
+        if (answer.statusCode === 200 || (from > 0 && answer.statusCode === 206)) return answer;
+        return refused(answer, `the blob ${digest}`);
+      };
+      return download(open, connection, registry, digest, size, signal);
     },
 
-    async putBlob(digest, size, body) {
-      // A broken upload begins anew as a whole: what a registry makes of half a blob is its own affair.
-      for (let attempt = 1; ; attempt++) {
-        const target = await beginUpload(digest);
-        if (target === undefined) return 0;
-        const headers = { 'content-type': 'application/octet-stream', 'content-length': size };
-        const last = attempt === maximumTries;
-        try {
-          const done = await send({ method: 'PUT', url: target, headers, body }, 1);
-          if (done.statusCode === 201) {
-            done.resume();
-            return size;
-          }
-          if (last || !mayPass(done.statusCode)) return refused(done, `the blob ${digest}`);
-          done.resume();
-        } catch (error) {
-          if (last || !(error instanceof ImageFault) || error.code !== 'image/registry-unreachable') throw error;
-        }
-        await backOff(attempt, signal);
+    async putBlob(digest, size, source) {
+      return upload({
+        connection,
+        send: (call) => send(call, 1),
+        base: new URL(await connection.base(signal)),
+        start: await at('blobs/uploads/'),
+        digest,
+        size,
+        source,
+        from: mountFrom,
+        refused,
+        signal,
+      });
+    },
+
+    async *tags() {
+      for await (const answer of pages(await at('tags/list?n=1000'), 'application/json', `the tags of ${repository}`)) {
+        const body = await smallBody(answer, maximumManifest);
+        yield* tagsIn(body, registry);
       }
     },
+
+    referrers: (digest, artifactType) => listReferrers(remote, pages, at, digest, artifactType),
 
     close: () => connection.close(),
   };
+  return remote;
+}
+
+function typeOf(answer: IncomingMessage): string {
+  return (answer.headers['content-type'] ?? '').split(';')[0]?.trim() || mediaTypes.manifest;
+}
+
+function tagsIn(body: Buffer, registry: string): string[] {
+  try {
+    const { tags } = JSON.parse(body.toString('utf8'));
+    if (tags === null) return [];
+    if (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string')) return tags;
+  } catch {
+    // Told below.
+  }
+  throw new ImageFault('image/bad-registry-answer', `${registry} sent a list of tags that is none`);
 }
 
 /** What the registry said, for a person. distribution-spec, "Error Codes". */

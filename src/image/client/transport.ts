@@ -1,9 +1,11 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { getCACertificates } from 'node:tls';
 import { ImageFault } from '../fault.ts';
 
-/** How to reach a registry. Nothing given: TLS with the system's authorities and ~/.docker/config.json. */
+/** How to reach a registry. Nothing given: TLS with the system's authorities, and what `docker login` left. */
 export interface RegistryTransport {
   /** Unix socket that the registry listens on, in place of its host name. */
   readonly socketPath?: string;
@@ -11,10 +13,19 @@ export interface RegistryTransport {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
-  /** HTTP without TLS. For tests, and for what no network carries. */
+  /** PEM text: authorities beside the system's. */
+  readonly moreCa?: string;
+  /**
+   * HTTP without TLS: for tests, and for what no network carries. Where nothing is said, a registry on this machine's
+   * loopback is asked with TLS first and without after that; any other has TLS.
+   */
   readonly plainHttp?: boolean;
-  /** In place of ~/.docker/config.json. */
+  /** In place of what `docker login` left. */
   readonly credentials?: { readonly username: string; readonly password: string } | 'anonymous';
+  /** Milliseconds without a byte in either direction; 60 s unless told. */
+  readonly idleTimeout?: number;
+  /** Milliseconds before the second try; 200 unless told. */
+  readonly firstPause?: number;
 }
 
 export interface Call {
@@ -28,62 +39,111 @@ export interface Call {
 
 /** Requests to one registry, over connections that are kept. */
 export interface Connection {
-  readonly scheme: 'http' | 'https';
+  /** Where its API begins: `https://registry.example`, without a slash at the end. */
+  base(signal?: AbortSignal): Promise<string>;
   /** One try. The answer's body must be read or resumed. */
   send(call: Call): Promise<IncomingMessage>;
+  readonly firstPause: number;
   close(): void;
 }
 
-/** Milliseconds without a byte in either direction. */
-const idleTimeout = 60_000;
+const defaultIdleTimeout = 60_000;
 
-export function connect(transport: RegistryTransport): Connection {
-  const { socketPath, ca, cert, key, plainHttp = false } = transport;
+/** @param host host, and port where it is not the usual one */
+export function connect(host: string, transport: RegistryTransport): Connection {
+  const { socketPath, ca, cert, key, moreCa, idleTimeout = defaultIdleTimeout } = transport;
   const options = { keepAlive: true, maxSockets: 16, timeout: idleTimeout };
-  const agent = plainHttp
-    ? new HttpAgent(options)
-    : new HttpsAgent({
-        ...options,
-        ...(ca && { ca }),
-        ...(cert && { cert }),
-        ...(key && { key }),
-        minVersion: 'TLSv1.2',
-      });
+  let plainHttp = transport.plainHttp;
+  let http: HttpAgent | undefined;
+  let https: HttpsAgent | undefined;
   // A redirect leads to a storage service: neither our socket nor our certificate is for it.
-  const elsewhere = new HttpsAgent(options);
-  let host: string | undefined;
-  return {
-    scheme: plainHttp ? 'http' : 'https',
-    async send({ method, url, headers, body, signal }) {
-      host ??= url.host;
-      const own = url.host === host;
-      const secure = url.protocol === 'https:';
-      if (!secure && !(own && plainHttp)) {
-        throw new ImageFault('image/registry-refused', `${host} leads to ${url.host} without TLS`);
+  let elsewhere: HttpsAgent | undefined;
+  let found: Promise<string> | undefined;
+
+  function secureAgent(): HttpsAgent {
+    https ??= new HttpsAgent({
+      ...options,
+      ca: ca ?? [...systemAuthorities(), ...(moreCa === undefined ? [] : [moreCa])],
+      ...(cert && { cert }),
+      ...(key && { key }),
+      minVersion: 'TLSv1.2',
+    });
+    return https;
+  }
+
+  async function send({ method, url, headers, body, signal }: Call): Promise<IncomingMessage> {
+    signal?.throwIfAborted();
+    const own = url.host === host;
+    const secure = url.protocol === 'https:';
+    if (!secure && !(own && plainHttp)) {
+      throw new ImageFault('image/registry-refused', `${host} leads to ${url.host} without TLS`);
+    }
+    let agent: HttpAgent | HttpsAgent;
+    if (!secure) agent = http ??= new HttpAgent(options);
+    else if (own) agent = secureAgent();
+    else agent = elsewhere ??= new HttpsAgent({ ...options, ca: systemAuthorities() });
+    return new Promise<IncomingMessage>((resolve, reject) => {
+      const request = (secure ? httpsRequest : httpRequest)(
+        url,
+        {
+          method,
+          headers: { 'user-agent': 'banksman', ...headers },
+          agent,
+          ...(own && socketPath !== undefined && { socketPath }),
+          ...(signal && { signal }),
+        },
+        resolve,
+      );
+      request.on('timeout', () => request.destroy(stalled(idleTimeout)));
+      request.on('error', reject);
+      void writeBody(request, body?.()).catch((error: Error) => request.destroy(error));
+    });
+  }
+
+  /** The scheme, found once. */
+  async function findBase(signal: AbortSignal | undefined): Promise<string> {
+    if (plainHttp === undefined && socketPath === undefined && isLoopback(host)) {
+      try {
+        (await send({ method: 'GET', url: new URL(`https://${host}/v2/`), signal })).resume();
+      } catch (error) {
+        if (/^(?:EPROTO|ERR_SSL_|ECONNRESET)/.test((error as NodeJS.ErrnoException).code ?? '')) plainHttp = true;
       }
-      const send = secure ? httpsRequest : httpRequest;
-      return new Promise<IncomingMessage>((resolve, reject) => {
-        const request = send(
-          url,
-          {
-            method,
-            headers: { 'user-agent': 'banksman', ...headers },
-            agent: own ? agent : elsewhere,
-            ...(own && socketPath !== undefined && { socketPath }),
-            ...(signal && { signal }),
-          },
-          resolve,
-        );
-        request.on('timeout', () => request.destroy(new Error(`no answer for ${idleTimeout / 1000} s`)));
-        request.on('error', reject);
-        void writeBody(request, body?.()).catch((error: Error) => request.destroy(error));
-      });
+    }
+    plainHttp ??= false;
+    return `${plainHttp ? 'http' : 'https'}://${host}`;
+  }
+
+  return {
+    base(signal) {
+      found ??= findBase(signal);
+      return found;
     },
+    send,
+    firstPause: transport.firstPause ?? defaultFirstPause,
     close() {
-      agent.destroy();
-      elsewhere.destroy();
+      http?.destroy();
+      https?.destroy();
+      elsewhere?.destroy();
     },
   };
+}
+
+/** Names and addresses that no network carries. RFC 6761, 6.3; RFC 1122, 3.2.1.3; RFC 4291, 2.5.3. */
+export function isLoopback(host: string): boolean {
+  const name = host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  return name === 'localhost' || (isIP(name) === 4 && name.startsWith('127.')) || name === '::1';
+}
+
+let authorities: string[] | undefined;
+
+/** Those that come with Node, and those that this machine's owner has added. */
+function systemAuthorities(): string[] {
+  authorities ??= [...new Set([...getCACertificates('bundled'), ...getCACertificates('system')])];
+  return authorities;
+}
+
+function stalled(milliseconds: number): NodeJS.ErrnoException {
+  return Object.assign(new Error(`no byte for ${milliseconds / 1000} s`), { code: 'ETIMEDOUT' });
 }
 
 async function writeBody(
@@ -94,34 +154,43 @@ async function writeBody(
     request.end(body);
     return;
   }
+  // An answer before the end says no: what is left is not read.
+  let answered = false;
+  request.once('response', () => {
+    answered = true;
+  });
   for await (const piece of body) {
-    if (request.destroyed) return;
+    if (request.destroyed || answered) return;
     if (!request.write(piece)) await writable(request);
   }
   request.end();
 }
 
-/** Waits until the request takes more, or has ended. */
+/** Waits until the request takes more, is answered, or has ended. */
 function writable(request: ReturnType<typeof httpRequest>): Promise<void> {
   return new Promise((resolve) => {
     const go = () => {
-      request.off('drain', go);
-      request.off('close', go);
+      for (const event of ['drain', 'close', 'response']) request.off(event, go);
       resolve();
     };
-    request.on('drain', go);
-    request.on('close', go);
+    for (const event of ['drain', 'close', 'response']) request.on(event, go);
   });
 }
 
 /** Tries at one request, the first included. */
 export const maximumTries = 5;
-/** Milliseconds: the first pause, doubled each time, and the longest one. */
-const firstPause = 200;
+/** Milliseconds: the first pause, doubled each time, the longest one, and the longest that a registry may ask for. */
+const defaultFirstPause = 200;
 const longestPause = 20_000;
+const longestAsked = 120_000;
 
 /** Waits before the next try: longer each time, and never for all clients at the same moment. */
-export async function backOff(attempt: number, signal: AbortSignal | undefined, asked?: number): Promise<void> {
+export async function backOff(
+  { firstPause }: Pick<Connection, 'firstPause'>,
+  attempt: number,
+  signal: AbortSignal | undefined,
+  asked?: number,
+): Promise<void> {
   const pause = Math.min(longestPause, firstPause * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
   await sleep(asked ?? pause, undefined, signal && { signal });
 }
@@ -133,9 +202,20 @@ const transient = new Set([
   'ETIMEDOUT',
   'ENOENT',
   'EAI_AGAIN',
-  'UND_ERR_SOCKET',
   'ECONNABORTED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ERR_STREAM_PREMATURE_CLOSE',
+  // What is no HTTP: an answer that was cut or damaged on its way.
+  'HPE_INVALID_CONSTANT',
+  'HPE_INVALID_EOF_STATE',
+  'HPE_INVALID_CHUNK_SIZE',
 ]);
+
+/** Whether trying again may help. */
+export function isTransient(error: unknown): boolean {
+  return transient.has((error as NodeJS.ErrnoException).code ?? '');
+}
 
 /**
  * Sends again after a broken connection and after 429, 500, 502, 503 and 504, with growing pauses of random length, or
@@ -158,10 +238,9 @@ export async function sendWithRetries(
     } catch (error) {
       if (call.signal?.aborted) throw call.signal.reason;
       if (error instanceof ImageFault) throw error;
-      if (attempt >= tries || !transient.has((error as NodeJS.ErrnoException).code ?? ''))
-        throw unreachable(call.url, error);
+      if (attempt >= tries || !isTransient(error)) throw unreachable(call.url.host, error);
     }
-    await backOff(attempt, call.signal, pause);
+    await backOff(connection, attempt, call.signal, pause);
   }
 }
 
@@ -169,20 +248,24 @@ export function mayPass(status: number | undefined): boolean {
   return status === 429 || status === 500 || status === 502 || status === 503 || status === 504;
 }
 
-/** RFC 9110, 10.2.3: seconds, or a date. */
-function retryAfter(text: string | undefined): number | undefined {
+/** RFC 9110, 10.2.3: seconds, or a date. Milliseconds. */
+export function retryAfter(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const pause = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
-  return Number.isFinite(pause) ? Math.min(Math.max(pause, 0), longestPause) : undefined;
+  return Number.isFinite(pause) ? Math.min(Math.max(pause, 0), longestAsked) : undefined;
 }
 
-function unreachable(url: URL, cause: unknown): ImageFault {
+export function unreachable(host: string, cause: unknown): ImageFault {
   const { code = '', message } = cause as NodeJS.ErrnoException;
   const certificate = /CERT|SELF_SIGNED|UNABLE_TO_|ALTNAME/.test(code);
-  return new ImageFault('image/registry-unreachable', `the registry ${url.host} can't be reached: ${message || code}`, {
+  const plain = code === 'EPROTO' && /wrong version number|packet length too long/.test(message);
+  let next = 'check that the registry runs and that its name is right, and try again';
+  if (certificate)
+    next = `put the authority that signed the registry's certificate into /etc/docker/certs.d/${host}/ca.crt, or name it in banksman.yaml: registries: { ${JSON.stringify(host)}: { ca: FILE } }`;
+  if (plain)
+    next = `the registry speaks without TLS: let it use TLS, or say in banksman.yaml: registries: { ${JSON.stringify(host)}: { plain_http: true } }`;
+  return new ImageFault('image/registry-unreachable', `the registry ${host} can't be reached: ${message || code}`, {
     cause,
-    next: certificate
-      ? 'give the authority that signed the certificate of the registry'
-      : 'check that the registry runs and that its name is right, and try again',
+    next,
   });
 }

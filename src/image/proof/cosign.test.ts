@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { findCosign } from '../../../test/support/cosign.ts';
 import { testFolder } from '../testing/folder.ts';
+import { withoutReferrers } from '../testing/local-registry.ts';
 import { startRegistry } from '../testing/registry.ts';
 import { attachStatements } from './attach.ts';
 import { collectProofs } from './collect.ts';
@@ -172,10 +173,7 @@ describe.skipIf(program === undefined)('with the real cosign', () => {
   test('a registry that keeps no list of what refers to what', async () => {
     const folder = await testFolder();
     const signer = await newKeys(folder);
-    const registry = await startRegistry((handler) => (request, response) => {
-      if (!request.url?.includes('/referrers/')) return handler(request, response);
-      response.writeHead(404).end();
-    });
+    const registry = await startRegistry(withoutReferrers);
     const { subject, reference } = await registry.push('bank/ledger', 'one');
     const repository = openProofRepository(registry.host, 'bank/ledger', 'pull,push', { plainHttp: true });
     await attachStatements(repository, subject, statementsOf(subject.digest), signer);

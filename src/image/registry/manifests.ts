@@ -5,7 +5,15 @@ import { pipeline } from 'node:stream/promises';
 import { canonicalJson } from '../canonical.ts';
 import { type Digest, digestOf, isDigest } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
-import { type Descriptor, type Index, type Manifest, maximumManifest, mediaTypes, parseManifest } from '../manifest.ts';
+import {
+  type Descriptor,
+  descriptorOf,
+  type Index,
+  type Manifest,
+  maximumManifest,
+  mediaTypes,
+  parseManifest,
+} from '../manifest.ts';
 import type { BlobStore } from '../store.ts';
 import { answer, Refusal } from './answer.ts';
 import type { Repository } from './repository.ts';
@@ -140,18 +148,6 @@ function lacking(digest: Digest): Refusal {
 /** Layers that come from elsewhere by licence are not held by registries. image-spec, "Non-distributable Layers". */
 function isOurs({ mediaType }: Descriptor): boolean {
   return !mediaType.includes('nondistributable') && !mediaType.includes('foreign');
-}
-
-function descriptorOf(document: Manifest | Index, digest: Digest, size: number): Descriptor {
-  const artifactType = document.artifactType ?? ('config' in document ? document.config.mediaType : undefined);
-  const { mediaType, annotations } = document;
-  return {
-    mediaType,
-    digest,
-    size,
-    ...(artifactType !== undefined && { artifactType }),
-    ...(annotations && { annotations }),
-  };
 }
 
 function parse(bytes: Uint8Array, contentType: string | undefined): ReturnType<typeof parseManifest> {

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { writeAtomically } from '../../disk/index.ts';
 import { canonicalJson } from '../canonical.ts';
-import { type Digest, hexOf, isDigest } from '../digest.ts';
+import { type AnyDigest, type Digest, hexOf, hexOfAny, isDigest } from '../digest.ts';
 import type { Descriptor } from '../manifest.ts';
 import { isTag } from '../names.ts';
 import type { BlobStore, Stored } from '../store.ts';
@@ -40,7 +40,7 @@ export interface Repository {
   /** In the order of their bytes. */
   tags(): Promise<string[]>;
   removeTag(name: string): Promise<boolean>;
-  putReferrer(subject: Digest, descriptor: Descriptor): Promise<void>;
+  putReferrer(subject: Digest, descriptor: Descriptor<AnyDigest>): Promise<void>;
   /** Descriptors, in the order of their digests. */
   referrers(subject: Digest): Promise<unknown[]>;
 }
@@ -102,7 +102,7 @@ export function openRepository(store: BlobStore, root: string, name: string): Re
     tags,
     removeTag: (tagName) => removed(tagPath(tagName)),
     async putReferrer(subject, descriptor) {
-      const path = join(folder, '_referrers', hexOf(subject), hexOf(descriptor.digest));
+      const path = join(folder, '_referrers', hexOf(subject), hexOfAny(descriptor.digest));
       await writeAtomically(path, canonicalJson(descriptor));
     },
     async referrers(subject) {
