@@ -1,12 +1,15 @@
 import { isFault } from '../fault/index.ts';
-import { type HashedTargets, loadCommit, loadWholeGraph, type StatedGraph } from './cached-load.ts';
-import { openCommit, repositoryOf } from './commit-tree.ts';
+import { type HashedGraph, loadCommit, loadWholeGraph, type StatedGraph } from './cached-load.ts';
+import { openCommit, openCommitPart, repositoryOf } from './commit-tree.ts';
 import { readText } from './data-file.ts';
-import { type Explanation, explain } from './explain.ts';
+import { filesOf } from './dependency.ts';
+import { affectedBehind, type Explanation, explain } from './explain.ts';
 import { GraphFault } from './fault.ts';
 import { readCommitFile, resolveRevision } from './git/objects.ts';
 import { createTargetHasher, type HashOptions } from './hash.ts';
-import { type Graph, type LoadOptions, loadGraph } from './load.ts';
+import type { Graph, LoadOptions } from './load.ts';
+import { parentPath } from './paths.ts';
+import { findTarget } from './query.ts';
 import type { SourceTree } from './tree.ts';
 import type { Label, Target, Workspace } from './types.ts';
 import { workspaceAt, workspaceFile } from './workspace.ts';
@@ -33,8 +36,6 @@ export interface SinceOptions extends Omit<LoadOptions, 'tree'> {
   readonly since: string;
   /** The work tree unless told. */
   readonly to?: string | undefined;
-  /** Makes, for these graphs, `extraInputs` of HashOptions: what beside sources determines outputs. */
-  readonly identify?: ((graphs: readonly Graph[]) => Promise<(target: Target) => string>) | undefined;
 }
 
 /**
@@ -45,10 +46,65 @@ export interface SinceOptions extends Omit<LoadOptions, 'tree'> {
  *   side is wrong
  */
 export async function affectedSince(workspace: Workspace, options: SinceOptions): Promise<Affected> {
+  const { before, after, note } = await bothSides(workspace, options);
+  if (before === undefined) {
+    return { targets: [...after.targets.keys()].sort(), ...(note !== undefined && { note }), after: after.targets };
+  }
+  const { targets, hash } = before;
+  const differs = (label: Label) => !targets.has(label) || hash(label) !== after.hash(label);
+  return { targets: [...after.targets.keys()].filter(differs).sort(), after: after.targets };
+}
+
+/**
+ * Why a target counts as affected. `note` where that is since the earlier side can't be evaluated.
+ *
+ * @throws as `affectedSince`, and GraphFault graph/missing-target where the later side has no such target
+ */
+export async function explainSince(
+  workspace: Workspace,
+  label: Label,
+  options: SinceOptions,
+): Promise<Explanation & { readonly note?: string }> {
+  const { earlier, later, before, after, note } = await bothSides(workspace, options);
+  findTarget(after, label);
+  if (before === undefined) {
+    return { label, chain: [label], cause: undefined, otherChains: 0n, ...(note !== undefined && { note }) };
+  }
+  const cone = affectedBehind(before, after, label);
+  const files = cone.flatMap((each) => [before, after].flatMap(({ targets }) => lookedInto(targets.get(each))));
+  const folders = [...new Set(files)];
+  return explain(
+    { ...before, workspace: await earlier.workspace(), tree: earlier.part(folders) },
+    {
+      ...after,
+      workspace: later === undefined ? workspace : await later.workspace(),
+      tree: later === undefined ? after.graph.tree : later.part(folders),
+    },
+    label,
+    options.ruleFiles,
+  );
+}
+
+/** Folders of which an explanation asks what is in them. */
+function lookedInto(target: Target | undefined): string[] {
+  return target === undefined ? [] : [target.package, ...filesOf(target).map(parentPath)];
+}
+
+interface Sides {
+  readonly earlier: CommitSide;
+  /** Undefined for the work tree. */
+  readonly later: CommitSide | undefined;
+  /** Undefined where it can't be evaluated; then `note` says why. */
+  readonly before: HashedGraph | undefined;
+  readonly after: HashedGraph;
+  readonly note?: string;
+}
+
+async function bothSides(workspace: Workspace, options: SinceOptions): Promise<Sides> {
   const earlier = await commitSide(workspace, options.since);
   const { to, progress: _, ...quiet } = options;
   const later = to === undefined ? undefined : await commitSide(workspace, to);
-  let before: HashedTargets | undefined;
+  let before: HashedGraph | undefined;
   let note: string | undefined;
   try {
     before = await loadSide(earlier, quiet);
@@ -59,12 +115,7 @@ export async function affectedSince(workspace: Workspace, options: SinceOptions)
   const from = before?.indexed;
   const after =
     later === undefined ? await loadWholeGraph(workspace, options, from) : await loadSide(later, options, from);
-  if (before === undefined) {
-    return { targets: [...after.targets.keys()].sort(), ...(note !== undefined && { note }), after: after.targets };
-  }
-  const { targets, hash } = before;
-  const differs = (label: Label) => !targets.has(label) || hash(label) !== after.hash(label);
-  return { targets: [...after.targets.keys()].filter(differs).sort(), after: after.targets };
+  return { earlier, later, before, after, ...(note !== undefined && { note }) };
 }
 
 /** A commit of which nothing but its id need have been read. */
@@ -73,6 +124,8 @@ interface CommitSide {
   readonly commit: string;
   /** All its files; opened once. */
   tree(): Promise<SourceTree>;
+  /** Its files, those of some folders listed at once. */
+  part(folders: readonly string[]): SourceTree;
   /** @throws GraphFault where it has none */
   workspace(): Promise<Workspace>;
 }
@@ -86,6 +139,7 @@ async function commitSide({ root, buildFiles }: Workspace, revision: string): Pr
     name: `commit ${commit.slice(0, 12)}`,
     commit,
     tree,
+    part: (folders) => openCommitPart(root, commit, folders, buildFiles),
     async workspace() {
       const found = await workspaceAt(root, async (path) => {
         const file = await readCommitFile(repository, commit, path);
@@ -98,41 +152,8 @@ async function commitSide({ root, buildFiles }: Workspace, revision: string): Pr
   };
 }
 
-async function loadSide(side: CommitSide, options: LoadOptions, near?: StatedGraph): Promise<HashedTargets> {
+async function loadSide(side: CommitSide, options: LoadOptions, near?: StatedGraph): Promise<HashedGraph> {
   return loadCommit(await side.workspace(), side.commit, options, side.tree, near);
-}
-
-/** An explanation of why a target counts as affected. `note` where that is since the earlier side can't be evaluated. */
-export async function explainSince(
-  workspace: Workspace,
-  label: Label,
-  options: SinceOptions,
-): Promise<Explanation & { readonly note?: string }> {
-  const { before, after, hashing, note } = await bothSides(workspace, options);
-  if (before !== undefined) return explain(before, after, label, { ...hashing, ruleFiles: options.ruleFiles });
-  return { label, chain: [label], cause: undefined, otherChains: 0n, ...(note !== undefined && { note }) };
-}
-
-interface Sides {
-  /** Undefined where it can't be evaluated; then `note` says why. */
-  readonly before: Graph | undefined;
-  readonly after: Graph;
-  readonly hashing: HashOptions;
-  readonly note?: string;
-}
-
-async function bothSides(workspace: Workspace, options: SinceOptions): Promise<Sides> {
-  const { since, to, identify } = options;
-  const earlier = await commitSide(workspace, since);
-  const load = async (side: CommitSide) => loadGraph(await side.workspace(), { ...options, tree: await side.tree() });
-  const after = to === undefined ? await loadGraph(workspace, options) : await load(await commitSide(workspace, to));
-  try {
-    const before = await load(earlier);
-    const extraInputs = await identify?.([before, after]);
-    return { before, after, hashing: extraInputs === undefined ? {} : { extraInputs } };
-  } catch (error) {
-    return { before: undefined, after, hashing: {}, note: brokenNote(earlier.name, error) };
-  }
 }
 
 /** @throws the error itself where it is no fault of the commit */

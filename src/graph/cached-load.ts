@@ -68,7 +68,7 @@ export async function loadCommit(
   options: LoadOptions,
   open: () => Promise<SourceTree>,
   near?: StatedGraph,
-): Promise<HashedTargets> {
+): Promise<HashedGraph> {
   const state = await nameState(workspace, options, revision);
   if (state === undefined) return evaluate(workspace, options, undefined, await open(), async () => false);
   const part = (folders: readonly string[]) => openCommitPart(workspace.root, revision, folders, workspace.buildFiles);

@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { explainSince } from './affected.ts';
 import { createWorkspace, type Files, type TestWorkspace, testRules } from './test-workspace.ts';
 import type { Label } from './types.ts';
@@ -11,11 +14,26 @@ async function explained(before: Files, edit: (workspace: TestWorkspace) => void
   const options = { ruleFiles: testRules, since: base };
   const explanation = await explainSince(await openWorkspace(workspace.root), label, options);
   workspace.commit();
-  expect(await explainSince(await openWorkspace(workspace.root), label, { ...options, to: 'HEAD' })).toEqual(
-    explanation,
-  );
+  const committed = { ...options, to: 'HEAD' };
+  expect(await explainSince(await openWorkspace(workspace.root), label, committed)).toEqual(explanation);
+  // From kept graphs: the later side in the light of the earlier one, then both as they were kept.
+  const kept = { cache: { minimumIndex: 0 } };
+  for (const each of [committed, options, committed]) {
+    const again = await explainSince(await openWorkspace(workspace.root), label, { ...each, ...kept });
+    expect(again).toEqual(explanation);
+  }
   return explanation;
 }
+
+let cache: string;
+beforeEach(() => {
+  cache = mkdtempSync(join(tmpdir(), 'banksman-graph-cache-'));
+  process.env.BANKSMAN_CACHE = cache;
+});
+afterEach(() => {
+  delete process.env.BANKSMAN_CACHE;
+  rmSync(cache, { recursive: true, force: true });
+});
 
 const chain: Files = {
   'a/BUILD': `

@@ -1,19 +1,16 @@
 import { attributesOf } from './attributes.ts';
 import { dependenciesOf, filesOf, providedFor, resolvedDependencies } from './dependency.ts';
-import { createTargetHasher, type HashOptions } from './hash.ts';
 import type { Graph } from './load.ts';
 import { type Origin, originsOf } from './origin.ts';
 import { findTarget } from './query.ts';
 import type { SourceTree } from './tree.ts';
-import type { Label, RuleFile, Target } from './types.ts';
+import type { Label, RuleFile, Target, Workspace } from './types.ts';
 
 /** A change that makes a target's hash another one by itself. */
 export type Cause =
   | { readonly kind: 'file'; readonly path: string; readonly change: FileChange }
   /** An attribute came out otherwise. `origins` is what made it so. */
   | { readonly kind: 'attribute'; readonly attribute: string; readonly origins: readonly Origin[] }
-  /** A program of the system, or the code of a built-in action. */
-  | { readonly kind: 'tool' }
   | { readonly kind: 'new' };
 
 export type FileChange = 'content' | 'mode' | 'kind' | 'added' | 'removed';
@@ -28,24 +25,26 @@ export interface Explanation {
   readonly otherChains: bigint;
 }
 
+/** One side of a comparison: targets with their hashes, and the files that they were made of. */
+export interface Side {
+  readonly workspace: Workspace;
+  readonly tree: SourceTree;
+  readonly targets: Graph['targets'];
+  readonly hash: (label: Label) => string;
+}
+
+type Hashed = Pick<Side, 'targets' | 'hash'>;
+
 /**
  * Why a target is affected: a shortest chain from what has changed to it.
  *
  * @throws GraphFault graph/missing-target where the later side has no such target
  */
-export function explain(
-  before: Graph,
-  after: Graph,
-  label: Label,
-  options: HashOptions & { readonly ruleFiles: readonly RuleFile[] },
-): Explanation {
+export function explain(before: Side, after: Side, label: Label, ruleFiles: readonly RuleFile[]): Explanation {
   findTarget(after, label);
-  const hashBefore = createTargetHasher(before, options);
-  const hashAfter = createTargetHasher(after, options);
-  const differs = (each: Label) => !before.targets.has(each) || hashBefore(each) !== hashAfter(each);
-  if (!differs(label)) return { label, chain: [], cause: undefined, otherChains: 0n };
-  const next = (each: Label) => changedDependencies(before, after, each).filter(differs);
-  const causes = (each: Label) => ownCauses(before, after, each, options);
+  if (!differs(before, after, label)) return { label, chain: [], cause: undefined, otherChains: 0n };
+  const next = remembered((each) => affectedDependencies(before, after, each));
+  const causes = remembered((each) => ownCauses(before, after, each));
 
   // Breadth first from the target: the first that has a cause of its own is a nearest one.
   const cameFrom = new Map<Label, Label | undefined>([[label, undefined]]);
@@ -60,13 +59,40 @@ export function explain(
   return {
     label,
     chain,
-    cause: withOrigins(causes(first)[0], before, after, first, options.ruleFiles),
+    cause: withOrigins(causes(first)[0], before, after, first, ruleFiles),
     otherChains: chainCount(label, next, (each) => causes(each).length) - 1n,
   };
 }
 
+/** A target, where it is affected, and all affected ones that a change can reach it by. */
+export function affectedBehind(before: Hashed, after: Hashed, label: Label): Label[] {
+  if (!differs(before, after, label)) return [];
+  const found = new Set([label]);
+  for (const each of found) for (const dependency of affectedDependencies(before, after, each)) found.add(dependency);
+  return [...found];
+}
+
+function differs(before: Hashed, after: Hashed, label: Label): boolean {
+  return !before.targets.has(label) || before.hash(label) !== after.hash(label);
+}
+
+function affectedDependencies(before: Hashed, after: Hashed, label: Label): Label[] {
+  return changedDependencies(before, after, label).filter((each) => differs(before, after, each));
+}
+
+function remembered<T>(ask: (label: Label) => T): (label: Label) => T {
+  const known = new Map<Label, T>();
+  return (label) => {
+    const before = known.get(label);
+    if (before !== undefined) return before;
+    const answer = ask(label);
+    known.set(label, answer);
+    return answer;
+  };
+}
+
 /** Dependencies that a target had before too, and those whose `provides` made others of them. */
-function changedDependencies(before: Graph, after: Graph, label: Label): Label[] {
+function changedDependencies(before: Hashed, after: Hashed, label: Label): Label[] {
   const is = after.targets.get(label)!;
   const was = before.targets.get(label);
   if (was === undefined) return [];
@@ -80,7 +106,7 @@ function changedDependencies(before: Graph, after: Graph, label: Label): Label[]
   return [...found];
 }
 
-function ownCauses(before: Graph, after: Graph, label: Label, { extraInputs }: HashOptions): Cause[] {
+function ownCauses(before: Side, after: Side, label: Label): Cause[] {
   const is = after.targets.get(label)!;
   const was = before.targets.get(label);
   if (was === undefined) return [{ kind: 'new' }];
@@ -98,8 +124,7 @@ function ownCauses(before: Graph, after: Graph, label: Label, { extraInputs }: H
     // A glob that gained or lost a file: the file is the cause.
     .filter((name) => !isExplainedByFiles(name, was, is, files))
     .map((attribute): Cause => ({ kind: 'attribute', attribute, origins: [] }));
-  const tool: Cause[] = extraInputs !== undefined && extraInputs(was) !== extraInputs(is) ? [{ kind: 'tool' }] : [];
-  return [...files, ...attributes, ...tool];
+  return [...files, ...attributes];
 }
 
 function isExplainedByFiles(attribute: string, was: Target, is: Target, files: readonly Cause[]): boolean {
@@ -130,8 +155,8 @@ function fileChange(before: SourceTree, after: SourceTree, path: string): FileCh
 
 function withOrigins(
   cause: Cause | undefined,
-  before: Graph,
-  after: Graph,
+  before: Side,
+  after: Side,
   label: Label,
   ruleFiles: readonly RuleFile[],
 ): Cause | undefined {

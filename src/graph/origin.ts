@@ -15,6 +15,8 @@ export type Origin =
   /** Keys as banksman.yaml has them: `go.import_path`. */
   | { readonly kind: 'configuration'; readonly key: string };
 
+type Evaluated = Pick<Graph, 'workspace' | 'tree' | 'targets'>;
+
 /**
  * Finds what made an attribute of a target come out otherwise, by undoing one change after the other: that of one stretch of
  * lines of a BUILD file, of build_defs or of a data file, or that of one configuration key. What brings the earlier value
@@ -23,8 +25,8 @@ export type Origin =
  * @returns the first that does; where none does alone, all files and keys that the package read and that differ
  */
 export function originsOf(
-  before: Graph,
-  after: Graph,
+  before: Evaluated,
+  after: Evaluated,
   label: Label,
   attribute: string,
   ruleFiles: readonly RuleFile[],

@@ -6,7 +6,7 @@ import type { Graph } from './load.ts';
 import type { Label, Target } from './types.ts';
 
 /** @throws GraphFault graph/missing-target with the nearest name */
-export function findTarget(graph: Graph, label: Label): Target {
+export function findTarget(graph: Pick<Graph, 'targets'>, label: Label): Target {
   const target = graph.targets.get(label);
   if (target !== undefined) return target;
   const near = nearestLabel(label, graph.targets);

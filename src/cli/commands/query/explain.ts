@@ -9,7 +9,6 @@ import {
 } from '../../../graph/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { graphOptions, here } from '../../workspace.ts';
-import { identify } from './identify.ts';
 
 interface Options {
   readonly since: string;
@@ -27,7 +26,7 @@ export function define(command: Command, context: CommandContext): void {
     .action(async (text: string, { since, to, json }: Options) => {
       const { workspace, currentPackage } = await here();
       const label = parseLabel(text, currentPackage);
-      const explanation = await explainSince(workspace, label, { ...graphOptions(), identify, since, to });
+      const explanation = await explainSince(workspace, label, { ...graphOptions(), since, to });
       if (json) context.terminal.print(asJson(explanation));
       else for (const line of lines(explanation)) context.terminal.print(line);
     });
@@ -62,8 +61,6 @@ function causeText(cause: Cause): string {
       const where = cause.origins.map(originText).join(', ');
       return `${cause.attribute} comes out otherwise${where === '' ? '' : ` because of ${where}`}`;
     }
-    case 'tool':
-      return 'a tool has another version';
     case 'new':
       return 'the target is new';
   }
