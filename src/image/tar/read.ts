@@ -33,22 +33,32 @@ const maximumExtension = 64 * 1024;
  * check sums, bytes after the end.
  *
  * @param what names the archive in faults
+ * @param special for layers of images that others made, of which nothing is unpacked: is told of devices and pipes (`target` says
+ * which), and then paths twice, absolute ones, and links that lead anywhere are taken too, as runtimes take them
  * @throws ImageFault image/bad-archive, image/too-large
  */
 export async function* readTar(
   source: AsyncIterable<Uint8Array>,
   what: string,
   limits: TarLimits = defaultLimits,
+  special?: (entry: Omit<TarHeader, 'type'>) => void,
 ): AsyncGenerator<ReadEntry> {
   const reader = new ByteReader(source, what);
   try {
-    yield* entriesOf(reader, what, limits);
+    yield* entriesOf(reader, what, limits, special);
   } finally {
     await reader.close();
   }
 }
 
-async function* entriesOf(reader: ByteReader, what: string, limits: TarLimits): AsyncGenerator<ReadEntry> {
+type Special = ((entry: Omit<TarHeader, 'type'>) => void) | undefined;
+
+async function* entriesOf(
+  reader: ByteReader,
+  what: string,
+  limits: TarLimits,
+  special: Special,
+): AsyncGenerator<ReadEntry> {
   const bad = (why: string) => new ImageFault('image/bad-archive', `${what} ${why}`);
   const seen = new Map<string, EntryType>();
   let extension: Extension = {};
@@ -74,14 +84,23 @@ async function* entriesOf(reader: ByteReader, what: string, limits: TarLimits): 
       else parsePax(body, bad);
       continue;
     }
-    const header = parseHeader(block, flag, ownSize, extension, bad);
-    extension = {};
     count += 1;
     if (count > limits.entries) throw tooLarge(`${what} has more than ${limits.entries} entries`);
+    if (special !== undefined && (flag === '3' || flag === '4' || flag === '6')) {
+      // As a file without content: only what it is differs.
+      const header = parseHeader(block, '0', 0, { ...extension, size: 0 }, bad, true);
+      extension = {};
+      special({ ...header, target: kindOf(flag) });
+      continue;
+    }
+    const header = parseHeader(block, flag, ownSize, extension, bad, special !== undefined);
+    extension = {};
     total += header.size;
     if (total > limits.totalSize) throw tooLarge(`${what} unpacks to more than ${limits.totalSize} bytes`);
-    checkAgainst(seen, header, bad);
-    seen.set(header.path, header.type);
+    if (special === undefined) {
+      checkAgainst(seen, header, bad);
+      seen.set(header.path, header.type);
+    }
     const offset = reader.position;
     yield { ...header, offset, content: () => reader.stream(offset + header.size - reader.position) };
     await skip(reader, offset + Math.ceil(header.size / blockSize) * blockSize - reader.position);
@@ -104,7 +123,14 @@ interface Extension {
 
 type Bad = (why: string) => ImageFault;
 
-function parseHeader(block: Buffer, flag: string, ownSize: number, extension: Extension, bad: Bad): TarHeader {
+function parseHeader(
+  block: Buffer,
+  flag: string,
+  ownSize: number,
+  extension: Extension,
+  bad: Bad,
+  foreign: boolean,
+): TarHeader {
   const prefix = block.toString('latin1', 257, 263) === 'ustar\0' ? utf8(block, 345, 155, bad) : '';
   const name = utf8(block, 0, 100, bad);
   const raw = extension.path ?? (prefix === '' ? name : `${prefix}/${name}`);
@@ -113,7 +139,7 @@ function parseHeader(block: Buffer, flag: string, ownSize: number, extension: Ex
   if (type === undefined) throw bad(`holds ${shown}, which is a ${kindOf(flag)}: an image has no use for it`);
   const size = extension.size ?? ownSize;
   if (type !== 'file' && size !== 0) throw bad(`has content for ${shown}, which is a ${type}`);
-  const path = cleanPath(raw, bad);
+  const path = cleanPath(raw, bad, foreign);
   if (path === '' && type !== 'directory') throw bad(`has a ${type} in place of its root folder`);
   const link = type === 'symlink' || type === 'hardlink' ? (extension.linkpath ?? utf8(block, 157, 100, bad)) : '';
   return {
@@ -123,7 +149,12 @@ function parseHeader(block: Buffer, flag: string, ownSize: number, extension: Ex
     uid: extension.uid ?? number(block, 108, 8, bad),
     gid: extension.gid ?? number(block, 116, 8, bad),
     size,
-    target: type === 'hardlink' ? cleanPath(link, bad) : type === 'symlink' ? cleanTarget(path, link, bad) : '',
+    target:
+      type === 'hardlink'
+        ? cleanPath(link, bad, foreign)
+        : type === 'symlink'
+          ? cleanTarget(path, link, bad, foreign)
+          : '',
   };
 }
 
@@ -147,11 +178,11 @@ function kindOf(flag: string): string {
 }
 
 /** `./usr/bin/` -> `usr/bin`. */
-function cleanPath(raw: string, bad: Bad): string {
+function cleanPath(raw: string, bad: Bad, foreign: boolean): string {
   const shown = JSON.stringify(raw.slice(0, 200));
   if (raw === '' || raw.includes('\0')) throw bad(`has an entry with the unusable name ${shown}`);
   if (Buffer.byteLength(raw) > maximumPath) throw bad(`has a path of more than ${maximumPath} bytes, ${shown}...`);
-  if (raw.startsWith('/')) throw bad(`has the absolute path ${shown}`);
+  if (raw.startsWith('/') && !foreign) throw bad(`has the absolute path ${shown}`);
   const parts = raw.split('/').filter((part) => part !== '' && part !== '.');
   if (parts.includes('..')) throw bad(`has the path ${shown}, which leads out of the archive`);
   if (parts.some((part) => Buffer.byteLength(part) > 255)) throw bad(`has a name of more than 255 bytes in ${shown}`);
@@ -159,11 +190,11 @@ function cleanPath(raw: string, bad: Bad): string {
 }
 
 /** An absolute target is looked up below the image's root when the image runs; a relative one must not climb above it. */
-function cleanTarget(path: string, target: string, bad: Bad): string {
+function cleanTarget(path: string, target: string, bad: Bad, foreign: boolean): string {
   const shown = `the symbolic link ${JSON.stringify(path)}`;
   if (target === '' || target.includes('\0')) throw bad(`has ${shown} to nowhere`);
   if (Buffer.byteLength(target) > maximumPath) throw bad(`has ${shown} to a path of more than ${maximumPath} bytes`);
-  if (target.startsWith('/')) return target;
+  if (target.startsWith('/') || foreign) return target;
   let depth = path.split('/').length - 1;
   for (const part of target.split('/')) {
     if (part === '..') depth -= 1;
@@ -199,17 +230,18 @@ function parsePax(body: Buffer, bad: Bad): Extension {
     const end = at + length;
     if (length === 0 || end > body.length || body[end - 1] !== 0x0a || end <= space)
       throw bad('has a damaged pax header');
-    const text = utf8(body, space + 1, end - 1 - (space + 1), bad, true);
-    const equals = text.indexOf('=');
-    if (equals < 1) throw bad('has a damaged pax header');
-    const key = text.slice(0, equals);
-    const value = text.slice(equals + 1);
+    const equals = body.indexOf(0x3d, space + 1);
+    if (equals <= space + 1 || equals >= end) throw bad('has a damaged pax header');
+    const key = utf8(body, space + 1, equals - (space + 1), bad, true);
+    at = end;
+    // Values of extended attributes are bytes of any kind.
+    if (key.startsWith('SCHILY.xattr.')) continue;
+    const value = utf8(body, equals + 1, end - 1 - (equals + 1), bad, true);
     if (key === 'path' || key === 'linkpath') found[key] = value;
     else if (key === 'size' || key === 'uid' || key === 'gid') {
       if (!/^[0-9]{1,15}$/.test(value)) throw bad(`has the pax ${key} ${JSON.stringify(value.slice(0, 40))}`);
       found[key] = Number(value);
     } else if (key.startsWith('GNU.sparse')) throw bad('has a sparse file: an image has no use for it');
-    at = end;
   }
   return found;
 }
