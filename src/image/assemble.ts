@@ -53,9 +53,9 @@ export interface StoredLayer {
 }
 
 /** The one time in an image: what it is called depends on what is in it and not on when it was made. */
-const created = '1970-01-01T00:00:00Z';
+export const created = '1970-01-01T00:00:00Z';
 
-const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+export const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export interface AssembleRequest {
   readonly store: BlobStore;
@@ -97,7 +97,23 @@ export async function assembleImage(request: AssembleRequest): Promise<Assembled
     history: [...base.history, ...added.map(({ createdBy }) => ({ created, created_by: createdBy ?? 'banksman' }))],
   });
   const layers: Descriptor[] = [...base.layers, ...added.map(({ createdBy: _, ...descriptor }) => descriptor)];
-  const storedConfig = await store.put(configuration);
+  return storeImage({ store, output, architecture, configuration, layers });
+}
+
+/**
+ * Writes an image of layers that are in the store.
+ *
+ * @param image.configuration as image-spec config.md has it, in canonical JSON
+ */
+export async function storeImage(image: {
+  readonly store: BlobStore;
+  readonly output: string;
+  readonly architecture: Architecture;
+  readonly configuration: string;
+  readonly layers: readonly Descriptor[];
+}): Promise<AssembledImage> {
+  const { store, output, architecture, layers } = image;
+  const storedConfig = await store.put(image.configuration);
   const manifest = canonicalJson({
     schemaVersion: 2,
     mediaType: mediaTypes.manifest,
@@ -117,14 +133,20 @@ export async function assembleImage(request: AssembleRequest): Promise<Assembled
   };
 }
 
-interface Base {
+/** What an image takes over from the one below it. */
+export interface Base {
   readonly layers: readonly Descriptor[];
   readonly diffIds: readonly Digest[];
   readonly history: readonly Readonly<Record<string, unknown>>[];
   readonly config: Readonly<Record<string, unknown>>;
 }
 
-async function takeBase(store: BlobStore, layout: string | undefined, architecture: Architecture): Promise<Base> {
+/** The image of a layout folder, its layers put into the store. Without a layout: one with nothing in it. */
+export async function takeBase(
+  store: BlobStore,
+  layout: string | undefined,
+  architecture: Architecture,
+): Promise<Base> {
   if (layout === undefined) return { layers: [], diffIds: [], history: [], config: {} };
   const base = await readImageLayout(layout, architecture);
   const { configuration, manifest } = base;
@@ -136,11 +158,21 @@ async function takeBase(store: BlobStore, layout: string | undefined, architectu
   }
   for (const { digest, size } of manifest.layers) await store.putFile(layoutBlob(layout, digest), { digest, size });
   return {
-    layers: manifest.layers.map(({ mediaType, digest, size }) => ({ mediaType, digest, size })),
+    layers: manifest.layers.map(({ mediaType, digest, size }) => ({
+      mediaType: ociLayerType(mediaType),
+      digest,
+      size,
+    })),
     diffIds: configuration.diffIds,
     history: configuration.history,
     config: configuration.config,
   };
+}
+
+/** An OCI manifest names layers by OCI's media types, also those of an image that Docker made. */
+function ociLayerType(mediaType: string): string {
+  if (mediaType === 'application/vnd.docker.image.rootfs.diff.tar.gzip') return mediaTypes.layerGzip;
+  return mediaType === 'application/vnd.docker.image.rootfs.diff.tar' ? mediaTypes.layer : mediaType;
 }
 
 /** image-spec config.md, "config". What the image does not say is the base's; a new entry point forgets the base's command. */

@@ -9,7 +9,9 @@ type Who = keyof typeof everyone;
  *
  * @returns undefined where the text is no mode; `octal` where the number is the mode itself
  */
-export function parseMode(text: string): { readonly change: ModeChange; readonly octal: number | undefined } | undefined {
+export function parseMode(
+  text: string,
+): { readonly change: ModeChange; readonly octal: number | undefined } | undefined {
   if (/^[0-7]+$/.test(text)) {
     const mode = Number.parseInt(text, 8);
     return mode <= 0o7777 ? { change: () => mode, octal: mode } : undefined;
