@@ -39,3 +39,4 @@ export type {
 } from './types.ts';
 export { openWorkTree } from './work-tree.ts';
 export { openWorkspace } from './workspace.ts';
+export { entriesOf, type FormNode, fieldsOf, listOf, parseForm, textOf, truthOf, wrong } from './yaml-form.ts';

@@ -8,14 +8,18 @@ import { findCosign } from '../../../test/support/cosign.ts';
 import { testFolder } from '../testing/folder.ts';
 import { withoutReferrers } from '../testing/local-registry.ts';
 import { startRegistry } from '../testing/registry.ts';
-import { attachStatements } from './attach.ts';
+import { attachBundle, attachStatements } from './attach.ts';
+import { formatBundle } from './bundle.ts';
 import { collectProofs } from './collect.ts';
+import { intotoPayload, signEnvelope } from './dsse.ts';
 import { generateKeys } from './keys/generate.ts';
 import { openSigner } from './keys/open.ts';
 import { parsePublicKey } from './keys/public-key.ts';
 import { signerOf } from './keys/signer.ts';
+import type { Policy } from './policy.ts';
 import { openProofRepository } from './referrers.ts';
-import { predicateTypes, type Statement } from './statement.ts';
+import { formatStatement, predicateTypes, type Statement } from './statement.ts';
+import { verifyImage } from './verify.ts';
 
 const program = findCosign();
 
@@ -87,6 +91,15 @@ describe.skipIf(program === undefined)('with the real cosign', () => {
     expect(proofs.proofs).toHaveLength(3);
     await attachStatements(repository, second.subject, statementsOf(subject.digest), signer);
     expect((await cosign(folder, ['verify', ...withKey, second.reference])).code).not.toBe(0);
+
+    // A payload that was edited after it was signed.
+    const third = await registry.push('bank/ledger', 'three');
+    const [signature] = statementsOf(subject.digest);
+    const envelope = await signEnvelope(intotoPayload, formatStatement(signature!), signer);
+    const [edited] = statementsOf(third.subject.digest);
+    const bundle = formatBundle({ ...envelope, payload: formatStatement(edited!) }, signer.publicKey);
+    await attachBundle(repository, third.subject, bundle, predicateTypes.signature);
+    expect((await cosign(folder, ['verify', ...withKey, third.reference])).code).not.toBe(0);
     repository.close();
   });
 
@@ -124,6 +137,18 @@ describe.skipIf(program === undefined)('with the real cosign', () => {
     expect(proofs.map((proof) => proof.statement().predicateType).sort()).toEqual(
       [predicateTypes.sbom, predicateTypes.signature].sort(),
     );
+    const policy: Policy = {
+      file: 'policy.yaml',
+      mode: 'enforce',
+      keys: new Map([['cosign', key]]),
+      signedBy: ['cosign'],
+      sbom: { signedBy: ['cosign'] },
+      place: { file: 'policy.yaml' },
+    };
+    const transport = { plainHttp: true };
+    expect(await verifyImage({ reference, policy, transport })).toMatchObject({ passed: true, digest: subject.digest });
+    const wrong = { ...policy, keys: new Map([['cosign', stranger]]) };
+    expect(await verifyImage({ reference, policy: wrong, transport })).toMatchObject({ passed: false });
     // Its own key file opens here, with its password and with no other.
     const path = join(folder, 'cosign.key');
     expect((await openSigner(path, { env: { COSIGN_PASSWORD: 'secret' } })).publicKey.hint).toBe(key.hint);

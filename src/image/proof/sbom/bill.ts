@@ -1,0 +1,171 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson } from '../../canonical.ts';
+import type { Digest } from '../../digest.ts';
+import type { Inventory } from './inventory.ts';
+import { spdxId } from './licence.ts';
+import { packageUrl } from './package-url.ts';
+
+/** A library that was built into a file of the image: the image itself does not tell of it any more. */
+export interface Module {
+  readonly ecosystem: 'maven' | 'golang' | 'pypi' | 'generic';
+  /** Group of Maven, beginning of the path of a Go module; empty where there is none. */
+  readonly namespace: string;
+  readonly name: string;
+  readonly version: string;
+  /** Hex. */
+  readonly sha256?: string | undefined;
+  /** Names or SPDX ids, as the package states them. */
+  readonly licences: readonly string[];
+  /** Where it was fetched from, where that is its only name. */
+  readonly url?: string | undefined;
+  /** The target that it comes from. */
+  readonly label?: string | undefined;
+}
+
+export interface BillRequest {
+  /** Repository without the registry: `bank/ledger`. */
+  readonly name: string;
+  readonly digest: Digest;
+  readonly inventory: Inventory;
+  readonly modules: readonly Module[];
+  /** SHA-256 of .deb files in hex, by `name version architecture`. */
+  readonly archives: ReadonlyMap<string, string>;
+  /** Of Banksman. */
+  readonly version: string;
+}
+
+type Component = Readonly<Record<string, unknown>> & { readonly 'bom-ref': string };
+
+/**
+ * The software bill of materials of an image: CycloneDX 1.6, JSON. The same image of the same packages and modules has the same
+ * bill, byte for byte: it has no time, and its serial number is made of its content.
+ */
+export function billOfMaterials(request: BillRequest): Readonly<Record<string, unknown>> {
+  const { name, digest, inventory, modules } = request;
+  const image: Component = {
+    'bom-ref': `image:${digest}`,
+    type: 'container',
+    name,
+    version: digest,
+    purl: packageUrl({ type: 'oci', name: name.split('/').at(-1) ?? name, version: digest }),
+  };
+  const components = unique([
+    ...systemOf(inventory),
+    ...inventory.packages.map((each) => packageComponent(each, request)),
+    ...modules.map(moduleComponent),
+    ...inventory.files.map(({ path, sha256, layer }) => ({
+      'bom-ref': `file:/${path}`,
+      type: 'file',
+      name: `/${path}`,
+      hashes: [{ alg: 'SHA-256', content: sha256 }],
+      properties: [{ name: 'banksman:layer', value: layer }],
+    })),
+  ]);
+  const bill = {
+    $schema: 'http://cyclonedx.org/schema/bom-1.6.schema.json',
+    bomFormat: 'CycloneDX',
+    specVersion: '1.6',
+    version: 1,
+    metadata: {
+      tools: { components: [{ type: 'application', name: 'banksman', version: request.version }] },
+      component: image,
+      ...(inventory.unlisted.length > 0 && {
+        properties: inventory.unlisted.map(({ layer, files }) => ({
+          name: 'banksman:unlisted-files',
+          value: `${layer} has ${files} files, of which not all are listed`,
+        })),
+      }),
+    },
+    components,
+    dependencies: [{ ref: image['bom-ref'], dependsOn: components.map((each) => each['bom-ref']) }],
+  };
+  return { ...bill, serialNumber: `urn:uuid:${uuidOf(canonicalJson(bill))}` };
+}
+
+function packageComponent(
+  { name, version, architecture, source, layer, licences }: Inventory['packages'][number],
+  { inventory, archives }: BillRequest,
+): Component {
+  const { id = 'debian', version: release = '' } = inventory.system ?? {};
+  const purl = packageUrl({
+    type: 'deb',
+    namespace: id,
+    name,
+    version,
+    qualifiers: {
+      arch: architecture,
+      distro: release === '' ? undefined : `${id}-${release}`,
+      // What vulnerabilities are told of is the source package: scanners look for it here.
+      upstream: source === name ? undefined : source,
+    },
+  });
+  const sha256 = archives.get(`${name} ${version} ${architecture}`);
+  return {
+    'bom-ref': purl,
+    type: 'library',
+    name,
+    version,
+    purl,
+    ...(sha256 !== undefined && { hashes: [{ alg: 'SHA-256', content: sha256 }] }),
+    ...licencesOf(licences),
+    properties: [{ name: 'banksman:layer', value: layer }],
+  };
+}
+
+function moduleComponent({ ecosystem, namespace, name, version, sha256, licences, url, label }: Module): Component {
+  const purl = packageUrl({
+    type: ecosystem,
+    namespace,
+    name: ecosystem === 'pypi' ? name.toLowerCase().replace(/[-_.]+/g, '-') : name,
+    version: version === '' ? undefined : version,
+    qualifiers: {
+      ...(ecosystem === 'maven' && { type: 'jar' }),
+      ...(ecosystem === 'generic' && {
+        download_url: url,
+        checksum: sha256 === undefined ? undefined : `sha256:${sha256}`,
+      }),
+    },
+  });
+  return {
+    'bom-ref': purl,
+    type: 'library',
+    ...(namespace !== '' && { group: namespace }),
+    name,
+    ...(version !== '' && { version }),
+    purl,
+    ...(sha256 !== undefined && { hashes: [{ alg: 'SHA-256', content: sha256 }] }),
+    ...licencesOf(licences),
+    ...(label !== undefined && { properties: [{ name: 'banksman:label', value: label }] }),
+  };
+}
+
+/** `acknowledgement`: they are what the package says of itself; nobody has concluded anything. */
+function licencesOf(names: readonly string[]): { licenses?: object[] } {
+  const licences = new Map<string, object>();
+  for (const name of names) {
+    const id = spdxId(name);
+    licences.set(id ?? name, { license: { ...(id !== undefined ? { id } : { name }), acknowledgement: 'declared' } });
+  }
+  if (licences.size === 0) return {};
+  return { licenses: [...licences].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, licence]) => licence) };
+}
+
+function systemOf({ system }: Inventory): Component[] {
+  if (system === undefined) return [];
+  const { id, version } = system;
+  return [{ 'bom-ref': `os:${id}@${version}`, type: 'operating-system', name: id, ...(version !== '' && { version }) }];
+}
+
+/** References must be unique: what two targets bring is there once. */
+function unique(components: readonly Component[]): Component[] {
+  return [...new Map(components.map((each) => [each['bom-ref'], each])).values()];
+}
+
+/** RFC 9562, version 8: bits of one's own, here of a SHA-256. */
+function uuidOf(text: string): string {
+  const bytes = createHash('sha256').update(text).digest().subarray(0, 16);
+  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const hex = bytes.toString('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}

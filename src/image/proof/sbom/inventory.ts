@@ -1,0 +1,70 @@
+import type { Digest } from '../../digest.ts';
+import { readImageLayout } from '../../layout.ts';
+import type { Descriptor } from '../../manifest.ts';
+import type { Architecture } from '../../platform.ts';
+import { type InstalledPackage, type LayerContents, readLayerContents } from './layer-contents.ts';
+
+/** What is in an image, and in which layer. */
+export interface Inventory {
+  readonly packages: readonly (InstalledPackage & { readonly layer: Digest; readonly licences: readonly string[] })[];
+  readonly files: readonly { readonly path: string; readonly sha256: string; readonly layer: Digest }[];
+  /** Layers of whose files not all are listed, with their number. */
+  readonly unlisted: readonly { readonly layer: Digest; readonly files: number }[];
+  readonly system: { readonly id: string; readonly version: string } | undefined;
+}
+
+/** Layers that are read at a time: they come from a disk. */
+const atOnce = 4;
+
+/**
+ * Looks into the layers of an image in a layout folder.
+ *
+ * @param remember keeps what was read of a layer, by its digest: a layer of a package is in many images
+ * @throws ImageFault image/bad-layout, image/bad-archive
+ */
+export async function takeInventory(
+  layout: string,
+  architecture?: Architecture,
+  remember: (layer: Digest, read: () => Promise<LayerContents>) => Promise<LayerContents> = (_, read) => read(),
+): Promise<Inventory> {
+  const { manifest } = await readImageLayout(layout, architecture);
+  const contents: LayerContents[] = [];
+  const waiting = [...manifest.layers.entries()];
+  const worker = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const [index, layer] = next;
+      contents[index] = await remember(layer.digest, () => readLayerContents(layout, layer));
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+  return joinLayers(manifest.layers, contents);
+}
+
+function joinLayers(layers: readonly Descriptor[], contents: readonly LayerContents[]): Inventory {
+  const licences = new Map(contents.flatMap((each) => Object.entries(each.licences)));
+  const links = new Map(contents.flatMap((each) => Object.entries(each.links)));
+  const documented = (folder: string, depth = 0): readonly string[] => {
+    const link = links.get(folder);
+    return licences.get(folder) ?? (link === undefined || depth > 5 ? [] : documented(link, depth + 1));
+  };
+  const packages = new Map<string, Inventory['packages'][number]>();
+  const files = new Map<string, Inventory['files'][number]>();
+  const unlisted: { layer: Digest; files: number }[] = [];
+  // Upper layers hide what is below them.
+  contents.forEach((each, index) => {
+    const layer = layers[index]!.digest;
+    for (const found of each.packages) {
+      packages.set(`${found.name}:${found.architecture}`, { ...found, layer, licences: documented(found.name) });
+    }
+    for (const file of each.files) files.set(file.path, { ...file, layer });
+    if (each.fileCount > each.files.length) unlisted.push({ layer, files: each.fileCount });
+  });
+  const byKey = <T>(map: ReadonlyMap<string, T>) =>
+    [...map].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
+  return {
+    packages: byKey(packages),
+    files: byKey(files),
+    unlisted,
+    system: contents.map(({ system }) => system).findLast((system) => system !== undefined),
+  };
+}
