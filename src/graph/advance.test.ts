@@ -165,8 +165,6 @@ describe('a graph in the light of a kept one', () => {
       if (name === 'a stash') continue;
       edit(workspace);
       const to = workspace.commit();
-      // Of empty folders no commit knows.
-      workspace.git('clean', '--quiet', '--force', '-d');
       const ask = (to?: string) =>
         outcome(async () => {
           const found = await affectedSince(opened, { ...options, since, ...(to !== undefined && { to }) });

@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createWorkspace, type Files, faultsOf } from './test-workspace.ts';
 
@@ -122,6 +124,17 @@ describe('files', () => {
       'a/empty': '',
       'a/folder/f': '',
       'a/link': 'link:empty',
+    });
+  });
+
+  it('says that git keeps no empty folders', async () => {
+    const workspace = createWorkspace({ 'a/BUILD': 'genrule(name = "x", srcs = ["empty"])' });
+    mkdirSync(join(workspace.root, 'a/empty/deep'), { recursive: true });
+    const error = await workspace.load().catch((caught: unknown) => caught);
+    expect(error).toMatchObject({
+      code: 'graph/missing-source',
+      next: expect.stringContaining('git sees none in it, and keeps no empty folders') as string,
+      place: { file: 'a/BUILD', line: 1, column: 29 },
     });
   });
 

@@ -125,14 +125,21 @@ export function checkFiles({ tree, buildFiles }: CheckedTargets, target: Target)
         ),
       );
     } else if (tree.kind(path) === undefined) {
+      const beside = tree.list(parentPath(path));
+      // A commit that lacks the folder must say the same.
+      const isBare = beside.some(({ name, kind }) => kind === 'folder' && name === lastPart(path));
       const near = nearest(
         lastPart(path),
-        tree.list(parentPath(path)).map(({ name }) => name),
+        beside.map(({ name }) => name),
       );
       faults.push(
         new GraphFault('graph/missing-source', `${target.label} takes the file ${path}, which does not exist`, {
           place: place(),
-          next: near === undefined ? 'create it, or remove it from the sources' : `did you mean ${near}?`,
+          next: isBare
+            ? 'put a file into this folder: git sees none in it, and keeps no empty folders'
+            : near === undefined
+              ? 'create it, or remove it from the sources'
+              : `did you mean ${near}?`,
         }),
       );
     }

@@ -26,7 +26,6 @@ export const outputFolder = 'banksman-out';
 
 /** As many as the kernel follows, see path_resolution(7). */
 const maximumLinks = 40;
-const emptyFolder = 'folder empty';
 
 export function createSourceTree(store: TreeStore): SourceTree {
   const hashes = new Map<string, string | undefined>();
@@ -87,10 +86,9 @@ export function createSourceTree(store: TreeStore): SourceTree {
         let listing = '';
         for (const entry of store.list(path)) {
           const inside = hashed(childPath(path, entry.name));
-          // Git knows no empty folders, so that they must not tell a work tree from its commit.
-          if (inside !== emptyFolder) listing += `${entry.name}\0${inside}\n`;
+          if (inside !== undefined || entry.kind !== 'folder') listing += `${entry.name}\0${inside}\n`;
         }
-        return listing === '' ? emptyFolder : `folder ${hash('sha256', listing)}`;
+        return listing === '' && path !== '' ? undefined : `folder ${hash('sha256', listing)}`;
       }
       case 'submodule':
         return `submodule ${store.submoduleId(path)}`;
@@ -105,16 +103,30 @@ export function createSourceTree(store: TreeStore): SourceTree {
     }
   };
 
+  const bare = new Map<string, boolean>();
+  /** Git knows no folders without files, so that they must not tell a work tree from its commit: there are none. */
+  const isBare = (folder: string): boolean => {
+    let known = bare.get(folder);
+    if (known === undefined) {
+      known = store.list(folder).every(({ name, kind }) => kind === 'folder' && isBare(childPath(folder, name)));
+      bare.set(folder, known);
+    }
+    return known;
+  };
+
   return {
     name: store.name,
     commit: store.commit,
     kind(path) {
       const direct = store.kind(path);
+      if (direct === 'folder' && path !== '' && isBare(path)) return undefined;
       if (direct !== undefined || path === '') return direct;
       // What lies in a submodule is not looked into: its commit stands for all of it.
       if (submoduleOf(path) !== undefined) return 'file';
       const real = follow(path, false);
-      return real === undefined || real === path ? undefined : store.kind(real);
+      if (real === undefined || real === path) return undefined;
+      const behind = store.kind(real);
+      return behind === 'folder' && real !== '' && isBare(real) ? undefined : behind;
     },
     list: (folder) => store.list(folder),
     read(path) {

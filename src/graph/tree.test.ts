@@ -207,6 +207,27 @@ describe('openWorkTree', () => {
     mkdirSync(join(workspace.root, 'a/b/c'), { recursive: true });
     expect((await openWorkTree(workspace.root)).contentHash('a')).toBe(before);
   });
+
+  it('has no folder in which git sees no file, as the commit has none', async () => {
+    const workspace = createWorkspace({
+      'a/x': '1',
+      '.gitignore': '*.o\nout/\n',
+      'c/d/f.o': '',
+      'out/f': '',
+      'a/toEmpty': 'link:b',
+      'a/toIgnored': 'link:../out',
+    });
+    mkdirSync(join(workspace.root, 'a/b/c'), { recursive: true });
+    workspace.commit();
+    const trees = [await openWorkTree(workspace.root), await openCommit(workspace.root, 'HEAD')];
+    for (const path of ['a/b', 'a/b/c', 'c', 'c/d', 'out', 'a/toEmpty', 'a/toIgnored', 'a', '']) {
+      const [work, commit] = trees.map((tree) => [tree.kind(path), tree.contentHash(path)]);
+      expect(work, path).toEqual(commit);
+    }
+    expect(trees[0]!.kind('a/b')).toBeUndefined();
+    // What is ignored can still be named.
+    expect(trees[0]!.kind('c/d/f.o')).toBe('file');
+  });
 });
 
 describe('openCommit', () => {
