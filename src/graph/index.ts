@@ -26,6 +26,7 @@ export type { Entry, EntryKind, SourceTree } from './tree.ts';
 export type {
   Action,
   Environment,
+  GateForm,
   Input,
   Inputs,
   Json,
@@ -33,6 +34,7 @@ export type {
   Package,
   RemoteCacheForm,
   RuleFile,
+  SpanForm,
   Target,
   Test,
   Workspace,

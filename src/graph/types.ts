@@ -129,6 +129,54 @@ export interface Environment {
   /** What image references begin with; the workspace's unless told. */
   readonly registry: string;
   readonly parameters: Readonly<Record<string, Json>>;
+  /** The environment that releases come from; undefined for one that takes them from commits. */
+  readonly after?: string;
+  /** It takes what is healthy before it by itself. */
+  readonly automatic?: boolean;
+  /** Milliseconds from a rollout's start until it must be healthy. */
+  readonly deadline?: number;
+  /** Milliseconds that a rollout may wait for its gates. */
+  readonly patience?: number;
+  /** After a failure: go back to the last healthy release and hold, or only hold. */
+  readonly onFailure?: 'return' | 'stop';
+  /** Names of patch sets, applied one after the other; its own name unless told. */
+  readonly patches?: readonly string[];
+  /** What must hold before a rollout may start, in the order written. */
+  readonly gates?: readonly GateForm[];
+  readonly place: Place;
+}
+
+/** A gate of an environment, as banksman.yaml says it. Names are unique in an environment. */
+export type GateForm = { readonly name: string; readonly place: Place } & (
+  | { readonly kind: 'soak'; readonly duration: number }
+  | { readonly kind: 'tests'; readonly targets: readonly Label[] }
+  | { readonly kind: 'approvals'; readonly count: number; readonly role?: string }
+  /** Open while one of the spans lasts. */
+  | { readonly kind: 'window'; readonly spans: readonly SpanForm[] }
+  /** Shut while one of the spans lasts. */
+  | { readonly kind: 'freeze'; readonly spans: readonly SpanForm[] }
+  | {
+      readonly kind: 'metric';
+      /** Address of a Prometheus server. */
+      readonly url: string;
+      readonly query: string;
+      readonly atMost?: number;
+      readonly atLeast?: number;
+    }
+  | { readonly kind: 'provenance'; readonly policy: string }
+);
+
+/** A stretch of time in a zone, once or by a recurrence rule. */
+export interface SpanForm {
+  readonly name?: string;
+  /** Local time, `2026-12-20T00:00`: RFC 5545's DTSTART. */
+  readonly starts: string;
+  /** How long each one lasts. Days are calendar days; the rest is exact (RFC 5545, 3.3.6). */
+  readonly lasts: { readonly days: number; readonly milliseconds: number } | { readonly until: string };
+  /** RFC 5545 RRULE, without its name. */
+  readonly rule?: string;
+  /** IANA name of a time zone. */
+  readonly zone: string;
   readonly place: Place;
 }
 

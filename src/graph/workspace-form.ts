@@ -1,6 +1,7 @@
 import type { Source } from '../language/index.ts';
+import { environments, registryName } from './environment-form.ts';
 import { lastPart, resolvePath } from './paths.ts';
-import type { Environment, Json, PleaseConfig, RemoteCacheForm, Workspace } from './types.ts';
+import type { Json, PleaseConfig, RemoteCacheForm, Workspace } from './types.ts';
 import {
   entriesOf,
   type FormNode,
@@ -26,13 +27,8 @@ const workspaceKeys = [
   'subrepos',
 ] as const;
 const remoteCacheKeys = ['url', 'token_env', 'token_file', 'ca', 'instance', 'upload'] as const;
-const environmentKeys = ['cluster', 'namespace', 'context', 'registry', 'parameters'] as const;
 
 const simpleName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
-/** RFC 1123 label, which Kubernetes asks of namespaces. */
-const dnsLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-/** Host, port and path as image references have them; see the reference grammar of github.com/distribution/reference. */
-const registryName = /^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]{1,5})?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/;
 const fileName = /^[^/\\\0]+$/;
 const configKey = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
@@ -133,49 +129,4 @@ function config(form: FormNode): Record<string, Json> {
     return [key, isMapping(each) ? config(each) : jsonOf(each)];
   });
   return Object.fromEntries(values);
-}
-
-/** Without any, there is dev on the local cluster. */
-function environments(form: FormNode | undefined, registry: string, top: FormNode): ReadonlyMap<string, Environment> {
-  if (form === undefined) {
-    const dev: Environment = {
-      name: 'dev',
-      cluster: 'local',
-      namespace: 'dev',
-      registry,
-      parameters: {},
-      place: top.place,
-    };
-    return new Map([['dev', dev]]);
-  }
-  const result = new Map<string, Environment>();
-  for (const { key, value, place } of entriesOf(form)) {
-    if (!dnsLabel.test(key))
-      throw wrong(
-        value,
-        `${JSON.stringify(key)} can't be the name of an environment`,
-        'use small letters, digits and -',
-      );
-    const fields = fieldsOf(value, environmentKeys);
-    for (const needed of ['cluster', 'namespace'] as const) {
-      if (fields[needed] === undefined) throw wrong(value, `${needed} is missing`, `add ${needed}: ...`);
-    }
-    const parameters = fields.parameters === undefined ? {} : parametersOf(fields.parameters);
-    result.set(key, {
-      name: key,
-      cluster: textOf(fields.cluster!, dnsLabel, 'the name of a cluster: small letters, digits and -'),
-      namespace: textOf(fields.namespace!, dnsLabel, 'the name of a namespace: small letters, digits and -'),
-      ...(fields.context !== undefined && { context: textOf(fields.context, /./, 'the name of a context') }),
-      registry:
-        fields.registry === undefined ? registry : textOf(fields.registry, registryName, 'the name of a registry'),
-      parameters,
-      place,
-    });
-  }
-  if (result.size === 0) throw wrong(form, 'is empty', 'leave it out for dev on the local cluster');
-  return result;
-}
-
-function parametersOf(form: FormNode): Record<string, Json> {
-  return Object.fromEntries(entriesOf(form).map(({ key, value }) => [key, jsonOf(value)]));
 }

@@ -43,6 +43,23 @@ environments:
     context: arn:aws/eu
     registry: prod.example.com
     parameters: { replicas: 3, hosts: [a, b] }
+    after: dev
+    automatic: true
+    deadline: 1h30m
+    patience: 7d
+    on_failure: stop
+    patches: [large, prod]
+    gates:
+      soak: 1h
+      tests: [//bank/ledger:test]
+      approvals: { count: 2, role: release-manager }
+      windows:
+        - { starts: 2026-01-05T09:00, for: 1d2h, rule: "FREQ=WEEKLY;BYDAY=MO,-1TU", zone: Europe/London }
+      freezes:
+        - { name: year end, starts: 2026-12-20T00:00, until: 2027-01-04T00:00:30, zone: UTC }
+      metrics:
+        - { name: errors, url: "http://prometheus:9090", query: "rate(errors[5m])", at_most: 0.01 }
+      provenance: { policy: policies/release.yaml }
 `,
       },
       { git: false },
@@ -67,6 +84,32 @@ environments:
       context: 'arn:aws/eu',
       registry: 'prod.example.com',
       parameters: { replicas: 3, hosts: ['a', 'b'] },
+      after: 'dev',
+      automatic: true,
+      deadline: 5_400_000,
+      patience: 604_800_000,
+      onFailure: 'stop',
+      patches: ['large', 'prod'],
+      gates: [
+        { kind: 'soak', name: 'soak', duration: 3_600_000 },
+        { kind: 'tests', targets: ['//bank/ledger:test'] },
+        { kind: 'approvals', count: 2, role: 'release-manager' },
+        {
+          kind: 'window',
+          spans: [
+            {
+              starts: '2026-01-05T09:00:00',
+              lasts: { days: 1, milliseconds: 7_200_000 },
+              rule: 'FREQ=WEEKLY;BYDAY=MO,-1TU',
+              zone: 'Europe/London',
+              place: { line: 28 },
+            },
+          ],
+        },
+        { kind: 'freeze', spans: [{ name: 'year end', lasts: { until: '2027-01-04T00:00:30' } }] },
+        { kind: 'metric', name: 'metric:errors', url: 'http://prometheus:9090', atMost: 0.01 },
+        { kind: 'provenance', policy: 'policies/release.yaml' },
+      ],
     });
   });
 
@@ -112,6 +155,71 @@ environments:
     ['name: x\nregistry: "a b"\n', /is not the name of a registry/, { line: 2 }],
     ['name: x\nbuild_files: [a/b]\n', /is not the name of a file/, { line: 2 }],
     ['name: x\nbuild_defs: [../x]\n', /leads out of the workspace/, { line: 2 }],
+    ...(
+      [
+        ['after: prd', /there is no environment prd/, 'did you mean prod?'],
+        ['after: prod', /wait for each other: prod, prod/],
+        ['on_failure: retry', /"retry" is not return or stop/],
+        ['deadline: 10', /must be a length of time .*, not a number/],
+        ['deadline: ten', /is not a length of time/],
+        ['deadline: 0s', /must be longer than nothing/],
+        ['automatic: 1', /must be true or false/],
+        ['patches: [a/b]', /is not the name of a set of patches/],
+        ['parameters: { a-b: 1 }', /can't be the name of a parameter/],
+        ['gates: { sok: 1h }', /gates.sok: there is no such key/, 'did you mean soak?'],
+        ['gates: { soak: 1h }', /there is no environment before this one/],
+        ['gates: { tests: [] }', /tests: is empty/],
+        ['gates: { tests: ["bank:test"] }', /is not the label of a test/],
+        ['gates: { approvals: {} }', /count is missing/],
+        ['gates: { approvals: { count: 0 } }', /must be 1 or more/],
+        ['gates: { approvals: { count: 1.5 } }', /must be a whole number/],
+        ['gates: { metrics: [{ name: a, url: "http://p", query: q }] }', /needs at_most or at_least/],
+        [
+          'gates: { metrics: [{ name: a, url: "http://u:p@p", query: q, at_most: 1 }] }',
+          /is not the http or https address/,
+        ],
+        ['gates: { metrics: [{ name: a, url: ftp, query: q, at_most: 1 }] }', /is not the http or https address/],
+        ['gates: { provenance: { policy: ../p } }', /is not the path of a file in the workspace/],
+      ] as [string, RegExp, string?][]
+    ).map(([line, message, next]): [string, RegExp, { line: number }, string?] => [
+      `name: x\nenvironments:\n  prod: { cluster: local, namespace: d, ${line} }\n`,
+      message,
+      { line: 3 },
+      ...(next === undefined ? ([] as const) : ([next] as const)),
+    ]),
+    ...(
+      [
+        ['zone: UTC, for: 1h', /starts is missing/],
+        ['starts: 2026-01-01T00:00, for: 1h', /zone is missing/],
+        ['starts: 2026-02-30T00:00, zone: UTC, for: 1h', /2026-02-30T00:00 is not in the calendar/],
+        ['starts: 2026-01-01, zone: UTC, for: 1h', /is not a local time/],
+        ['starts: 2026-01-01T00:00, zone: Europe/Lundon, for: 1h', /there is no time zone Europe\/Lundon/],
+        ['starts: 2026-01-01T00:00, zone: UTC', /needs one of for and until/],
+        ['starts: 2026-01-01T00:00, zone: UTC, until: 2025-01-01T00:00', /must be later than starts/],
+        [
+          'starts: 2026-01-01T00:00, zone: UTC, until: 2027-01-01T00:00, rule: FREQ=DAILY',
+          /a span with a rule has a length/,
+        ],
+        ['starts: 2026-01-01T00:00, zone: UTC, for: 1h, rule: FREQ=MINUTELY', /MINUTELY is not a value of FREQ/],
+        ['starts: 2026-01-01T00:00, zone: UTC, for: 1h, rule: BYDAY=MO', /FREQ is missing/],
+        ['starts: 2026-01-01T00:00, zone: UTC, for: 1h, rule: "FREQ=DAILY;BYHOUR=25"', /25 is not a value of BYHOUR/],
+        ['starts: 2026-01-01T00:00, zone: UTC, for: 1h, rule: "FREQ=DAILY;BYDAI=MO"', /there is no part BYDAI/],
+        ['starts: 2026-01-01T00:00, zone: UTC, for: 1h, rule: "FREQ=DAILY;FREQ=DAILY"', /FREQ stands twice/],
+        [
+          'starts: 2026-01-01T00:00, zone: UTC, for: 1h, rule: "FREQ=DAILY;COUNT=1;UNTIL=20260101T000000Z"',
+          /exclude each other/,
+        ],
+      ] as [string, RegExp][]
+    ).map(([line, message]): [string, RegExp, { line: number }] => [
+      `name: x\nenvironments:\n  prod:\n    cluster: local\n    namespace: d\n    gates:\n      windows:\n        - { ${line} }\n`,
+      message,
+      { line: 8 },
+    ]),
+    [
+      'name: x\nenvironments:\n  a: { cluster: l, namespace: d, after: b }\n  b: { cluster: l, namespace: d, after: a }\n',
+      /wait for each other: a, b, a/,
+      { line: 3 },
+    ],
   ])('refuses %j', async (text, message, place, next) => {
     const { root } = createWorkspace({ 'banksman.yaml': text }, { git: false });
     const [fault] = await faultsOf(() => openWorkspace(root));

@@ -93,6 +93,14 @@ export function truthOf(form: FormNode): boolean {
   return value;
 }
 
+/** @param least the least value that is taken */
+export function numberOf(form: FormNode, least = -Number.MAX_VALUE): number {
+  const value = isScalar(form.node) ? form.node.value : undefined;
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw wrong(form, `must be a number, not ${kindOf(form)}`);
+  if (value < least) throw wrong(form, `must be ${least} or more`);
+  return value;
+}
+
 export function listOf(form: FormNode): FormNode[] {
   if (!isSeq(form.node)) throw wrong(form, `must be a list, not ${kindOf(form)}`);
   return form.node.items.map((item, index) =>

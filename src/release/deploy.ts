@@ -1,6 +1,7 @@
 import type { Label } from '../graph/index.ts';
 import type { Progress } from '../progress/index.ts';
 import type { WorkspaceBuilder } from './builder.ts';
+import { passGates } from './gate-check.ts';
 import { originOf } from './origin.ts';
 import { pushImages } from './push.ts';
 import { releaseId } from './record.ts';
@@ -8,6 +9,7 @@ import { type RenderedService, renderServices } from './render.ts';
 import { rollOut } from './rollout.ts';
 import { ensureNamespace, openSession } from './session.ts';
 import type { ClusterAccess, DeployEvent, Environment, Origin, Release, ServiceDeployment } from './types.ts';
+import { whoAmI } from './who.ts';
 
 export interface RolloutOptions {
   readonly environment: Environment;
@@ -33,7 +35,7 @@ export interface DeployOptions extends RolloutOptions {
  * are not there yet becomes ready later.
  *
  * @returns how each ended, in the order of the labels; a rollout that fails is no thrown error
- * @throws what stops everything: a build that fails, a cluster or registry that can't be reached
+ * @throws what stops everything: a build that fails, a gate that is shut, a cluster or registry that can't be reached
  */
 export async function deploy(options: DeployOptions): Promise<ServiceDeployment[]> {
   const { builder, environment, progress, signal } = options;
@@ -46,20 +48,22 @@ export async function deploy(options: DeployOptions): Promise<ServiceDeployment[
       originOf(builder.workspace.root, signal),
       ensureNamespace(session, signal),
     ]);
+    const releases = rendered.map((service) => releaseOf(service, origin));
+    await Promise.all(releases.map((release) => passGates({ environment, release, by: whoAmI(), signal })));
     await pushImages(layoutsOf(rendered), options.cluster.registry, { progress, signal });
     return await all(
-      rendered.map(async (service) => {
+      rendered.map(async (service, index) => {
         const found = services.find(({ label }) => label === service.service);
         return await rollOut({
           service: found ?? { label: service.service, name: service.service.slice(2), owner: undefined },
-          release: releaseOf(service, origin),
+          release: releases[index] as Release,
           documents: service.documents,
           kind: 'deploy',
           cluster: session.cluster,
           namespace: session.namespace,
           store: session.store,
           mirror: session.mirror,
-          deadline: options.deadline,
+          deadline: options.deadline ?? deadlineOf(environment),
           force: options.force ?? false,
           observe: options.observe ?? (() => {}),
           signal,
@@ -69,6 +73,11 @@ export async function deploy(options: DeployOptions): Promise<ServiceDeployment[
   } finally {
     session.close();
   }
+}
+
+/** Seconds. */
+function deadlineOf({ deadline }: Environment): number | undefined {
+  return deadline === undefined ? undefined : deadline / 1000;
 }
 
 function releaseOf(rendered: RenderedService, origin: Origin): Release {

@@ -18,4 +18,6 @@ export class ReleaseFault extends Fault<
   | 'release/no-container'
   | 'release/bad-record'
   | 'release/record-too-large'
+  | 'release/bad-metric'
+  | 'release/gate-closed'
 > {}

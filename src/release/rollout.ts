@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { hostname, userInfo } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Fault, isFault, type Place } from '../fault/index.ts';
 import {
@@ -38,6 +37,7 @@ import type {
   Service,
   ServiceDeployment,
 } from './types.ts';
+import { whoAmI } from './who.ts';
 
 export interface RolloutRequest {
   readonly service: Service;
@@ -174,7 +174,7 @@ function newRollout({ release, kind }: RolloutRequest, record: ServiceRecord): R
     release: release.id,
     kind,
     ...(from !== undefined && { from }),
-    by: `${userInfo().username}@${hostname()}`,
+    by: whoAmI(),
     startedAt: new Date().toISOString(),
     result: 'progressing',
   };

@@ -92,6 +92,8 @@ export interface ReleaseRequest {
   /** Who asked; `banksman` for the core itself. */
   readonly by: string;
   readonly why?: string | undefined;
+  /** Why it can't wait for the gates; undefined for all that can. */
+  readonly emergency?: string | undefined;
   /** Names of the gates that it has to pass. */
   readonly gates: readonly string[];
   readonly terms: Terms;
