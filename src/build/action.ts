@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Input, Label, Target } from '../graph/index.ts';
 import type { Progress, Task } from '../progress/index.ts';
@@ -9,9 +9,11 @@ import { execute } from './execute.ts';
 import { BuildFault } from './fault.ts';
 import type { ActionInputs, Resolved, ResolvedInputs } from './inputs.ts';
 import { lastLines } from './log.ts';
+import { type FoundOutput, inOutputDirs, optionalOutputs, outputFolders } from './open-outputs.ts';
 import type { RemoteCache } from './remote/remote-cache.ts';
 import type { Sandbox } from './sandbox.ts';
 import { makeScratch, type Scratch, toolsFolder } from './scratch.ts';
+import { type OpenSecrets, openSecrets } from './secrets.ts';
 import { describeSource } from './source.ts';
 import { inputKey, outputNames, pathOf } from './target.ts';
 import { resolveTool } from './tool.ts';
@@ -35,6 +37,21 @@ export interface Workshop {
   target(label: Label): Target | undefined;
 }
 
+/** What a run of an action has made. */
+export interface Made {
+  readonly outputs: readonly Artifact[];
+  readonly optional?: readonly Artifact[];
+  readonly printed?: string;
+}
+
+/** What beside its inputs an action is told. */
+export interface Told {
+  /** The action's key: `$RULE_HASH`. */
+  readonly key: string;
+  /** Content of `$STAMP_FILE`. */
+  readonly stampFile?: string | undefined;
+}
+
 /** Seconds, where a target does not say. */
 export const defaultTimeout = 600;
 
@@ -48,12 +65,13 @@ export async function runAction(
   target: Target,
   inputs: ActionInputs,
   builtin: BuiltinAction | undefined,
+  told: Told,
   task: Task,
   signal: AbortSignal,
-): Promise<Artifact[]> {
+): Promise<Made> {
   const scratch = await makeScratch(shop.scratchFolder, shop.workspaceRoot, shop.cache.blobs);
   try {
-    const outputs = await runIn(shop, scratch, target, inputs, builtin, task, signal);
+    const made = await runIn(shop, scratch, target, inputs, builtin, told, task, signal);
     const damaged = await scratch.damaged();
     if (damaged.length > 0) {
       throw new BuildFault(
@@ -65,8 +83,8 @@ export async function runAction(
         },
       );
     }
-    checkHashes(target, outputs);
-    return outputs;
+    checkHashes(target, made.outputs);
+    return made;
   } finally {
     await scratch.remove();
   }
@@ -78,9 +96,10 @@ async function runIn(
   target: Target,
   inputs: ActionInputs,
   builtin: BuiltinAction | undefined,
+  told: Told,
   task: Task,
   signal: AbortSignal,
-): Promise<Artifact[]> {
+): Promise<Made> {
   const { action } = target;
   const { blobs } = shop.cache;
   if (action.kind === 'text') {
@@ -88,15 +107,32 @@ async function runIn(
     const path = join(scratch.root, pathOf(target, name));
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, action.content, { mode: target.binary ? 0o755 : 0o644 });
-    return collectOutputs(target, join(scratch.root, target.package), scratch.root, blobs);
+    return { outputs: await collectOutputs(target, join(scratch.root, target.package), scratch.root, blobs) };
   }
-  if (action.kind === 'filegroup') return collectGroup(shop, scratch, target, inputs);
+  if (action.kind === 'filegroup') return { outputs: await collectGroup(shop, scratch, target, inputs) };
   const outputFolder = builtin === undefined ? join(scratch.root, target.package) : join(scratch.root, '.out');
   for (const name of outputNames(target)) await mkdir(dirname(join(outputFolder, name)), { recursive: true });
   await layOut(scratch, inputs);
-  if (builtin === undefined) await runCommand(shop, scratch, target, inputs, signal);
-  else await runBuiltin(shop, scratch, target, inputs, builtin, outputFolder, task, signal);
-  return collectOutputs(target, outputFolder, scratch.root, blobs);
+  if (builtin !== undefined) {
+    await runBuiltin(shop, scratch, target, inputs, builtin, outputFolder, task, signal);
+    return { outputs: await collectOutputs(target, outputFolder, scratch.root, blobs) };
+  }
+  const secrets = await openSecrets(target);
+  for (const folder of outputFolders(target)) await mkdir(dirname(join(scratch.root, folder)), { recursive: true });
+  await runCommand(shop, scratch, target, inputs, told, secrets, task, signal);
+  const found = await inOutputDirs(target, scratch);
+  const optional = await optionalOutputs(target, scratch, found);
+  if (secrets !== undefined) {
+    const all = outputNames(target).map((name) => ({ name, path: join(outputFolder, name) }));
+    await refuseSecrets(target, secrets, [...all, ...found, ...optional]);
+  }
+  const take = ({ name, path }: FoundOutput) => collectOne(target, path, pathOf(target, name), scratch.root, blobs);
+  const outputs = await collectOutputs(target, outputFolder, scratch.root, blobs);
+  for (const each of found) outputs.push(await take(each));
+  if (target.optionalOuts === undefined) return { outputs };
+  const beside: Artifact[] = [];
+  for (const each of optional) beside.push(await take(each));
+  return { outputs, optional: beside };
 }
 
 async function layOut(scratch: Scratch, inputs: ActionInputs): Promise<void> {
@@ -134,6 +170,9 @@ async function runCommand(
   scratch: Scratch,
   target: Target,
   inputs: ActionInputs,
+  told: Told,
+  secrets: OpenSecrets | undefined,
+  task: Task,
   signal: AbortSignal,
 ): Promise<void> {
   if (target.action.kind !== 'shell') return;
@@ -141,23 +180,33 @@ async function runCommand(
   const root = sandbox.mountFor(scratch.root);
   const layout = layoutOf(target, inputs, root);
   const temporary = join(root, scratch.temporary.slice(scratch.root.length + 1));
-  const env = actionEnvironment(target, layout, temporary);
+  const { stampFile } = told;
+  const stampName = `.stamp_${target.name}`;
+  if (stampFile !== undefined) await scratch.addText(stampName, stampFile);
+  if (target.srcListFiles) await writeSourceLists(scratch, layout);
+  const env = {
+    ...actionEnvironment(target, layout, temporary, told.key),
+    ...(stampFile !== undefined && { STAMP_FILE: stampName, STAMP: told.key }),
+    ...secrets?.env,
+  };
   const command = substitute(target.action.command, target, layout);
   const shell = await resolveTool('bash');
   const confined = sandbox.confine({
     program: shell.path,
-    args: ['--noprofile', '--norc', '-euo', 'pipefail', '-c', `umask 022\n${command}`],
+    args: shellArguments(command, target.exitOnError !== false),
     scratch: scratch.root,
     mount: root,
     folder: root,
     env,
     network: !target.sandbox,
-    readable: programFolders(inputs.tools),
+    readable: [...programFolders(inputs.tools), ...systemFiles(inputs.srcs), ...(secrets?.paths ?? [])],
     writable: [],
   });
   const timeout = target.timeout ?? defaultTimeout;
   const log = await logFile(shop, target, 'log');
-  const done = await execute({ ...confined, env, timeout: timeout * 1000, signal, log });
+  const hear = target.progress && progressOf(task);
+  const hide = secrets?.hide;
+  const done = await execute({ ...confined, env, timeout: timeout * 1000, signal, log, hide, hear });
   if (done.timedOut) throw timedOut(target, timeout, done.text, log.slice(shop.workspaceRoot.length + 1));
   if (done.code === 0) return;
   const how = done.code === undefined ? `was ended by ${done.endedBy}` : `failed with exit code ${done.code}`;
@@ -166,6 +215,54 @@ async function runCommand(
     notes: done.text.trim() === '' ? ['it printed nothing'] : [lastLines(done.text)],
     next: `see all that it printed in ${log.slice(shop.workspaceRoot.length + 1)}`,
   });
+}
+
+/** How bash runs a command. */
+export function shellArguments(command: string, stopAtError: boolean): string[] {
+  return ['--noprofile', '--norc', stopAtError ? '-euo' : '-uo', 'pipefail', '-c', `umask 022\n${command}`];
+}
+
+/** Shows how far an action says it is: `[ 42%]`, as make and its kin print it. */
+function progressOf(task: Task): (text: string) => void {
+  return (text) => {
+    const last = [...text.matchAll(/\[ *([0-9]{1,3})%\]/g)].at(-1)?.[1];
+    if (last !== undefined) task.update(`${last} %`);
+  };
+}
+
+/** For as many sources as an environment can't hold: their names in files, one a line. */
+async function writeSourceLists(scratch: Scratch, { srcs, srcsNamed }: Layout): Promise<void> {
+  await scratch.addText('_plz/srcs', srcs.join('\n'));
+  const [only] = srcs;
+  if (only !== undefined && srcs.length === 1) await scratch.addText('_plz/src', only);
+  for (const [name, paths] of Object.entries(srcsNamed)) {
+    await scratch.addText(`_plz/named_srcs/${name}`, paths.join('\n'));
+  }
+}
+
+/** Outputs are shared, and kept for long. @throws BuildFault build/secret-in-output */
+async function refuseSecrets(target: Target, secrets: OpenSecrets, outputs: readonly FoundOutput[]): Promise<void> {
+  for (const { name, path } of outputs) {
+    for (const file of await filesAt(path)) {
+      if (!secrets.isIn(await readFile(file))) continue;
+      throw new BuildFault('build/secret-in-output', `the output ${name} of ${target.label} holds a secret`, {
+        place: target.place,
+        notes: [`it is in ${file.slice(path.length - name.length)}`],
+        next: 'keep it out of the output, which goes to whoever has the cache; what is no secret belongs to system_srcs',
+      });
+    }
+  }
+}
+
+async function filesAt(path: string): Promise<string[]> {
+  const info = await lstat(path).catch(() => undefined);
+  if (info === undefined || !info.isDirectory()) return info?.isFile() === true ? [path] : [];
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+}
+
+function systemFiles(inputs: ResolvedInputs): string[] {
+  return inputs.all.flatMap(({ what }) => (what.kind === 'system' ? [what.absolute] : []));
 }
 
 export function timedOut(target: Target, seconds: number, text: string, log: string): BuildFault {
@@ -201,6 +298,7 @@ export function programFolders(tools: ResolvedInputs): string[] {
 export function layoutOf(target: Target, inputs: ActionInputs, root: string): Layout {
   const paths = (what: Resolved): string[] => {
     if (what.kind === 'source') return [what.path];
+    if (what.kind === 'system') return [what.absolute];
     return what.kind === 'outputs' ? what.artifacts.map((artifact) => artifact.path) : [what.tool.path];
   };
   const toolPaths = (what: Resolved) =>
@@ -264,6 +362,7 @@ async function runBuiltin(
   const files = async (what: Resolved, below: string): Promise<BuiltFile[]> => {
     if (what.kind === 'outputs') return what.artifacts.map((artifact) => file(artifact, below));
     if (what.kind === 'source') return [await describeSource(join(scratch.root, below, what.path), what.path)];
+    if (what.kind === 'system') return [await describeSource(what.absolute, what.path)];
     const { name, path, identity } = what.tool;
     return [{ path: name, absolute: path, kind: 'file', sha256: identity, executable: true }];
   };

@@ -2,7 +2,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { cacheFolder as cachePlace } from '../disk/index.ts';
 import { type Fault, isFault } from '../fault/index.ts';
-import type { Label, Target } from '../graph/index.ts';
+import { type Label, stampFile, type Target } from '../graph/index.ts';
 import type { Task } from '../progress/index.ts';
 import { runAction, type Workshop } from './action.ts';
 import type { Artifact } from './artifact.ts';
@@ -14,7 +14,7 @@ import { openHistory } from './history.ts';
 import { type InputSource, namedArtifacts, resolveActionInputs } from './inputs.ts';
 import { actionKeyParts, explain, keyOf } from './key.ts';
 import { materialise } from './materialise.ts';
-import { openRemoteCache, type RemoteCache } from './remote/remote-cache.ts';
+import { openRemoteCache, type RemoteCache, type Wanted } from './remote/remote-cache.ts';
 import { remoteCacheSettings } from './remote/settings.ts';
 import { openSandbox, type Sandbox } from './sandbox.ts';
 import { removeAbandoned } from './scratch.ts';
@@ -41,6 +41,8 @@ const defaultLimit = 20 * 1024 ** 3;
 interface Made {
   readonly label: Label;
   readonly artifacts: readonly Artifact[];
+  /** Files beside them that no other action sees. */
+  readonly optional: readonly Artifact[];
   readonly how: 'ran' | 'cached';
   /** The result came from the remote cache. */
   readonly fetched: boolean;
@@ -112,12 +114,39 @@ export function createBuilder(options: BuilderOptions): Builder {
       task.update('fetching');
     };
     try {
-      const paths = outputNames(target).map((name) => pathOf(target, name));
-      const record = await from.find(key, paths, signal, coming);
+      const record = await from.find(key, wantedOf(target), signal, coming);
       if (record !== undefined) await cache.keep(key, record);
       return record;
     } finally {
       task?.done();
+    }
+  };
+
+  /** Outputs that were not known before, by path, with who has made them. */
+  const found = new Map<string, Label>();
+  /** @throws BuildFault build/output-clash where an action has made a file that is another target's */
+  const claim = (target: Target, outputs: readonly Artifact[]): void => {
+    if (target.outputDirs === undefined) return;
+    const own = new Set(outputNames(target).map((name) => pathOf(target, name)));
+    const others = new Map(found);
+    for (const each of graph.packages.get(target.package)?.targets.values() ?? []) {
+      if (each.action.kind === 'filegroup') continue;
+      for (const name of outputNames(each)) others.set(pathOf(each, name), each.label);
+    }
+    for (const { path } of outputs) {
+      if (own.has(path)) continue;
+      for (const [other, owner] of others) {
+        if (owner === target.label) continue;
+        const [above, below] = other.length < path.length ? [other, path] : [path, other];
+        if (above !== below && !below.startsWith(`${above}/`)) continue;
+        const as = above === below ? '' : ` as a folder for ${below}`;
+        throw new BuildFault('build/output-clash', `${target.label} and ${owner} both make ${above}${as}`, {
+          place: target.place,
+          related: [{ message: `${owner} is here`, place: targetOf(owner).place }],
+          next: 'give one of the outputs another name',
+        });
+      }
+      found.set(path, target.label);
     }
   };
 
@@ -137,7 +166,8 @@ export function createBuilder(options: BuilderOptions): Builder {
     }
     const inputs = await resolveActionInputs(source, target, builtin?.dependencyOutputs);
     const shell = action.kind === 'shell' ? await resolveTool('bash') : undefined;
-    const parts = await actionKeyParts(target, inputs, shell, builtin);
+    const stampText = target.stamp === undefined ? undefined : stampFile(graph.targets, target);
+    const parts = await actionKeyParts(target, inputs, shell, builtin, stampText);
     const key = keyOf(parts);
     const local = await cache.find(key);
     const record = local ?? (await fetch(target, key, signal));
@@ -145,7 +175,9 @@ export function createBuilder(options: BuilderOptions): Builder {
       checkHashes(target, record.outputs);
       await history.note(label, key, local === undefined ? parts : undefined);
       const fetched = local === undefined;
-      return { label, artifacts: record.outputs, how: 'cached', fetched, why: undefined, seconds: 0 };
+      const { outputs, optional = [] } = record;
+      claim(target, outputs);
+      return { label, artifacts: outputs, optional, how: 'cached', fetched, why: undefined, seconds: 0 };
     }
     return slots.run(priority, async () => {
       signal.throwIfAborted();
@@ -153,15 +185,18 @@ export function createBuilder(options: BuilderOptions): Builder {
       const task = progress.begin(label);
       const started = performance.now();
       try {
-        const artifacts = await runAction(shop, target, inputs, builtin, task, signal);
+        const told = { key, stampFile: stampText };
+        const made = await runAction(shop, target, inputs, builtin, told, task, signal);
         watch.check(target);
+        const { outputs: artifacts, optional = [] } = made;
+        claim(target, artifacts);
         const seconds = (performance.now() - started) / 1000;
-        const record = { outputs: artifacts, seconds };
+        const record = { ...made, seconds };
         await cache.keep(key, record);
-        if (isShared(target)) (await shop.sharing())?.keep(key, record);
+        if (isShared(target)) (await shop.sharing())?.keep(key, record, wantedOf(target));
         await history.note(label, key, parts);
         task.done();
-        return { label, artifacts, how: 'ran', fetched: false, why, seconds };
+        return { label, artifacts, optional, how: 'ran', fetched: false, why, seconds };
       } catch (error) {
         task.fail();
         throw error;
@@ -210,7 +245,7 @@ export function createBuilder(options: BuilderOptions): Builder {
   };
 
   const builtTarget = (
-    { label, artifacts, how, why, seconds }: Omit<Made, 'fetched'>,
+    { label, artifacts, how, why, seconds }: Omit<Made, 'fetched' | 'optional'>,
     binary?: boolean,
   ): BuiltTarget => {
     const at = place(label, binary);
@@ -236,7 +271,8 @@ export function createBuilder(options: BuilderOptions): Builder {
 
   const putInPlace = async (label: Label): Promise<void> => {
     const at = place(label);
-    for (const artifact of made.get(label)?.artifacts ?? []) await materialise(artifact, at(artifact), cache.blobs);
+    const { artifacts = [], optional = [] } = made.get(label) ?? {};
+    for (const artifact of [...artifacts, ...optional]) await materialise(artifact, at(artifact), cache.blobs);
   };
 
   /** Remembers what was just put in place. */
@@ -386,6 +422,14 @@ export function createBuilder(options: BuilderOptions): Builder {
   };
 }
 
+function wantedOf(target: Target): Wanted {
+  const open = target.outputDirs !== undefined || target.optionalOuts !== undefined;
+  return {
+    paths: outputNames(target).map((name) => pathOf(target, name)),
+    openIn: open ? target.package : false,
+  };
+}
+
 function ranAmong(made: readonly Made[]): BuildResult['ran'] {
   return made.filter(({ how }) => how === 'ran').map(({ label, why, seconds }) => ({ label, why: why ?? '', seconds }));
 }
@@ -400,7 +444,10 @@ function heightsOf(order: readonly Label[], needs: ReadonlyMap<Label, readonly L
   return heights;
 }
 
-/** Whether other machines are asked for a target's result: a text or a group of files is faster made than fetched. */
-function isShared({ action }: Target): boolean {
-  return action.kind === 'shell' || action.kind === 'builtin';
+/**
+ * Whether other machines are asked for a target's result: not where it says that it is for this one, and a text or a group of
+ * files is faster made than fetched.
+ */
+function isShared({ action, local }: Target): boolean {
+  return local !== true && (action.kind === 'shell' || action.kind === 'builtin');
 }

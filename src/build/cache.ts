@@ -8,6 +8,10 @@ import { evict, type Usage } from './evict.ts';
 /** What an action with a given key has made. */
 export interface ActionRecord {
   readonly outputs: readonly Artifact[];
+  /** Files beside them that dependants don't see. */
+  readonly optional?: readonly Artifact[];
+  /** Standard output, where a function of the BUILD file reads it. */
+  readonly printed?: string;
   /** Seconds that it took. */
   readonly seconds: number;
 }
@@ -19,6 +23,8 @@ export interface TestRecord {
   readonly report: string;
   readonly attempts: number;
   readonly seconds: number;
+  /** Files that it left behind. */
+  readonly files?: readonly Artifact[];
 }
 
 /**
@@ -64,20 +70,24 @@ export function openCache(folder: string, limit: number): Cache {
       return undefined;
     }
   };
+  const whole = async (artifacts: readonly Artifact[]): Promise<boolean> => {
+    const there = await Promise.all(artifacts.flatMap(filesOf).map((file) => blobs.has(file)));
+    return there.every(Boolean);
+  };
   return {
     folder,
     blobs,
     async find(key) {
       const record = parseActionRecord(await read(place('actions', key)));
       if (record === undefined) return undefined;
-      const there = await Promise.all(record.outputs.flatMap(filesOf).map((file) => blobs.has(file)));
-      return there.every(Boolean) ? record : undefined;
+      return (await whole([...record.outputs, ...(record.optional ?? [])])) ? record : undefined;
     },
     async keep(key, record) {
       await writeAtomically(place('actions', key), JSON.stringify({ format, ...record }));
     },
     async findTest(key) {
-      return parseTestRecord(await read(place('tests', key)));
+      const record = parseTestRecord(await read(place('tests', key)));
+      return record !== undefined && (await whole(record.files ?? [])) ? record : undefined;
     },
     async keepTest(key, record) {
       await writeAtomically(place('tests', key), JSON.stringify({ format, ...record }));
@@ -88,8 +98,11 @@ export function openCache(folder: string, limit: number): Cache {
 
 function parseActionRecord(value: Record<string, unknown> | undefined): ActionRecord | undefined {
   if (value === undefined || !Array.isArray(value.outputs) || typeof value.seconds !== 'number') return undefined;
-  if (!value.outputs.every(isArtifact)) return undefined;
-  return { outputs: value.outputs, seconds: value.seconds };
+  const { outputs, optional, printed, seconds } = value;
+  if (!outputs.every(isArtifact)) return undefined;
+  if (optional !== undefined && !(Array.isArray(optional) && optional.every(isArtifact))) return undefined;
+  if (printed !== undefined && typeof printed !== 'string') return undefined;
+  return { outputs, seconds, ...(optional !== undefined && { optional }), ...(printed !== undefined && { printed }) };
 }
 
 function isArtifact(value: unknown): value is Artifact {
@@ -122,8 +135,9 @@ function isFields(value: unknown): value is Record<string, unknown> {
 
 export function parseTestRecord(value: Record<string, unknown> | undefined): TestRecord | undefined {
   if (value === undefined) return undefined;
-  const { cases, output, report, attempts, seconds } = value;
+  const { cases, output, report, attempts, seconds, files } = value;
   if (!Array.isArray(cases) || typeof output !== 'string' || typeof report !== 'string') return undefined;
   if (typeof attempts !== 'number' || typeof seconds !== 'number') return undefined;
-  return { cases, output, report, attempts, seconds };
+  if (files !== undefined && !(Array.isArray(files) && files.every(isArtifact))) return undefined;
+  return { cases, output, report, attempts, seconds, ...(files !== undefined && { files }) };
 }

@@ -12,6 +12,12 @@ export interface Execution {
   readonly signal: AbortSignal;
   /** File that all that is printed goes to, up to `maximumLog` bytes. */
   readonly log?: string;
+  /** UTF-16 code units of standard output that are kept; `maximumText` unless told. */
+  readonly keep?: number;
+  /** What must not be read in what is printed is taken out, line by line, before anything else sees it. */
+  readonly hide?: ((text: string) => string) | undefined;
+  /** Hears lines as they come. */
+  readonly hear?: ((text: string) => void) | undefined;
 }
 
 export interface Executed {
@@ -23,6 +29,8 @@ export interface Executed {
   readonly text: string;
   /** The last part of standard output alone. */
   readonly stdout: string;
+  /** Standard output was more than what is kept of it. */
+  readonly cut: boolean;
   readonly seconds: number;
 }
 
@@ -52,11 +60,17 @@ export function execute(execution: Execution): Promise<Executed> {
     });
     let text = '';
     let stdout = '';
+    let cut = false;
     let logged = 0;
+    const keep = execution.keep ?? maximumText;
     let log: WriteStream | undefined;
     const add = (piece: string, standard: boolean) => {
       text = (text + piece).slice(-maximumText);
-      if (standard) stdout = (stdout + piece).slice(-maximumText);
+      if (standard) {
+        cut ||= stdout.length + piece.length > keep;
+        stdout = (stdout + piece).slice(-keep);
+      }
+      execution.hear?.(piece);
       if (execution.log === undefined || logged > maximumLog) return;
       log ??= createWriteStream(execution.log).on('error', () => {
         // The log is a convenience; the outcome does not depend on it.
@@ -64,8 +78,12 @@ export function execute(execution: Execution): Promise<Executed> {
       logged += piece.length;
       log.write(piece);
     };
-    child.stdout.setEncoding('utf8').on('data', (piece: string) => add(piece, true));
-    child.stderr.setEncoding('utf8').on('data', (piece: string) => add(piece, false));
+    const { hide } = execution;
+    const sinks = ([true, false] as const).map((standard) =>
+      hide === undefined ? direct((piece) => add(piece, standard)) : byLine((piece) => add(hide(piece), standard)),
+    );
+    child.stdout.setEncoding('utf8').on('data', sinks[0]!.take);
+    child.stderr.setEncoding('utf8').on('data', sinks[1]!.take);
     let timedOut = false;
     let force: NodeJS.Timeout | undefined;
     const end = () => {
@@ -92,6 +110,7 @@ export function execute(execution: Execution): Promise<Executed> {
       killGroup(child.pid, 'SIGKILL');
     });
     child.on('close', (code, endedBy) => {
+      for (const sink of sinks) sink.end();
       finish();
       if (signal.aborted) return reject(signal.reason);
       resolve({
@@ -100,10 +119,41 @@ export function execute(execution: Execution): Promise<Executed> {
         timedOut,
         text,
         stdout,
+        cut,
         seconds: (performance.now() - started) / 1000,
       });
     });
   });
+}
+
+interface Sink {
+  take(piece: string): void;
+  end(): void;
+}
+
+function direct(take: (piece: string) => void): Sink {
+  return { take, end() {} };
+}
+
+/** UTF-16 code units of a line that are waited for. */
+const longestLine = 1024 * 1024;
+
+/** Whole lines: what is looked for in them may come in several pieces. */
+function byLine(take: (text: string) => void): Sink {
+  let held = '';
+  return {
+    take(piece) {
+      held += piece;
+      const end = held.length > longestLine ? held.length : held.lastIndexOf('\n') + 1;
+      if (end === 0) return;
+      take(held.slice(0, end));
+      held = held.slice(end);
+    },
+    end() {
+      if (held !== '') take(held);
+      held = '';
+    },
+  };
 }
 
 function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {

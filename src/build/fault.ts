@@ -19,4 +19,8 @@ export class BuildFault extends Fault<
   | 'build/import-not-found'
   | 'build/bad-archive'
   | 'build/bad-remote-cache'
+  | 'build/missing-system-file'
+  | 'build/missing-secret'
+  | 'build/secret-in-output'
+  | 'build/output-clash'
 > {}

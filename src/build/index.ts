@@ -1,6 +1,7 @@
 export { createBuilder } from './builder.ts';
 export { BuildFault } from './fault.ts';
 export { languageActions } from './language-actions.ts';
+export { systemIdentity } from './system-file.ts';
 export { resolveTool, type Tool } from './tool.ts';
 export type {
   Builder,

@@ -2,6 +2,7 @@ import type { Graph, Input, Inputs, Label, Target } from '../graph/index.ts';
 import { type Artifact, artifactIdentity } from './artifact.ts';
 import { visibleDependencies, withData } from './closure.ts';
 import { BuildFault } from './fault.ts';
+import { systemPath, systemSum } from './system-file.ts';
 import { allInputs, inputKey, labelsIn, pathOf } from './target.ts';
 import { resolveTool, type Tool } from './tool.ts';
 
@@ -14,7 +15,9 @@ export interface Outputs {
 export type Resolved =
   | { readonly kind: 'source'; readonly path: string; readonly hash: string }
   | { readonly kind: 'outputs'; readonly label: Label; readonly artifacts: readonly Artifact[] }
-  | { readonly kind: 'program'; readonly tool: Tool };
+  | { readonly kind: 'program'; readonly tool: Tool }
+  /** A file or folder of the system, as the target names it and where it is. */
+  | { readonly kind: 'system'; readonly path: string; readonly absolute: string; readonly hash: string };
 
 export interface ResolvedInputs {
   readonly all: readonly { readonly input: Input; readonly what: Resolved }[];
@@ -76,6 +79,10 @@ export async function resolveInputs(source: InputSource, target: Target, inputs:
 
 async function resolveInput(source: InputSource, target: Target, input: Input): Promise<Resolved> {
   if (input.kind === 'file') return resolveSource(source, target, input.path);
+  if (input.kind === 'system') {
+    const { path } = input;
+    return { kind: 'system', path, absolute: systemPath(path), hash: await systemSum(path, target) };
+  }
   if (input.kind === 'program') {
     const tool = await resolveTool(input.name).catch((error: unknown) => {
       if (!(error instanceof BuildFault)) throw error;
@@ -147,5 +154,6 @@ export function namedArtifacts(
 export function inputParts(what: Resolved, role: 'source' | 'tool' | 'data'): [string, string][] {
   if (what.kind === 'source') return [[`${role} ${what.path}`, what.hash]];
   if (what.kind === 'program') return [[`program ${what.tool.name}`, what.tool.identity]];
+  if (what.kind === 'system') return [[`file of the system ${what.path}`, what.hash]];
   return what.artifacts.map((artifact) => [`${role} ${artifact.path} of ${what.label}`, artifactIdentity(artifact)]);
 }

@@ -19,14 +19,19 @@ export function keyOf(parts: KeyParts): string {
     .digest('hex');
 }
 
-/** @param shell bash, for actions that are commands */
+/**
+ * @param shell bash, for actions that are commands
+ * @param stampFile what a stamped target is told of its dependencies
+ */
 export async function actionKeyParts(
   target: Target,
   inputs: ActionInputs,
   shell: Tool | undefined,
   builtin: BuiltinAction | undefined,
+  stampFile?: string,
 ): Promise<KeyParts> {
   const parts: [string, string][] = [['definition', JSON.stringify(definition(target))]];
+  if (stampFile !== undefined) parts.push(['stamp file', stampFile]);
   parts.push(...common(target, inputs, shell));
   if (builtin !== undefined) {
     parts.push(['version of the built-in action', builtin.version]);
@@ -74,6 +79,7 @@ export function testKeyParts(
         test?.sandbox,
         names(target.data),
         test === undefined ? [] : names(test.tools),
+        ...given({ outputs: test?.outputs, exitOnError: target.exitOnError }),
       ]),
     ],
   ];
@@ -104,7 +110,21 @@ function definition(target: Target): unknown {
     names(target.tools),
     process.platform,
     process.arch,
+    ...given({
+      outputDirs: target.outputDirs,
+      optionalOuts: target.optionalOuts,
+      secrets: target.secrets && [target.secrets.all, target.secrets.named],
+      stamp: target.stamp,
+      srcListFiles: target.srcListFiles,
+      exitOnError: target.exitOnError,
+    }),
   ];
+}
+
+/** What few targets have leaves no trace in the keys of others. */
+function given(values: Readonly<Record<string, unknown>>): unknown[] {
+  const entries = Object.entries(values).filter(([, value]) => value !== undefined);
+  return entries.length === 0 ? [] : [entries];
 }
 
 /** The order and grouping in which variables list inputs. */

@@ -13,6 +13,7 @@ import {
   stat,
   symlink,
   utimes,
+  writeFile,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Artifact, FileArtifact } from './artifact.ts';
@@ -33,6 +34,10 @@ export interface Scratch {
    * @throws BuildFault build/input-changed where the cache does not have it any more
    */
   addArtifact(artifact: Artifact, below?: string): Promise<void>;
+  /** Writes a file of Banksman's own, at a path below the root. */
+  addText(path: string, text: string): Promise<void>;
+  /** Whether an absolute path is an input, or in one that is a folder, or for temporary files. */
+  isInput(path: string): boolean;
   /** Paths of files that the action wrote to although they belong to the cache; these are removed from the cache. */
   damaged(): Promise<string[]>;
   remove(): Promise<void>;
@@ -99,6 +104,18 @@ export async function makeScratch(folder: string, workspaceRoot: string, blobs: 
         else if (entry.kind === 'symlink') await symlink(entry.target, path);
         else await linkFile(entry, path);
       }
+    },
+    async addText(path, text) {
+      if (!claim(path, 'text')) return;
+      await parent(join(root, path));
+      await writeFile(join(root, path), text);
+      await utimes(join(root, path), mark, mark);
+    },
+    isInput(path) {
+      for (let at = path; at.length > root.length; at = dirname(at)) {
+        if (laid.has(at.slice(root.length + 1)) || at === temporary || at === join(root, toolsFolder)) return true;
+      }
+      return false;
     },
     async damaged() {
       const found: string[] = [];

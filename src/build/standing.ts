@@ -8,6 +8,7 @@ import type { Label, Target } from '../graph/index.ts';
 import type { Artifact } from './artifact.ts';
 import { postOrder } from './closure.ts';
 import { keyFormat } from './key.ts';
+import { systemIdentity } from './system-file.ts';
 import { resolveTool } from './tool.ts';
 import type { BuiltinActions } from './types.ts';
 
@@ -110,7 +111,7 @@ export async function openStanding(folder: string, outputRoot: string, builtins:
     async note(target, hash, artifacts, needs) {
       const places = placesOf(artifacts, (path) => pathOf(target.binary, path));
       // A program is put in place with all that it needs when it runs, which is not looked at here.
-      const alone = !target.binary || target.data.all.length === 0;
+      const alone = (!target.binary || target.data.all.length === 0) && target.optionalOuts === undefined;
       if (places === undefined || !alone || !(await tell(target, needs))) {
         changed = lines.delete(target.label) || changed;
         return;
@@ -134,6 +135,7 @@ function conditionsOf(target: Target, builtins: BuiltinActions): string[] | unde
   const { action, tools, passEnv } = target;
   const names = passEnv.map((name) => `variable ${name}`);
   for (const input of tools.all) if (input.kind === 'program') names.push(`program ${input.name}`);
+  for (const input of target.srcs.all) if (input.kind === 'system') names.push(`system ${input.path}`);
   if (action.kind === 'shell' && action.command !== '') names.push('program bash');
   if (action.kind === 'builtin') {
     const builtin = builtins[action.name];
@@ -153,6 +155,8 @@ async function stateOf(condition: string, builtins: BuiltinActions): Promise<str
         ({ identity }) => identity,
         (error: unknown) => (isFault(error) ? `unknown: ${error.code}` : Promise.reject(error)),
       );
+    case 'system':
+      return systemIdentity(name);
     case 'action': {
       const builtin = builtins[name];
       if (builtin === undefined) return 'unknown';

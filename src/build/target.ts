@@ -22,6 +22,7 @@ export function allInputs(inputs: Inputs): readonly Input[] {
 
 export function inputKey(input: Input): string {
   if (input.kind === 'file') return input.path;
+  if (input.kind === 'system') return `system ${input.path}`;
   return input.kind === 'program' ? `program ${input.name}` : `${input.label}|${input.named ?? ''}`;
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomically } from '../disk/index.ts';
 import type { Target } from '../graph/index.ts';
@@ -9,11 +9,13 @@ import {
   layResolved,
   logFile,
   programFolders,
+  shellArguments,
   timedOut,
   type Workshop,
 } from './action.ts';
 import type { Artifact } from './artifact.ts';
 import type { TestRecord } from './cache.ts';
+import { collectOne } from './collect.ts';
 import { type Executed, execute } from './execute.ts';
 import { BuildFault } from './fault.ts';
 import { isGoResults, parseGoResults } from './go-results.ts';
@@ -22,7 +24,9 @@ import { type InputSource, type Resolved, resolveInputs, resolveToolData } from 
 import { formatJunit, parseJunit } from './junit.ts';
 import { explain, type KeyParts, keyOf, testKeyParts } from './key.ts';
 import { lastLines } from './log.ts';
+import { materialise } from './materialise.ts';
 import { makeScratch, toolsFolder } from './scratch.ts';
+import { pathOf } from './target.ts';
 import { resolveTool } from './tool.ts';
 import type { TestCase, TestedTarget } from './types.ts';
 import { type Layout, substitute, testEnvironment } from './variables.ts';
@@ -65,6 +69,7 @@ export async function runTest(
   if (known !== undefined) {
     await history.note(testName(target.label), key, parts);
     await writeIfOther(report, known.report);
+    await place(known.files ?? []);
     const { attempts, seconds, output } = known;
     const cases = known.cases as readonly TestCase[];
     return {
@@ -78,6 +83,7 @@ export async function runTest(
       output,
       report,
       fault: undefined,
+      files: (known.files ?? []).map(whereOf),
     };
   }
   return run(async () => {
@@ -93,11 +99,12 @@ export async function runTest(
         task.update(attempt === 1 ? 'testing' : `testing, attempt ${attempt} of ${attempts}`);
         outcome = await attemptOnce(attempt);
       }
-      const { fault, cases, output, seconds } = outcome!;
+      const { fault, cases, output, seconds, files } = outcome!;
+      await place(files);
       const xml = formatJunit(target.label, cases, output);
       await writeAtomically(report, xml);
       if (fault === undefined) {
-        const record = { cases, output, report: xml, attempts: attempt, seconds };
+        const record = { cases, output, report: xml, attempts: attempt, seconds, ...(files.length > 0 && { files }) };
         await shop.cache.keepTest(key, record);
         (await shop.sharing())?.keepTest(key, record);
         task.done();
@@ -105,16 +112,56 @@ export async function runTest(
       await history.note(testName(target.label), key, parts);
       const { label } = target;
       const status = fault === undefined ? 'passed' : 'failed';
-      return { label, status, cached: false, why, attempts: attempt, seconds, cases, output, report, fault };
+      const left = files.map(whereOf);
+      return {
+        label,
+        status,
+        cached: false,
+        why,
+        attempts: attempt,
+        seconds,
+        cases,
+        output,
+        report,
+        fault,
+        files: left,
+      };
     } catch (error) {
       task.fail();
       throw error;
     }
   });
 
+  function whereOf({ path }: Artifact): string {
+    return join(shop.outputRoot, 'test', path);
+  }
+
+  /** Puts what the test has left behind in place. What it did not leave this time is not there. */
+  async function place(files: readonly Artifact[]): Promise<void> {
+    const left = new Set(files.map(({ path }) => path));
+    for (const out of test?.outputs ?? []) {
+      const path = pathOf(target, out);
+      if (!left.has(path)) await rm(join(shop.outputRoot, 'test', path), { recursive: true, force: true });
+    }
+    for (const each of files) await materialise(each, whereOf(each), shop.cache.blobs);
+  }
+
+  /** Takes what the test has left behind into the cache. Names count from where it runs, or from its package. */
+  async function collect(root: string): Promise<Artifact[]> {
+    const found: Artifact[] = [];
+    for (const out of test?.outputs ?? []) {
+      for (const path of new Set([join(root, out), join(root, target.package, out)])) {
+        if ((await lstat(path).catch(() => undefined)) === undefined) continue;
+        found.push(await collectOne(target, path, pathOf(target, out), root, shop.cache.blobs));
+        break;
+      }
+    }
+    return found;
+  }
+
   /** That it passed on another machine. */
   async function fetched(key: string): Promise<TestRecord | undefined> {
-    const record = await (await shop.remote())?.findTest(key, signal);
+    const record = await (await shop.remote())?.findTest(key, target.package, signal);
     if (record !== undefined) await shop.cache.keepTest(key, record);
     return record;
   }
@@ -124,6 +171,7 @@ export async function runTest(
     readonly cases: readonly TestCase[];
     readonly output: string;
     readonly seconds: number;
+    readonly files: readonly Artifact[];
   }
 
   async function attemptOnce(attempt: number): Promise<Outcome> {
@@ -149,7 +197,7 @@ export async function runTest(
       const command = substitute(test.command, target, layout);
       const confined = sandbox.confine({
         program: shell.path,
-        args: ['--noprofile', '--norc', '-uo', 'pipefail', '-c', `umask 022\n${command}`],
+        args: shellArguments(command, target.exitOnError === true),
         scratch: scratch.root,
         mount: root,
         folder: root,
@@ -161,8 +209,9 @@ export async function runTest(
       const timeout = test.timeout > 0 ? test.timeout : defaultTimeout;
       const log = await logFile(shop, target, attempt === 1 ? 'test.log' : `test.${attempt}.log`);
       const done = await execute({ ...confined, env, timeout: timeout * 1000, signal, log });
-      const outcome = await judge(done, timeout, join(scratch.root, results), log.slice(shop.workspaceRoot.length + 1));
+      const judged = await judge(done, timeout, join(scratch.root, results), log.slice(shop.workspaceRoot.length + 1));
       const damaged = await scratch.damaged();
+      const outcome = { ...judged, files: await collect(scratch.root) };
       if (damaged.length === 0 || outcome.fault !== undefined) return outcome;
       const fault = new BuildFault('build/test-failed', `${target.label} wrote to its inputs: ${damaged.join(', ')}`, {
         place: target.place,
@@ -177,13 +226,19 @@ export async function runTest(
   function testLayout(root: string): Layout {
     const paths = (what: Resolved): string[] => {
       if (what.kind === 'source') return [what.path];
+      if (what.kind === 'system') return [what.absolute];
       return what.kind === 'outputs' ? what.artifacts.map((artifact) => artifact.path) : [what.tool.path];
     };
     const base = layoutOf(target, { srcs: data, tools, toolData, deps: [] }, root);
     return { ...base, srcs: [], srcsNamed: {}, data: base.srcs, dataNamed: groups(data, paths) };
   }
 
-  async function judge(done: Executed, timeout: number, resultsPath: string, log: string): Promise<Outcome> {
+  async function judge(
+    done: Executed,
+    timeout: number,
+    resultsPath: string,
+    log: string,
+  ): Promise<Omit<Outcome, 'files'>> {
     let cases: readonly TestCase[] = [];
     let output = done.text;
     let badReport: string | undefined;

@@ -187,6 +187,8 @@ export interface TestedTarget {
   readonly output: string;
   /** JUnit XML: `banksman-out/test/<package>/<name>.xml`. */
   readonly report: string;
+  /** What the test has left of its `test_outputs`, below `banksman-out/test`. */
+  readonly files: readonly string[];
   /** For a failed one: `build/test-failed` or `build/timed-out`. */
   readonly fault: Fault | undefined;
 }

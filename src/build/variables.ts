@@ -21,13 +21,26 @@ export interface Layout {
   sumOf(label: Label): string | undefined;
 }
 
-/** https://please.build/build_rules.html: the environment that Please documents for commands. */
-export function actionEnvironment(target: Target, layout: Layout, temporary: string): Record<string, string> {
+/** https://please.build/build_rules.html: the environment that Please documents for commands. `key`: the action's. */
+export function actionEnvironment(
+  target: Target,
+  layout: Layout,
+  temporary: string,
+  key: string,
+): Record<string, string> {
   const outs = outputNames(target).map((name) => pathOf(target, name));
   const env = baseEnvironment(target, layout.root, temporary);
-  env.SRCS = layout.srcs.join(' ');
-  if (layout.srcs.length === 1) env.SRC = layout.srcs[0] ?? '';
-  for (const [name, paths] of Object.entries(layout.srcsNamed)) env[`SRCS_${variable(name)}`] = paths.join(' ');
+  if (target.srcListFiles !== true) {
+    env.SRCS = layout.srcs.join(' ');
+    if (layout.srcs.length === 1) env.SRC = layout.srcs[0] ?? '';
+    for (const [name, paths] of Object.entries(layout.srcsNamed)) env[`SRCS_${variable(name)}`] = paths.join(' ');
+  }
+  env.RULE_HASH = key;
+  if (target.stamp !== undefined) {
+    env.SCM_REVISION = target.stamp.revision;
+    env.SCM_DESCRIBE = target.stamp.describe;
+    env.SCM_COMMIT_DATE = target.stamp.date;
+  }
   env.OUTS = outs.join(' ');
   if (outs.length === 1) env.OUT = outs[0] ?? '';
   addOutputs(env, target);

@@ -103,7 +103,7 @@ export async function advance(
     for (const target of packageOf(name)?.targets.values() ?? []) {
       const position = positions.get(target.label)!;
       const at = position * hashLength;
-      const now = definitionHash(tree, target);
+      const now = definitionHash({ tree, targets }, target);
       if (definitions.toString('hex', at, at + hashLength) === now) continue;
       definitions.write(now, at, 'hex');
       changed.add(position);

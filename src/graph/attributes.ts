@@ -6,7 +6,7 @@ import type { Action, Json, Target } from './types.ts';
  * explanations compare them, so that neither knows of a difference that the other doesn't.
  */
 export function attributesOf(target: Target): readonly (readonly [name: string, value: unknown])[] {
-  const { test } = target;
+  const { test, secrets, stamp } = target;
   return [
     ['name', target.label],
     ...actionAttributes(target.action),
@@ -33,7 +33,19 @@ export function attributesOf(target: Target): readonly (readonly [name: string, 
     ['flaky', test?.attempts ?? null],
     ['no_test_output', test?.noOutput ?? null],
     ['test_sandbox', test?.sandbox ?? null],
+    // What few targets have leaves no trace in the hashes of others.
+    ...given('output_dirs', target.outputDirs),
+    ...given('optional_outs', target.optionalOuts),
+    ...given('test_outputs', test?.outputs),
+    ...given('secrets', secrets && [secrets.all, secrets.named]),
+    ...given('stamp', stamp && [stamp.revision, stamp.describe, stamp.date]),
+    ...given('src_list_files', target.srcListFiles),
+    ...given('exit_on_error', target.exitOnError),
   ];
+}
+
+function given(name: string, value: unknown): (readonly [name: string, value: unknown])[] {
+  return value === undefined ? [] : [[name, value]];
 }
 
 function actionAttributes(action: Action): (readonly [name: string, value: Json])[] {

@@ -10,12 +10,11 @@ import {
 import type { BuildCall, EvaluationContext } from './context.ts';
 import { placedAt } from './define.ts';
 import { GraphFault } from './fault.ts';
-import { ArgumentFault, inputsOf, labelsOf, outputsOf, stringsOf } from './inputs.ts';
+import { ArgumentFault, inputsOf, labelsOf, namedLists, outputsOf, stringsOf } from './inputs.ts';
 import { checkTargetName, formatPattern, type LabelScope, labelOf, parsePattern } from './label.ts';
-import type { Action, Input, Json, Target, Test } from './types.ts';
+import { defaultTimeouts, secondsOfText } from './timeouts.ts';
+import type { Action, Input, Inputs, Json, Secrets, Stamp, Target, Test } from './types.ts';
 
-/** Seconds that a test may run unless told, as in Please. */
-const defaultTestTimeout = 600;
 /** Runs of a test that is just called flaky, as in Please. */
 const defaultAttempts = 3;
 
@@ -71,30 +70,28 @@ const parameters = [
   fromConfig('licences', 'list', 'DEFAULT_LICENCES'),
   optional('entry_points', 'dict'),
   optional('pre_build', 'function'),
+  optional('size', 'str'),
+  { name: 'local', type: 'bool', fallback: false },
+  { name: 'progress', type: 'bool', fallback: false },
+  optional('exit_on_error', 'bool'),
+  optional('secrets', 'list|dict'),
+  optional('output_dirs', 'list'),
+  optional('optional_outs', 'list'),
+  optional('test_outputs', 'list'),
+  optional('system_srcs', 'list'),
+  { name: 'stamp', type: 'bool', fallback: false },
+  { name: 'src_list_files', type: 'bool', fallback: false },
   // Words about a target that nothing here reads: they change neither its outputs nor how it is built.
   optional('debug_cmd', 'str'),
   optional('debug_data', 'list|dict'),
   optional('debug_tools', 'str|list|dict'),
   { name: 'no_test_coverage', type: 'bool', fallback: false },
-  optional('size', 'str'),
-  { name: 'local', type: 'bool', fallback: false },
-  { name: 'progress', type: 'bool', fallback: false },
-  fromConfig('exit_on_error', 'bool', 'EXIT_ON_ERROR'),
   // Arguments of Please that would change what is built. A rule that uses them is told so.
   ...unsupportedParameters(),
 ] as const satisfies readonly Parameter[];
 
 function unsupportedParameters(): Parameter[] {
-  return [
-    optional('secrets', 'list|dict'),
-    optional('post_build', 'function'),
-    optional('output_dirs', 'list'),
-    optional('optional_outs', 'list'),
-    optional('test_outputs', 'list'),
-    optional('system_srcs', 'list'),
-    { name: 'stamp', type: 'bool', fallback: false },
-    { name: 'src_list_files', type: 'bool', fallback: false },
-  ];
+  return [optional('post_build', 'function')];
 }
 
 const unsupported = new Set(unsupportedParameters().map(({ name }) => name));
@@ -172,7 +169,7 @@ function createTarget(given: Given, call: BuildCall): Target {
     rule,
     place,
     ...(typeof description === 'string' && { description }),
-    srcs: inputsOf('srcs', given.srcs!, context, 'file'),
+    srcs: withSystemFiles(inputsOf('srcs', given.srcs!, context, 'file'), given),
     tools: inputsOf('tools', given.tools!, context, 'program'),
     data:
       runtime.length === 0 ? data : Object.freeze({ all: Object.freeze([...data.all, ...runtime]), named: data.named }),
@@ -183,7 +180,9 @@ function createTarget(given: Given, call: BuildCall): Target {
     action: actionOf(given, context),
     env: environmentOf(given.env!, context.env),
     passEnv: Object.freeze([...new Set([...context.passEnv, ...stringsOf('pass_env', given.pass_env!)])]),
-    labels: Object.freeze([...new Set([...stringsOf('labels', given.labels!), ...requires])]),
+    labels: Object.freeze([
+      ...new Set([...stringsOf('labels', given.labels!), ...requires, ...stringsOf('size', given.size!)]),
+    ]),
     visibility: visibilityOf(given.visibility!, context),
     testOnly: given.test_only === true || isTest,
     binary: given.binary === true,
@@ -193,15 +192,18 @@ function createTarget(given: Given, call: BuildCall): Target {
     provides: providesOf(given.provides!, context),
     hashes: Object.freeze(stringsOf('hashes', given.hashes!).map(checkedSum)),
     sandbox: given.sandbox !== false,
-    timeout: secondsOf('build_timeout', given.build_timeout!),
+    timeout: timeoutOf('build_timeout', given, context),
     test: isTest ? testOf(given, context) : undefined,
     ...(licences.length > 0 && { licences: Object.freeze([...licences]) }),
     ...(entryPoints !== undefined && { entryPoints }),
     ...(given.cmd instanceof Map && { commands: commandsOf(given.cmd) }),
+    ...rarelyGiven(given, context),
   };
-  if (!isTest && given.test_cmd !== null) {
-    throw new GraphFault('graph/bad-target', 'test_cmd is given, but this is no test', { next: 'add test = True' });
+  for (const argument of isTest ? [] : ['test_cmd', 'test_outputs']) {
+    if (isEmpty(given[argument]!)) continue;
+    throw new GraphFault('graph/bad-target', `${argument} is given, but this is no test`, { next: 'add test = True' });
   }
+  checkTestOutputs(target, context.targets);
   context.targets.set(name, Object.freeze(target));
   if (given.pre_build instanceof FunctionValue) context.preBuild.set(target.label, given.pre_build);
   return target;
@@ -254,19 +256,26 @@ export function taggedName(name: string, tag: string): string {
 
 function refuseUnsupported(given: Given): void {
   for (const name of unsupported) {
-    const value = given[name];
-    const empty =
-      value === null ||
-      value === false ||
-      value === '' ||
-      (Array.isArray(value) && value.length === 0) ||
-      (value instanceof Map && value.size === 0);
-    if (!empty)
-      throw new GraphFault('graph/bad-target', `the argument ${name} of build_rule is not supported`, {
-        next: `leave ${name} out`,
-      });
+    if (isEmpty(given[name]!)) continue;
+    throw new GraphFault('graph/bad-target', `the argument ${name} of build_rule is not supported`, {
+      next: `leave ${name} out`,
+    });
   }
 }
+
+/** What a rule gives that wants nothing. */
+function isEmpty(value: Value): boolean {
+  return (
+    value === null ||
+    value === false ||
+    value === '' ||
+    (Array.isArray(value) && value.length === 0) ||
+    (value instanceof Map && value.size === 0)
+  );
+}
+
+/** Arguments that mean something to commands alone. */
+const forCommands = ['secrets', 'stamp', 'src_list_files', 'output_dirs', 'optional_outs'];
 
 function actionOf(given: Given, context: EvaluationContext): Action {
   const kinds = [
@@ -277,12 +286,19 @@ function actionOf(given: Given, context: EvaluationContext): Action {
   ].filter((kind) => kind !== undefined);
   if (kinds.length > 1)
     throw new GraphFault('graph/bad-target', `${kinds.join(' and ')} are given together`, { next: 'give one of them' });
+  const [kind] = kinds;
+  for (const argument of kind === undefined || kind === 'cmd' ? [] : forCommands) {
+    if (isEmpty(given[argument]!)) continue;
+    throw new GraphFault('graph/bad-target', `${argument} is given, but ${kind} in place of a command`, {
+      next: `leave ${argument} out`,
+    });
+  }
   if (given.action === null && given.config !== null) {
     throw new GraphFault('graph/bad-target', 'config is given without action', {
       next: 'name the action that reads it',
     });
   }
-  switch (kinds[0]) {
+  switch (kind) {
     case 'action':
       return Object.freeze({
         kind: 'builtin',
@@ -328,26 +344,148 @@ function testOf(given: Given, context: EvaluationContext): Test {
   const attempts = flaky === true ? defaultAttempts : flaky === false ? 1 : Math.max(1, flaky as number);
   return Object.freeze({
     command: commandOf('test_cmd', given.test_cmd!, context),
-    timeout: secondsOf('test_timeout', given.test_timeout!) ?? defaultTestTimeout,
+    timeout: timeoutOf('test_timeout', given, context) ?? defaultTimeouts.test,
     attempts,
     tools: inputsOf('test_tools', given.test_tools!, context, 'program'),
     noOutput: given.no_test_output === true,
     sandbox: given.test_sandbox !== false,
+    ...(!isEmpty(given.test_outputs!) && { outputs: outputsOf('test_outputs', given.test_outputs!).all }),
   });
 }
 
-/** Seconds, or a text such as `90s`, `5m`, `1h30m`; 0 is the default. */
-function secondsOf(argument: string, value: Value): number | undefined {
-  if (value === null || value === 0 || value === '') return undefined;
-  if (typeof value === 'number' && value > 0) return value;
-  const match = typeof value === 'string' ? /^(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?$/.exec(value) : null;
-  if (match === null) {
-    throw new GraphFault('graph/bad-target', `${argument} is ${JSON.stringify(value)}, which is no length of time`, {
-      next: 'give seconds, or a text such as "90s" or "5m"',
+/**
+ * Seconds, the name of a size, or a text such as `90s`, `5m`, `1h30m`; where the argument gives none (0 is none too), what
+ * `size` says, and else the workspace.
+ */
+function timeoutOf(
+  argument: 'build_timeout' | 'test_timeout',
+  given: Given,
+  { timeouts }: EvaluationContext,
+): number | undefined {
+  const sizeNamed = (name: string) => (Object.hasOwn(timeouts.sizes, name) ? timeouts.sizes[name] : undefined);
+  const { size, [argument]: value } = given;
+  if (typeof size === 'string' && size !== '' && sizeNamed(size) === undefined) {
+    throw new GraphFault('graph/bad-target', `there is no size ${JSON.stringify(size)}`, {
+      next: `name one of ${Object.keys(timeouts.sizes).join(', ')}`,
     });
   }
-  const [hours, minutes, seconds] = [match[1], match[2], match[3]].map((part) => Number(part ?? 0));
-  return hours! * 3600 + minutes! * 60 + seconds!;
+  if (value === null || value === 0 || value === '') {
+    if (typeof size === 'string' && size !== '') return sizeNamed(size);
+    const kind = argument === 'build_timeout' ? 'build' : 'test';
+    return timeouts[kind] === defaultTimeouts[kind] ? undefined : timeouts[kind];
+  }
+  const seconds = typeof value === 'string' ? (sizeNamed(value) ?? secondsOfText(value)) : value;
+  if (typeof seconds === 'number' && seconds > 0) return seconds;
+  throw new GraphFault('graph/bad-target', `${argument} is ${JSON.stringify(value)}, which is no length of time`, {
+    next: 'give seconds, or a text such as "90s" or "5m"',
+  });
+}
+
+/** Files of the system come behind the other sources. */
+function withSystemFiles(srcs: Inputs, given: Given): Inputs {
+  const files = stringsOf('system_srcs', given.system_srcs!).map((text): Input => {
+    const path = systemPath('system_srcs', text);
+    return Object.freeze({ kind: 'system', path });
+  });
+  if (files.length === 0) return srcs;
+  if (given._filegroup === true) {
+    throw new GraphFault('graph/bad-target', 'a group of files takes no files of the system', {
+      next: 'copy them with a command',
+    });
+  }
+  return Object.freeze({ all: Object.freeze([...srcs.all, ...files]), named: srcs.named });
+}
+
+/** An absolute path, or one below the home folder. */
+function systemPath(argument: string, text: string): string {
+  const path = text.replace(/(?<=.)\/+$/, '');
+  const parts = path.split('/');
+  if (/^(~\/|\/)./.test(path) && !path.startsWith('//') && !parts.includes('..') && !/[\0\n]/.test(path)) return path;
+  throw new ArgumentFault(
+    new GraphFault('graph/bad-target', `${argument} has ${JSON.stringify(text)}, which is no absolute path`, {
+      next: 'begin it with / or ~/',
+    }),
+    text,
+  );
+}
+
+function secretsOf(value: Value): Secrets {
+  const paths = (texts: readonly string[]) => Object.freeze(texts.map((text) => systemPath('secrets', text)));
+  if (!(value instanceof Map)) return Object.freeze({ all: paths(stringsOf('secrets', value)), named: noNames });
+  const named = namedLists('secrets', value).map(([name, texts]) => [name, paths(texts)] as const);
+  return Object.freeze({
+    all: Object.freeze(named.flatMap(([, all]) => all)),
+    named: Object.freeze(Object.fromEntries(named)),
+  });
+}
+
+const noNames = Object.freeze({});
+
+/** What few targets have, and others have no field for. */
+function rarelyGiven(given: Given, context: EvaluationContext): Partial<Target> {
+  const isTest = given.test === true;
+  const exitOnError = given.exit_on_error ?? (context.config.get('EXIT_ON_ERROR') === false ? false : null);
+  return {
+    ...(!isEmpty(given.output_dirs!) && { outputDirs: outputDirsOf(given.output_dirs!) }),
+    ...(!isEmpty(given.optional_outs!) && {
+      optionalOuts: outputsOf('optional_outs', given.optional_outs!).all,
+    }),
+    ...(!isEmpty(given.secrets!) && { secrets: secretsOf(given.secrets!) }),
+    ...(given.stamp === true && { stamp: stampOf(context) }),
+    ...(given.src_list_files === true && { srcListFiles: true }),
+    // Actions end at an error anyway; that tests do has to be said.
+    ...(typeof exitOnError === 'boolean' && (isTest || !exitOnError) && { exitOnError }),
+    ...(given.local === true && { local: true }),
+    ...(given.progress === true && { progress: true }),
+  };
+}
+
+/** Folders, relative to where the action runs; `/**` behind one stays. */
+function outputDirsOf(value: Value): readonly string[] {
+  return Object.freeze(
+    stringsOf('output_dirs', value).map((text) => {
+      const [folder = ''] = outputsOf('output_dirs', text.replace(/\/\*\*$/, '')).all;
+      if (folder.includes('*')) {
+        throw new ArgumentFault(
+          new GraphFault('graph/bad-target', `output_dirs has ${JSON.stringify(text)}, which is no folder`, {
+            next: 'name the folder; behind it /** makes each file in it an output, however deep',
+          }),
+          text,
+        );
+      }
+      return text.endsWith('/**') ? `${folder}/**` : folder;
+    }),
+  );
+}
+
+/** Tests of a package leave their files in one folder. */
+function checkTestOutputs({ label, name, test }: Target, others: ReadonlyMap<string, Target>): void {
+  for (const out of test?.outputs ?? []) {
+    if (out === `${name}.xml`) {
+      throw new ArgumentFault(
+        new GraphFault('graph/output-clash', `test_outputs of ${label} has ${out}, which is the name of its results`, {
+          next: 'give the file another name',
+        }),
+        out,
+      );
+    }
+    for (const other of others.values()) {
+      if (other.test?.outputs?.includes(out) !== true) continue;
+      throw new ArgumentFault(
+        new GraphFault('graph/output-clash', `${other.label} and ${label} both leave ${out} behind`, {
+          related: [{ message: `${other.label} does it here`, place: other.place }],
+          next: 'give one of the files another name',
+        }),
+        out,
+      );
+    }
+  }
+}
+
+/** The target becomes another one with each commit. */
+function stampOf(context: EvaluationContext): Stamp {
+  const { revision, describe, date } = context.history().stamp();
+  return Object.freeze({ revision, describe, date });
 }
 
 function environmentOf(value: Value, shared: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

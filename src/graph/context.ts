@@ -2,6 +2,7 @@ import type { Call, Dict, FunctionValue, Value } from '../language/index.ts';
 import type { History } from './git/history.ts';
 import type { LabelScope } from './label.ts';
 import type { Subrepo } from './subrepos.ts';
+import type { Timeouts } from './timeouts.ts';
 import type { SourceTree } from './tree.ts';
 import type { Label, Target } from './types.ts';
 
@@ -18,6 +19,7 @@ export interface EvaluationContext extends LabelScope {
   /** Variables of the environment that every action gets. */
   readonly env: Readonly<Record<string, string>>;
   readonly passEnv: readonly string[];
+  readonly timeouts: Timeouts;
   /** Functions that change targets once everything they depend on is known. */
   readonly preBuild: Map<Label, FunctionValue>;
   /** Whether every dependency of the targets at hand can be looked up: only while a `pre_build` runs. */

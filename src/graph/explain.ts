@@ -3,6 +3,7 @@ import { dependenciesOf, filesOf, providedFor, resolvedDependencies } from './de
 import type { Graph } from './load.ts';
 import { type Origin, originsOf } from './origin.ts';
 import { findTarget } from './query.ts';
+import { stampFile } from './stamp.ts';
 import type { SourceTree } from './tree.ts';
 import type { Label, RuleFile, Target, Workspace } from './types.ts';
 
@@ -124,6 +125,11 @@ function ownCauses(before: Side, after: Side, label: Label): Cause[] {
     // A glob that gained or lost a file: the file is the cause.
     .filter((name) => !isExplainedByFiles(name, was, is, files))
     .map((attribute): Cause => ({ kind: 'attribute', attribute, origins: [] }));
+  if (is.stamp !== undefined && was.stamp !== undefined && !attributes.some(({ kind }) => kind === 'attribute')) {
+    // Not the commit, but what it is told of targets that it depends on.
+    const told = stampFile(before.targets, was) !== stampFile(after.targets, is);
+    if (told) attributes.push({ kind: 'attribute', attribute: 'stamp', origins: [] });
+  }
   return [...files, ...attributes];
 }
 

@@ -40,6 +40,16 @@ export function formatTarget(target: Target): string {
     ['flaky', test && test.attempts > 1 ? test.attempts : undefined],
     ['no_test_output', test?.noOutput || undefined],
     ['test_sandbox', test?.sandbox === false ? false : undefined],
+    ['system_srcs', list(target.srcs.all.flatMap((input) => (input.kind === 'system' ? [input.path] : [])))],
+    ['output_dirs', list(target.outputDirs ?? [])],
+    ['optional_outs', list(target.optionalOuts ?? [])],
+    ['test_outputs', list(test?.outputs ?? [])],
+    ['secrets', target.secrets && (record(target.secrets.named) ?? list(target.secrets.all))],
+    ['stamp', target.stamp && true],
+    ['src_list_files', target.srcListFiles],
+    ['exit_on_error', target.exitOnError],
+    ['local', target.local],
+    ['progress', target.progress],
   ];
   const lines = given.flatMap(([name, value]) => (value === undefined ? [] : [`    ${name} = ${literal(value, 1)},`]));
   const { file, line } = target.place;
@@ -47,9 +57,11 @@ export function formatTarget(target: Target): string {
 }
 
 function inputs(target: Target, { all, named }: Inputs): Json | undefined {
-  const texts = (group: readonly Input[]) => group.map((input) => inputText(target, input));
+  // Files of the system have an argument of their own.
+  const texts = (group: readonly Input[]) =>
+    group.filter(({ kind }) => kind !== 'system').map((input) => inputText(target, input));
   const groups = Object.entries(named);
-  if (groups.length === 0) return all.length === 0 ? undefined : texts(all);
+  if (groups.length === 0) return list(texts(all));
   return Object.fromEntries(groups.map(([name, group]) => [name, texts(group)]));
 }
 
@@ -59,6 +71,8 @@ function inputText(target: Target, input: Input): string {
       return input.named === undefined ? input.label : `${input.label}|${input.named}`;
     case 'program':
       return input.name;
+    case 'system':
+      return input.path;
     case 'file':
       return target.package === '' ? input.path : input.path.slice(target.package.length + 1);
   }

@@ -3,7 +3,7 @@ import { attributesOf } from './attributes.ts';
 import { filesOf, resolvedDependencies } from './dependency.ts';
 import type { Graph } from './load.ts';
 import { findTarget } from './query.ts';
-import type { SourceTree } from './tree.ts';
+import { stampFile } from './stamp.ts';
 import type { Label, Target } from './types.ts';
 
 export interface HashOptions {
@@ -33,7 +33,7 @@ export function createTargetHasher(graph: Graph, options: HashOptions = {}): (la
       }
       if (!known.has(top)) {
         const lines = needed.map((each) => dependencyLine(each, known.get(each)!));
-        known.set(top, combinedHash(definitionHash(graph.tree, target), lines, options.extraInputs?.(target)));
+        known.set(top, combinedHash(definitionHash(graph, target), lines, options.extraInputs?.(target)));
       }
       stack.pop();
     }
@@ -41,10 +41,14 @@ export function createTargetHasher(graph: Graph, options: HashOptions = {}): (la
   };
 }
 
-/** SHA-256 in hex over a target's own part: its definition, and content and mode of its source files. */
-export function definitionHash(tree: SourceTree, target: Target): string {
+/**
+ * SHA-256 in hex over a target's own part: its definition, and content and mode of its source files; for a stamped one also
+ * what it is told of those that it depends on.
+ */
+export function definitionHash({ tree, targets }: Pick<Graph, 'tree' | 'targets'>, target: Target): string {
   const files = filesOf(target).map((path) => [path, tree.contentHash(path)]);
-  return hash('sha256', JSON.stringify([version, attributesOf(target), files]));
+  const stamp = target.stamp === undefined ? [] : [stampFile(targets, target)];
+  return hash('sha256', JSON.stringify([version, attributesOf(target), files, ...stamp]));
 }
 
 export function dependencyLine(label: Label, hash: string): string {

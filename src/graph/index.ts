@@ -21,6 +21,7 @@ export {
   targetsMatching,
 } from './query.ts';
 export { somePath } from './some-path.ts';
+export { stampFile } from './stamp.ts';
 export { keepsGraphs } from './state.ts';
 export type { Entry, EntryKind, SourceTree } from './tree.ts';
 export type {
@@ -39,6 +40,7 @@ export type {
   Test,
   Workspace,
 } from './types.ts';
+export { matchPath } from './wildcard.ts';
 export { openWorkTree } from './work-tree.ts';
 export { openWorkspace } from './workspace.ts';
 export { entriesOf, type FormNode, fieldsOf, listOf, parseForm, textOf, truthOf, wrong } from './yaml-form.ts';

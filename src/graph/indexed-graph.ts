@@ -72,7 +72,7 @@ export function indexGraph(
   for (const { name, targets } of graph.packages.values()) {
     firsts.set(name, position);
     for (const target of targets.values()) {
-      definitions.write(definitionHash(graph.tree, target), position++ * hashLength, 'hex');
+      definitions.write(definitionHash(graph, target), position++ * hashLength, 'hex');
     }
   }
   const hashes = Buffer.alloc(definitions.length);

@@ -112,7 +112,10 @@ export function outputsOf(
   return { all: Object.freeze(named.flatMap(([, texts]) => texts)), named: Object.freeze(Object.fromEntries(named)) };
 }
 
-function namedLists(argument: string, value: ReadonlyMap<string, Value>): [name: string, texts: readonly string[]][] {
+export function namedLists(
+  argument: string,
+  value: ReadonlyMap<string, Value>,
+): [name: string, texts: readonly string[]][] {
   return sortedKeys(value as Map<string, Value>).map((name) => {
     // Names end up in variables: $SRCS_MAIN.
     if (!/^[A-Za-z0-9_-]+$/.test(name)) {

@@ -20,6 +20,7 @@ import { type LabelScope, parseLabel, splitLabel } from './label.ts';
 import { childPath } from './paths.ts';
 import { ReadingRecorder } from './record.ts';
 import { type Subrepo, Subrepos } from './subrepos.ts';
+import { defaultTimeouts } from './timeouts.ts';
 import type { SourceTree } from './tree.ts';
 import type { Label, Package, RuleFile, Target, Workspace } from './types.ts';
 
@@ -198,6 +199,7 @@ export class PackageLoader {
       targets,
       env: please?.env ?? noEnvironment,
       passEnv: please?.passEnv ?? [],
+      timeouts: please?.timeouts ?? defaultTimeouts,
       preBuild: this.preBuild,
       complete: false,
       find: (label) => this.targetOf(label),

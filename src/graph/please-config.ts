@@ -1,6 +1,7 @@
 import { placeOf, type Source } from '../language/index.ts';
 import { GraphFault } from './fault.ts';
 import { resolvePath } from './paths.ts';
+import { defaultTimeouts, secondsOfText } from './timeouts.ts';
 import type { Json, PleaseConfig } from './types.ts';
 
 /** Where Please looks for its settings; the second one is for one kind of machine. Personal files are not read. */
@@ -34,6 +35,8 @@ export function readPleaseConfig(sources: readonly Source[]): PleaseConfig {
   const plugins: Record<string, { target?: string; config: Record<string, Json> }> = {};
   const definitions: Record<string, Record<string, string>> = {};
   let gitFunctions = true;
+  const timeouts = { build: defaultTimeouts.build, test: defaultTimeouts.test };
+  const sizes = new Map<string, { name?: string; seconds: number }>();
   for (const source of sources) {
     for (const entry of entriesOf(source)) {
       const { section, subsection, key, value } = entry;
@@ -63,6 +66,20 @@ export function readPleaseConfig(sources: readonly Source[]): PleaseConfig {
         case 'build.exitonerror':
           config.EXIT_ON_ERROR = truthOf(source, entry);
           break;
+        case 'build.timeout':
+          timeouts.build = secondsOf(source, entry);
+          break;
+        case 'test.timeout':
+          timeouts.test = secondsOf(source, entry);
+          break;
+        case 'size.timeout':
+        case 'size.timeoutname': {
+          const size = sizes.get(subsection) ?? { seconds: defaultTimeouts.sizes.eternal! };
+          sizes.set(subsection, size);
+          if (key === 'timeout') size.seconds = secondsOf(source, entry);
+          else size.name = value;
+          break;
+        }
         case 'sandbox.build':
           config.BUILD_SANDBOX = truthOf(source, entry);
           break;
@@ -101,6 +118,7 @@ export function readPleaseConfig(sources: readonly Source[]): PleaseConfig {
     config,
     plugins,
     gitFunctions,
+    timeouts: { ...timeouts, sizes: sizesOf(sizes) },
     ...(definition !== undefined && { plugin: { name: definition.value.toLowerCase(), keys: definitions } }),
   });
 }
@@ -221,6 +239,25 @@ function truthOf(source: Source, { value, key, start, end }: Entry): boolean {
   throw new GraphFault('graph/bad-workspace', `${key} is ${JSON.stringify(value)}, which is neither true nor false`, {
     place: placeOf(source, start, end),
   });
+}
+
+function secondsOf(source: Source, { value, key, start, end }: Entry): number {
+  const seconds = /^[0-9]{1,9}$/.test(value) ? Number(value) : secondsOfText(value);
+  if (seconds !== undefined && seconds > 0) return seconds;
+  throw new GraphFault('graph/bad-workspace', `${key} is ${JSON.stringify(value)}, which is no length of time`, {
+    place: placeOf(source, start, end),
+    next: 'write seconds, or a text such as 90s or 5m',
+  });
+}
+
+/** Where any are given, the usual ones don't count, as in Please. */
+function sizesOf(given: ReadonlyMap<string, { name?: string; seconds: number }>): Readonly<Record<string, number>> {
+  if (given.size === 0) return defaultTimeouts.sizes;
+  const names = [...given].flatMap(([size, { name, seconds }]) => [
+    [size, seconds] as const,
+    ...(name === undefined ? [] : [[name, seconds] as const]),
+  ]);
+  return Object.fromEntries(names);
 }
 
 function folderPath(source: Source, { value, key, start, end }: Entry): string {

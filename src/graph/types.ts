@@ -1,4 +1,5 @@
 import type { Place } from '../fault/index.ts';
+import type { Timeouts } from './timeouts.ts';
 
 /** A label in its full form, `//package/path:name` (`//:name` in the root package). `//a/b` is spelled `//a/b:b`. */
 export type Label = `//${string}`;
@@ -13,7 +14,9 @@ export type Input =
       readonly named?: string;
     }
   /** Only among tools: a program of the system, by its name. */
-  | { readonly kind: 'program'; readonly name: string };
+  | { readonly kind: 'program'; readonly name: string }
+  /** Only among sources: a file or folder of the system, absolute or below the home folder (`~/...`). */
+  | { readonly kind: 'system'; readonly path: string };
 
 /** Inputs in the order written; named groups keep their names (`srcs = {"main": [...], "test": [...]}`). */
 export interface Inputs {
@@ -46,6 +49,18 @@ export interface Test {
   readonly noOutput: boolean;
   /** False where the test may use the network; true unless told. */
   readonly sandbox?: boolean;
+  /** Files that the test may leave behind beside its results, relative to the folder it runs in. */
+  readonly outputs?: readonly string[];
+}
+
+/** What a target with `stamp` knows of the commit that it is built from. All of it is empty outside of a git repository. */
+export interface Stamp {
+  /** The commit's id. */
+  readonly revision: string;
+  /** As `git describe --always` names it. */
+  readonly describe: string;
+  /** When it was made: YYYYMMDD. */
+  readonly date: string;
 }
 
 /** One build rule's result, as evaluation leaves it. All fields are plain frozen data. */
@@ -102,6 +117,29 @@ export interface Target {
   readonly entryPoints?: Readonly<Record<string, string>> | undefined;
   /** Commands by build configuration, where the rule gives several. The action has the one chosen. */
   readonly commands?: Readonly<Record<string, string>>;
+  /**
+   * Folders that the action writes to, whose content becomes outputs of the target: each file and folder in it, or with
+   * `/**` behind it each file however deep.
+   */
+  readonly outputDirs?: readonly string[];
+  /** Patterns of files that the action may make for people to look at: dependants don't see them. */
+  readonly optionalOuts?: readonly string[];
+  /** Files that only the action may read, absolute or below the home folder (`~/...`). Their content is part of nothing. */
+  readonly secrets?: Secrets;
+  readonly stamp?: Stamp;
+  /** The action finds the names of its sources in files, for more than an environment can hold. */
+  readonly srcListFiles?: true;
+  /** Whether commands end at their first error; where nobody says, actions do and tests don't. */
+  readonly exitOnError?: boolean;
+  /** The result is not shared with other machines. */
+  readonly local?: true;
+  /** The action prints how far it is, as `[ 42%]`. */
+  readonly progress?: true;
+}
+
+export interface Secrets {
+  readonly all: readonly string[];
+  readonly named: Readonly<Record<string, readonly string[]>>;
 }
 
 /** A file of built-in rules, preloaded in every BUILD file. */
@@ -237,6 +275,7 @@ export interface PleaseConfig {
     Record<string, { readonly target?: string; readonly config: Readonly<Record<string, Json>> }>
   >;
   readonly gitFunctions: boolean;
+  readonly timeouts: Timeouts;
   /** Where the repository is a plugin itself: its name and its settings with what is said of each. */
   readonly plugin?: {
     readonly name: string;

@@ -1,4 +1,4 @@
-import { type BuiltinActions, languageActions, resolveTool } from '../build/index.ts';
+import { type BuiltinActions, languageActions, resolveTool, systemIdentity } from '../build/index.ts';
 import { cacheFolder } from '../disk/index.ts';
 import { isFault } from '../fault/index.ts';
 import type { Graph, Target } from '../graph/index.ts';
@@ -7,13 +7,14 @@ import { releaseActions } from './actions.ts';
 
 /**
  * What beside its definition and its sources determines a target's outputs: the content of the system's programs that its
- * action and test run, and for a built-in action its version and what it asks of this machine (compilers). The same that
+ * action and test run, its files of the system, and for a built-in action its version and what it asks of this machine (compilers). The same that
  * src/build puts into the keys of actions. For `identify` of src/graph's affected sets.
  *
  * A program that is not installed has an identity too: its absence.
  */
 export async function identifyTargets(graphs: readonly Graph[]): Promise<(target: Target) => string> {
   const programs = new Map<string, string>();
+  const files = new Map<string, string>();
   const actions = new Map<string, string>();
   const single = new Map<Target, string>();
   for (const graph of graphs) {
@@ -26,6 +27,7 @@ export async function identifyTargets(graphs: readonly Graph[]): Promise<(target
     };
     for (const target of graph.targets.values()) {
       for (const name of programsOf(target)) if (!programs.has(name)) programs.set(name, await programIdentity(name));
+      for (const path of systemFilesOf(target)) if (!files.has(path)) files.set(path, await systemIdentity(path));
       if (target.action.kind !== 'builtin') continue;
       const { name } = target.action;
       const { version, key } = builtins[name] ?? { version: 'unknown', key: undefined };
@@ -38,10 +40,15 @@ export async function identifyTargets(graphs: readonly Graph[]): Promise<(target
   }
   return (target) => {
     const builtin = target.action.kind === 'builtin' ? (single.get(target) ?? actions.get(target.action.name)) : '';
+    const system = systemFilesOf(target).map((path) => `\n${path} ${files.get(path)}`);
     return `${programsOf(target)
       .map((name) => programs.get(name))
-      .join('\n')}\n${builtin}`;
+      .join('\n')}\n${builtin}${system.join('')}`;
   };
+}
+
+function systemFilesOf({ srcs }: Target): string[] {
+  return srcs.all.flatMap((input) => (input.kind === 'system' ? [input.path] : []));
 }
 
 function programsOf({ action, tools, test }: Target): string[] {

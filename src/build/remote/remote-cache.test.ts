@@ -95,6 +95,35 @@ describe('a remote cache', () => {
     expect(await tested(second)).toMatchObject({ status: 'passed', cached: true });
   });
 
+  it('brings outputs that nobody knows before, those beside them, and what a test left behind', async () => {
+    const far = await server();
+    const open = {
+      'p/BUILD': `
+build_rule(name = "open", outs = ["one"], output_dirs = ["_out"], optional_outs = ["*.map"],
+           cmd = "mkdir -p _out/sub; echo a > _out/sub/a; echo b > _out/b; echo one > $OUT; echo m > $OUT.map")
+build_rule(name = "user", srcs = [":open"], outs = ["user"], cmd = "ls -R $SRCS > $OUT")
+build_rule(name = "kept", outs = ["kept"], cmd = "echo kept > $OUT", local = True)
+build_rule(name = "t", test = True, test_cmd = "mkdir shots; echo s > shots/s", test_outputs = ["shots"], no_test_output = True)
+`,
+    };
+    const first = await machine(far.url, {}, open as never);
+    expect(await first.build()).toMatchObject({ ran: { length: 3 }, fetched: 0 });
+    const second = await machine(far.url, {}, open as never);
+    // What is for one machine stays there.
+    expect(await second.build()).toMatchObject({ ran: [{ label: '//p:kept' }], fetched: 2 });
+    const [a, b] = await Promise.all([first, second].map(({ w }) => contents(join(w.root, 'banksman-out/gen'))));
+    expect(b).toEqual(a);
+    expect(a).toContain('/p/one.map: m\n');
+    expect(a).toContain('/p/sub/a: a\n');
+    const env = { BANKSMAN_REMOTE_CACHE: far.url };
+    for (const [{ w }, cached] of [[first, false] as const, [second, true] as const]) {
+      const { tests } = await (await w.builder({ env })).test(['//p:t']);
+      expect(tests.get('//p:t')).toMatchObject({ status: 'passed', cached });
+      expect(await readFile(join(w.root, 'banksman-out/test/p/shots/s'), 'utf8')).toBe('s\n');
+    }
+    expect([...first.said, ...second.said]).toEqual([]);
+  });
+
   it('does not send again what the server has, when only a part is new', async () => {
     const far = await server();
     const first = await machine(far.url);

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, isAbsolute, join, normalize } from 'node:path';
 import type { Progress } from '../../progress/index.ts';
 import { type Artifact, type FileArtifact, filesOf } from '../artifact.ts';
 import type { ActionRecord, Cache, TestRecord } from '../cache.ts';
@@ -32,21 +32,27 @@ export interface RemoteCache {
   /**
    * Brings an action's outputs into the local cache.
    *
-   * @param paths of the outputs that the action has: a result with others is none
+   * @param wanted what the action makes: a result with other outputs is none
    * @param coming called where there is a result, before its content is fetched
    */
-  find(
-    key: string,
-    paths: readonly string[],
-    signal: AbortSignal,
-    coming?: () => void,
-  ): Promise<ActionRecord | undefined>;
-  findTest(key: string, signal: AbortSignal): Promise<TestRecord | undefined>;
+  find(key: string, wanted: Wanted, signal: AbortSignal, coming?: () => void): Promise<ActionRecord | undefined>;
+  /** @param folder that files which the test has left behind are in; '' for any */
+  findTest(key: string, folder: string, signal: AbortSignal): Promise<TestRecord | undefined>;
   /** Sends a result in the background. */
-  keep(key: string, record: ActionRecord): void;
+  keep(key: string, record: ActionRecord, wanted: Wanted): void;
   keepTest(key: string, record: TestRecord): void;
   /** Waits for what is being sent; when aborted, drops it. */
   settle(signal: AbortSignal): Promise<void>;
+}
+
+export interface Wanted {
+  /** Outputs that the action is known to have, in their order. */
+  readonly paths: readonly string[];
+  /**
+   * It may have others too, in this folder ('' for the root), and what it prints may count: a listing goes with the result.
+   * False where the outputs are all.
+   */
+  readonly openIn: string | false;
 }
 
 export interface RemoteCacheOptions {
@@ -153,6 +159,23 @@ export function openRemoteCache({ settings, cache, scratchFolder, progress }: Re
       note(error, what);
       return undefined;
     }
+  };
+
+  /** Takes the listing out of what a result has. */
+  const readListing = async (
+    remote: Connection,
+    found: Map<string, Artifact>,
+    { openIn }: Wanted,
+    signal: AbortSignal,
+  ): Promise<Listing> => {
+    const file = found.get(listingFile);
+    if (file?.kind !== 'file') throw new RemoteFailure('corrupt', 'its outputs are not listed');
+    found.delete(listingFile);
+    const listing = parseListing(parseJson(await readBytes(remote, digestOfFile(file), signal)));
+    if (listing === undefined || ![...found.values()].every((each) => isInside(each, openIn || ''))) {
+      throw new RemoteFailure('corrupt', 'its outputs are not those of such an action');
+    }
+    return listing;
   };
 
   /** Content of one blob that the protocol needs, such as the listing of a folder. */
@@ -347,7 +370,7 @@ export function openRemoteCache({ settings, cache, scratchFolder, progress }: Re
   };
 
   return {
-    find: (key, paths, signal, coming) =>
+    find: (key, wanted, signal, coming) =>
       questionSlots.run(0, () =>
         guarded('read', signal, async (remote) => {
           const result = await remote.result(actionOf(remote.codec, 'action', key).digest, signal);
@@ -362,36 +385,51 @@ export function openRemoteCache({ settings, cache, scratchFolder, progress }: Re
               const tree = await readBytes(remote, checkedDigest(treeDigest), signal);
               found.set(path, folderOf(remote.codec, path, tree));
             }
-            const outputs = paths.map((path) => found.get(path));
-            const whole = (all: readonly (Artifact | undefined)[]): all is Artifact[] => all.every(Boolean);
-            if (!whole(outputs) || found.size !== paths.length) {
+            const { paths, openIn } = wanted;
+            const listing = openIn === false ? { outputs: paths } : await readListing(remote, found, wanted, signal);
+            const { outputs, optional, printed } = pick(found, listing);
+            if (outputs.length + (optional?.length ?? 0) !== found.size || !paths.every((path) => found.has(path))) {
               throw new RemoteFailure('corrupt', 'it has other outputs than the action makes');
             }
-            await fetchFiles(remote, outputs.flatMap(filesOf), signal);
-            return { outputs, seconds: secondsOf(result) };
+            await fetchFiles(remote, [...outputs, ...(optional ?? [])].flatMap(filesOf), signal);
+            const seconds = secondsOf(result);
+            return {
+              outputs,
+              seconds,
+              ...(optional !== undefined && { optional }),
+              ...(printed !== undefined && { printed }),
+            };
           });
         }),
       ),
-    findTest: (key, signal) =>
+    findTest: (key, folder, signal) =>
       questionSlots.run(0, () =>
         guarded('read', signal, async (remote) => {
           const result = await remote.result(actionOf(remote.codec, 'test', key).digest, signal);
-          const [file] = result.outputFiles;
+          const file = result.outputFiles.find(({ path }) => path === testFile);
           if (file === undefined || result.exitCode !== 0)
             throw new RemoteFailure('corrupt', 'it is no result of a test');
           const bytes = await readBytes(remote, checkedDigest(file.digest), signal);
           const record = parseTestRecord(parseJson(bytes));
-          if (record === undefined) throw new RemoteFailure('corrupt', 'it is no result of a test');
+          if (record === undefined || !(record.files ?? []).every((each) => isInside(each, folder))) {
+            throw new RemoteFailure('corrupt', 'it is no result of a test');
+          }
+          await fetchFiles(remote, (record.files ?? []).flatMap(filesOf), signal);
           return record;
         }),
       ),
-    keep(key, { outputs, seconds }) {
-      enqueue((remote, signal) => send(remote, 'action', key, outputs, seconds, [], signal));
+    keep(key, { outputs, optional = [], printed, seconds }, { openIn }) {
+      const pathsOf = (artifacts: readonly Artifact[]) => artifacts.map(({ path }) => path);
+      const listing = { outputs: pathsOf(outputs), optional: pathsOf(optional), printed };
+      const data = Buffer.from(JSON.stringify(listing));
+      const extra = openIn === false || data.length > mostMessage ? [] : [{ path: listingFile, data }];
+      enqueue((remote, signal) => send(remote, 'action', key, [...outputs, ...optional], seconds, extra, signal));
     },
     keepTest(key, record) {
       const data = Buffer.from(JSON.stringify(record));
       if (data.length > mostMessage) return;
-      enqueue((remote, signal) => send(remote, 'test', key, [], record.seconds, [{ path: 'test.json', data }], signal));
+      const { files = [], seconds } = record;
+      enqueue((remote, signal) => send(remote, 'test', key, files, seconds, [{ path: testFile, data }], signal));
     },
     async settle(signal) {
       const stop = () => drop.abort(signal.reason);
@@ -410,6 +448,63 @@ export function openRemoteCache({ settings, cache, scratchFolder, progress }: Re
       }
       if (unsent > 0) sayOnce('unsent', `${unsent} results were not sent to the remote cache ${url}: too many at once`);
     },
+  };
+}
+
+/** Where a result has what the protocol has no words for. No output of an action is there. */
+const testFile = 'test.json';
+const listingFile = '.banksman/outputs.json';
+
+interface Listing {
+  readonly outputs: readonly string[];
+  readonly optional?: readonly string[] | undefined;
+  readonly printed?: string | undefined;
+}
+
+function parseListing(value: Record<string, unknown> | undefined): Listing | undefined {
+  const { outputs, optional, printed } = value ?? {};
+  if (!isTexts(outputs) || !isTexts(optional) || (printed !== undefined && typeof printed !== 'string'))
+    return undefined;
+  return { outputs, optional: optional.length > 0 ? optional : undefined, printed };
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string');
+}
+
+/** Whether all of an artifact lies in a folder, as its path is written. */
+function isInside({ path, ...artifact }: Artifact, folder: string): boolean {
+  const isPlain = (each: string) =>
+    each !== '' &&
+    !each.includes('\0') &&
+    each.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+  if (!isPlain(path) || (folder !== '' && !path.startsWith(`${folder}/`))) return false;
+  // Links were checked where the folder's listing was read; here they could come from a record.
+  return (
+    artifact.kind === 'file' ||
+    artifact.entries.every((entry) => isPlain(entry.path) && (entry.kind !== 'symlink' || staysInside(entry)))
+  );
+}
+
+function staysInside({ path, target }: { readonly path: string; readonly target: string }): boolean {
+  const leads = normalize(join(dirname(path), target));
+  return !isAbsolute(target) && leads !== '..' && !leads.startsWith('../');
+}
+
+function pick(
+  found: ReadonlyMap<string, Artifact>,
+  { outputs, optional, printed }: Listing,
+): { outputs: Artifact[]; optional?: Artifact[]; printed?: string } {
+  const all = (paths: readonly string[]) =>
+    paths.map((path) => {
+      const artifact = found.get(path);
+      if (artifact === undefined) throw new RemoteFailure('corrupt', 'it has other outputs than the action makes');
+      return artifact;
+    });
+  return {
+    outputs: all(outputs),
+    ...(optional !== undefined && { optional: all(optional) }),
+    ...(printed !== undefined && { printed }),
   };
 }
 

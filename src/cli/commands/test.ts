@@ -55,7 +55,7 @@ Examples:
       }
       const failed = tests.filter(({ status }) => status === 'failed');
       if (options.json) {
-        const list = tests.map(({ label, status, cached, attempts, seconds, cases, report, fault }) => ({
+        const list = tests.map(({ label, status, cached, attempts, seconds, cases, report, files, fault }) => ({
           label,
           passed: status === 'passed',
           cached,
@@ -63,6 +63,7 @@ Examples:
           seconds,
           cases,
           report,
+          files,
           ...(fault !== undefined && { error: faultToJson(fault) }),
         }));
         terminal.print(JSON.stringify(list, undefined, 2));

@@ -15,6 +15,8 @@ export interface History {
   isDirty(): boolean;
   /** Tags of the commit, sorted. */
   tags(): string[];
+  /** What stamped targets are told of the commit; all of it empty where there is none yet, or no repository. */
+  stamp(): { readonly revision: string; readonly describe: string; readonly date: string };
 }
 
 /**
@@ -63,5 +65,15 @@ export function openHistory(folder: string, commit: string | undefined): History
       must('tag', '--points-at', revision, '--sort=refname')
         .split('\n')
         .filter((tag) => tag !== ''),
+    stamp() {
+      const known = findRepository(folder) !== undefined && ask('rev-parse', '--verify', revision).ok;
+      if (!known) return { revision: '', describe: '', date: '' };
+      return {
+        revision: commit ?? must('rev-parse', '--verify', 'HEAD'),
+        // Abbreviations grow with the repository: a fixed length says the same everywhere.
+        describe: must('describe', '--always', '--abbrev=12', revision),
+        date: must('show', '--no-patch', '--date=format:%Y%m%d', '--format=%cd', revision, '--'),
+      };
+    },
   };
 }

@@ -1,0 +1,239 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { affectedSince } from './affected.ts';
+import { decodeTargets, encodeTargets } from './encode-target.ts';
+import { explain } from './explain.ts';
+import { formatTarget } from './format-target.ts';
+import { createTargetHasher } from './hash.ts';
+import type { Graph } from './load.ts';
+import { createWorkspace, faultsOf, testRules } from './test-workspace.ts';
+import type { Label, Target } from './types.ts';
+import { openWorkspace } from './workspace.ts';
+
+const everything = `
+build_rule(
+    name = "x",
+    srcs = ["a.txt"],
+    outs = ["x"],
+    cmd = "true",
+    system_srcs = ["/usr/include/zlib.h", "~/lib/"],
+    output_dirs = ["_out", "gen/**"],
+    optional_outs = ["*.map"],
+    secrets = {"key": ["~/.key"], "more": ["/etc/a", "/etc/b"]},
+    src_list_files = True,
+    exit_on_error = False,
+    local = True,
+    progress = True,
+)
+build_rule(name = "t", test = True, test_cmd = "true", test_outputs = ["shot.png"], size = "large", exit_on_error = True)
+`;
+
+const hashed = (graph: Graph) => ({ ...graph, hash: createTargetHasher(graph) });
+const withoutPlace = (target: Target) => formatTarget(target).replace(/^#.*\n/, '');
+
+describe('arguments of build_rule', () => {
+  it('come back as they are written: printed, and kept on the disk', async () => {
+    const workspace = createWorkspace({ 'p/BUILD': everything, 'p/a.txt': '' });
+    const { targets } = await workspace.load();
+    const printed = [...targets.values()].map(withoutPlace).join('\n');
+    const again = createWorkspace({ 'p/BUILD': printed, 'p/a.txt': '' });
+    expect([...(await again.load()).targets.values()].map(withoutPlace).join('\n')).toBe(printed);
+    for (const argument of [
+      'system_srcs',
+      'output_dirs',
+      'optional_outs',
+      'secrets',
+      'src_list_files',
+      'exit_on_error',
+    ]) {
+      expect(printed).toContain(`    ${argument} = `);
+    }
+    const kept = decodeTargets(encodeTargets(targets.values(), 'p/BUILD'), 'p', 'p/BUILD', () => '');
+    for (const target of targets.values()) {
+      expect(formatTarget(kept.get(target.name)!)).toBe(formatTarget(target));
+      expect({ ...kept.get(target.name), place: undefined }).toEqual({ ...target, place: undefined });
+    }
+  });
+
+  it.each([
+    ['output_dirs', 'output_dirs = ["a"]', 'output_dirs = ["a/**"]'],
+    ['optional_outs', 'optional_outs = ["a"]', ''],
+    ['secrets', 'secrets = ["/a"]', 'secrets = ["/b"]'],
+    ['secrets', 'secrets = ["/a"]', 'secrets = {"x": ["/a"]}'],
+    ['srcs', 'system_srcs = ["/a"]', 'system_srcs = ["/b"]'],
+    ['src_list_files', 'src_list_files = True', ''],
+    ['exit_on_error', 'exit_on_error = False', ''],
+    ['build_timeout', 'size = "small"', 'size = "large"'],
+  ])('%s is part of the hash: %s is not %s', async (attribute, before, after) => {
+    const rule = (more: string) => `build_rule(name = "x", outs = ["x"], cmd = "true", ${more})`;
+    const graphs = [];
+    for (const more of [before, after]) graphs.push(await createWorkspace({ BUILD: rule(more) }).load());
+    expect(explain(hashed(graphs[0]!), hashed(graphs[1]!), '//:x', testRules).cause).toMatchObject({ attribute });
+  });
+
+  it('that only say how a result is handled are none', async () => {
+    const rule = (more: string) => `build_rule(name = "x", outs = ["x"], cmd = "true", ${more})`;
+    const hashes = [];
+    for (const more of [
+      '',
+      'local = True',
+      'progress = True',
+      'size = None',
+      'secrets = []',
+      'no_test_coverage = True',
+    ]) {
+      hashes.push(createTargetHasher(await createWorkspace({ BUILD: rule(more) }).load())('//:x'));
+    }
+    expect(new Set(hashes).size).toBe(1);
+  });
+
+  it.each([
+    ['secrets = ["key"]', 'secrets has "key", which is no absolute path'],
+    ['secrets = ["//key"]', 'secrets has "//key", which is no absolute path'],
+    ['secrets = ["~someone/key"]', 'secrets has "~someone/key", which is no absolute path'],
+    ['secrets = ["/a/../b"]', 'secrets has "/a/../b", which is no absolute path'],
+    ['system_srcs = ["include/x.h"]', 'system_srcs has "include/x.h", which is no absolute path'],
+    ['output_dirs = ["../out"]', 'output_dirs has "../out", which is no path inside the package'],
+    ['output_dirs = ["out/*"]', 'output_dirs has "out/*", which is no folder'],
+    ['optional_outs = ["/tmp/x"]', 'optional_outs has "/tmp/x", which is no path inside the package'],
+    ['test_outputs = ["x"]', 'test_outputs is given, but this is no test'],
+    ['size = "huge"', 'there is no size "huge"'],
+    ['build_timeout = "soon"', 'build_timeout is "soon", which is no length of time'],
+    ['content = "x", secrets = ["/a"]', 'secrets is given, but content in place of a command'],
+    ['_filegroup = True, system_srcs = ["/a"]', 'a group of files takes no files of the system'],
+    ['test = True, test_outputs = ["x.xml"]', 'test_outputs of //:x has x.xml, which is the name of its results'],
+  ])('are refused where they make no sense: %s', async (argument, message) => {
+    const [fault] = await faultsOf(() => createWorkspace({ BUILD: `build_rule(name = "x", ${argument})` }).load());
+    expect(fault).toMatchObject({ message, place: { file: 'BUILD', line: 1 } });
+    expect(fault?.next).toBeTruthy();
+  });
+
+  it('test_outputs of one package have different names', async () => {
+    const test = (name: string) =>
+      `build_rule(name = "${name}", test = True, test_cmd = "true", test_outputs = ["shot"])\n`;
+    const [fault] = await faultsOf(() => createWorkspace({ BUILD: test('a') + test('b') }).load());
+    expect(fault).toMatchObject({ code: 'graph/output-clash', message: '//:a and //:b both leave shot behind' });
+  });
+});
+
+describe('time limits', () => {
+  const rules = `
+build_rule(name = "usual", test = True)
+build_rule(name = "sized", test = True, size = "small")
+build_rule(name = "both", test = True, size = "small", test_timeout = 7)
+build_rule(name = "named", test = True, build_timeout = "SIZE")
+`;
+
+  async function limits(build: string, config?: string) {
+    const workspace = createWorkspace({ BUILD: build, ...(config !== undefined && { '.plzconfig': config }) });
+    const { targets } = await workspace.load();
+    return Object.fromEntries([...targets.values()].map(({ name, timeout, test }) => [name, [timeout, test?.timeout]]));
+  }
+
+  it('follow sizes as Please has them, and are labels', async () => {
+    expect(await limits(rules.replace('SIZE', 'moderate'))).toEqual({
+      usual: [undefined, 600],
+      sized: [60, 60],
+      both: [60, 7],
+      named: [300, 600],
+    });
+    const { targets } = await createWorkspace({
+      BUILD: 'build_rule(name = "x", size = "small", labels = ["a"])',
+    }).load();
+    expect(targets.get('//:x')?.labels).toEqual(['a', 'small']);
+  });
+
+  it('are those of .plzconfig', async () => {
+    const config = `
+[build]
+timeout = 20m
+[test]
+timeout = 90
+[Size "small"]
+timeout = 5s
+timeoutname = quick
+`;
+    expect(await limits(rules.replace('SIZE', 'quick'), config)).toEqual({
+      usual: [1200, 90],
+      sized: [5, 5],
+      both: [5, 7],
+      named: [5, 90],
+    });
+    const [fault] = await faultsOf(() => limits(rules.replace('SIZE', 'small'), '[build]\ntimeout = soon\n'));
+    expect(fault).toMatchObject({
+      code: 'graph/bad-workspace',
+      message: 'timeout is "soon", which is no length of time',
+      place: { file: '.plzconfig', line: 2 },
+    });
+  });
+});
+
+describe('the sandbox', () => {
+  it('is switched by .plzconfig for all, and by a rule for itself', async () => {
+    const workspace = createWorkspace({
+      '.plzconfig': '[sandbox]\nbuild = off\ntest = off\n',
+      BUILD: `
+build_rule(name = "usual", test = True, sandbox = None)
+build_rule(name = "own", test = True, sandbox = True, test_sandbox = True)
+`,
+    });
+    const { targets } = await workspace.load();
+    const of = (label: Label) => [targets.get(label)?.sandbox, targets.get(label)?.test?.sandbox];
+    expect([of('//:usual'), of('//:own')]).toEqual([
+      [false, false],
+      [true, true],
+    ]);
+  });
+});
+
+describe('stamp', () => {
+  const files = {
+    'p/BUILD': `
+build_rule(name = "x", deps = [":y"], outs = ["x"], cmd = "true", stamp = True)
+build_rule(name = "y", outs = ["y"], cmd = "true", deps = [":z"])
+build_rule(name = "z", outs = ["z"], cmd = "true", labels = ["one"])
+`,
+  };
+
+  it('makes the target another one with each commit, and no other target', async () => {
+    const workspace = createWorkspace(files);
+    const base = workspace.commit();
+    workspace.write({ README: 'x' });
+    const head = workspace.commit();
+    const since = async (revision: string, to?: string) =>
+      (await affectedSince(await openWorkspace(workspace.root), { ruleFiles: testRules, since: revision, to })).targets;
+    expect(await since(base, head)).toEqual(['//p:x']);
+    expect(await since(base)).toEqual(['//p:x']);
+    workspace.write({ README: 'y' });
+    expect(await since(head)).toEqual([]);
+    const { targets } = await workspace.load();
+    expect(targets.get('//p:x')?.stamp).toEqual({
+      revision: head,
+      describe: head.slice(0, 12),
+      date: expect.stringMatching(/^20[0-9]{6}$/),
+    });
+  });
+
+  it('covers what it is told of those that it depends on', async () => {
+    const workspace = createWorkspace(files);
+    const base = workspace.commit();
+    workspace.write({ 'p/BUILD': files['p/BUILD'].replace('"one"', '"two"') });
+    const [since, again] = [base, 'HEAD'].map((revision) => ({ ruleFiles: testRules, since: revision }));
+    for (const options of [since!, again!]) {
+      expect((await affectedSince(await openWorkspace(workspace.root), options)).targets).toEqual(['//p:x']);
+    }
+    const before = await createWorkspace(files).load();
+    const after = await createWorkspace({ 'p/BUILD': files['p/BUILD'].replace('"one"', '"two"') }).load();
+    expect(explain(hashed(before), hashed(after), '//p:x', testRules).cause).toMatchObject({ attribute: 'stamp' });
+  });
+
+  it('is empty without a repository, or before the first commit', async () => {
+    for (const git of [false, true]) {
+      const workspace = createWorkspace(files, { git });
+      if (!git) rmSync(join(workspace.root, '.git'), { recursive: true, force: true });
+      const { targets } = await workspace.load();
+      expect(targets.get('//p:x')?.stamp).toEqual({ revision: '', describe: '', date: '' });
+    }
+  });
+});
