@@ -28,7 +28,17 @@ export type { DebianSource } from './debian/sources.ts';
 export { type AnyDigest, type Digest, digestOf, hexOf, isAnyDigest, isDigest, parseDigest } from './digest.ts';
 export { ImageFault } from './fault.ts';
 export type { ImageFile, ImageFolder, ImageLink, LayerContent } from './files.ts';
-export { type AssembledImage, type LayoutContent, readImageLayout } from './layout.ts';
+export {
+  diffImages,
+  type FieldDifference,
+  type FileAspect,
+  type FileDifference,
+  type ImageDifference,
+  type PackageDifference,
+} from './inspect/diff.ts';
+export { type DescribedLayer, describeLayers } from './inspect/layers.ts';
+export { type InstalledPackage, installedPackages } from './inspect/packages.ts';
+export { type AssembledImage, type LayoutContent, type LayoutImages, readImageLayout, readLayout } from './layout.ts';
 export { type ImageLayer, imageVersion, type MakeRequest, makeImage } from './make.ts';
 export { type Descriptor, type Index, type Manifest, mediaTypes, parseAnyManifest, parseManifest } from './manifest.ts';
 export {

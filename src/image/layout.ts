@@ -8,13 +8,14 @@ import {
   chooseManifest,
   type Descriptor,
   type ImageConfiguration,
+  type Index,
   type Manifest,
   maximumManifest,
   mediaTypes,
   parseConfiguration,
   parseManifest,
 } from './manifest.ts';
-import { tagFor } from './names.ts';
+import { indexContent, tagFor } from './names.ts';
 import { type Architecture, machineArchitecture } from './platform.ts';
 import type { BlobStore } from './store.ts';
 
@@ -71,27 +72,96 @@ export async function writeLayout(
   }
 }
 
-/** Reads a layout folder, ours or another tool's. @throws ImageFault image/bad-layout, image/wrong-content */
+/** What a layout folder holds: one image, or an index of several. */
+export interface LayoutImages {
+  readonly layout: string;
+  /** Digest of the index, or of the manifest where there is one image. */
+  readonly digest: Digest;
+  readonly mediaType: string;
+  /** What the tag is made from: the configuration's digest, or for an index that of the configurations together. */
+  readonly content: Digest;
+  /** First 12 hex digits of `content`. */
+  readonly tag: string;
+  /** In the order of the index. */
+  readonly images: readonly LayoutContent[];
+  /** The index itself; undefined where there is one image. */
+  readonly indexBytes?: Buffer;
+}
+
+/**
+ * Reads a layout folder with all its images, ours or another tool's. Entries of an index that are no images (attestations, say)
+ * are left out.
+ *
+ * @throws ImageFault image/bad-layout, image/wrong-content
+ */
+export async function readLayout(layout: string): Promise<LayoutImages> {
+  const manifests = await topManifests(layout);
+  const only = onlyOne(manifests);
+  const top = only && (await readDocument(layout, only));
+  if (only !== undefined && top !== undefined && 'manifest' in top) {
+    const image = await readContent(layout, only.digest, top.bytes, top.manifest);
+    return { ...image, mediaType: top.manifest.mediaType, content: image.configDigest, images: [image] };
+  }
+  const listed = top !== undefined && 'index' in top ? top.index.manifests : manifests;
+  const images: LayoutContent[] = [];
+  for (const descriptor of listed) {
+    if (descriptor.platform?.os === 'unknown' || descriptor.artifactType !== undefined) continue;
+    const document = await readDocument(layout, descriptor);
+    if ('index' in document) throw new ImageFault('image/bad-layout', `${layout} has an index of indexes`);
+    images.push(await readContent(layout, descriptor.digest, document.bytes, document.manifest));
+  }
+  const content = indexContent(images.map(({ configDigest }) => configDigest));
+  const bytes = top?.bytes ?? (await readSmall(join(layout, 'index.json')));
+  return {
+    layout,
+    digest: only?.digest ?? digestOf(bytes),
+    mediaType: mediaTypes.index,
+    content,
+    tag: tagFor(content),
+    images,
+    indexBytes: bytes,
+  };
+}
+
+/** Reads the image of a layout folder that runs on an architecture. @throws ImageFault image/bad-layout, image/wrong-content */
 export async function readImageLayout(
   layout: string,
   architecture: Architecture = machineArchitecture(),
 ): Promise<LayoutContent> {
+  const manifests = await topManifests(layout);
+  let chosen = onlyOne(manifests) ?? chooseManifest({ mediaType: mediaTypes.index, manifests }, architecture, layout);
+  let document = await readDocument(layout, chosen);
+  if ('index' in document) {
+    chosen = chooseManifest(document.index, architecture, layout);
+    document = await readDocument(layout, chosen);
+    if ('index' in document) throw new ImageFault('image/bad-layout', `${layout} has an index of indexes`);
+  }
+  return readContent(layout, chosen.digest, document.bytes, document.manifest);
+}
+
+async function topManifests(layout: string): Promise<readonly Descriptor[]> {
   const marker = await readFile(join(layout, 'oci-layout'), 'utf8').catch(() => undefined);
   if (marker === undefined) {
     throw new ImageFault('image/bad-layout', `${layout} is not an image layout: it has no file oci-layout`);
   }
-  const index = parseManifest(await readSmall(join(layout, 'index.json')), undefined, `${layout}/index.json`);
-  if (!('index' in index)) throw new ImageFault('image/bad-layout', `${layout}/index.json is not an index`);
-  let chosen = onlyOne(index.index.manifests) ?? chooseManifest(index.index, architecture, layout);
-  let bytes = await readBlob(layout, chosen.digest);
-  let parsed = parseManifest(bytes, chosen.mediaType, `the manifest ${chosen.digest} in ${layout}`);
-  if ('index' in parsed) {
-    chosen = chooseManifest(parsed.index, architecture, layout);
-    bytes = await readBlob(layout, chosen.digest);
-    parsed = parseManifest(bytes, chosen.mediaType, `the manifest ${chosen.digest} in ${layout}`);
-    if ('index' in parsed) throw new ImageFault('image/bad-layout', `${layout} has an index of indexes`);
-  }
-  const { manifest } = parsed;
+  const parsed = parseManifest(await readSmall(join(layout, 'index.json')), undefined, `${layout}/index.json`);
+  if (!('index' in parsed)) throw new ImageFault('image/bad-layout', `${layout}/index.json is not an index`);
+  return parsed.index.manifests;
+}
+
+type Document = { readonly bytes: Buffer } & ({ readonly manifest: Manifest } | { readonly index: Index });
+
+async function readDocument(layout: string, { digest, mediaType }: Descriptor): Promise<Document> {
+  const bytes = await readBlob(layout, digest);
+  return { bytes, ...parseManifest(bytes, mediaType, `the manifest ${digest} in ${layout}`) };
+}
+
+async function readContent(
+  layout: string,
+  digest: Digest,
+  manifestBytes: Buffer,
+  manifest: Manifest,
+): Promise<LayoutContent> {
   const configuration = parseConfiguration(
     await readBlob(layout, manifest.config.digest),
     `the configuration in ${layout}`,
@@ -104,11 +174,11 @@ export async function readImageLayout(
   }
   return {
     layout,
-    digest: chosen.digest,
+    digest,
     tag: tagFor(manifest.config.digest),
     configDigest: manifest.config.digest,
-    layers: manifest.layers.map(({ digest, size, mediaType }) => ({ digest, size, mediaType })),
-    manifestBytes: bytes,
+    layers: manifest.layers.map(({ digest: layer, size, mediaType }) => ({ digest: layer, size, mediaType })),
+    manifestBytes,
     manifest,
     configuration,
   };

@@ -1,4 +1,4 @@
-import { type Digest, hexOf, isDigest } from './digest.ts';
+import { type Digest, digestOf, hexOf, isDigest } from './digest.ts';
 import { ImageFault } from './fault.ts';
 
 /** OCI distribution-spec 1.1, "Pulling manifests": <name>. */
@@ -43,6 +43,11 @@ export function repositoryFor(label: string, repo?: string): string {
 /** A name for the content: the configuration holds the sums of the uncompressed layers, whatever compresses them later. */
 export function tagFor(configDigest: Digest): string {
   return hexOf(configDigest).slice(0, 12);
+}
+
+/** What an index of images is named by: their configurations together, whatever compresses layers later. */
+export function indexContent(configDigests: readonly Digest[]): Digest {
+  return digestOf([...configDigests].sort().join('\n'));
 }
 
 /** `registry.local/bank/ledger:0123456789ab@sha256:...` in its parts. */

@@ -39,6 +39,8 @@ export interface WorkspaceBuilder {
   test(labels: readonly Label[], options?: { readonly rerun?: boolean }): Promise<TestResult>;
   /** Builds and names images: these, or all `docker_image` targets of the graph. */
   images(labels?: readonly Label[]): Promise<BuiltImage[]>;
+  /** Those of `labels` that are images. */
+  imageLabels(): Label[];
   /** All `k8s_config` targets of the graph, sorted by label. */
   services(): Service[];
 }
@@ -134,6 +136,7 @@ export async function createWorkspaceBuilder(
         }),
       );
     },
+    imageLabels: () => labels.filter((label) => isImage(findTarget(graph, label))),
     services: () => servicesOf(graph),
   };
 }

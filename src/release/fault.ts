@@ -6,6 +6,7 @@ export class ReleaseFault extends Fault<
   | 'release/unknown-service'
   | 'release/not-a-service'
   | 'release/not-an-image'
+  | 'release/no-commit'
   | 'release/bad-rule'
   | 'release/not-text'
   | 'release/rejected'

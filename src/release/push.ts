@@ -9,7 +9,7 @@ export async function pushImages(
   registry: RegistryAccess | undefined,
   { progress, signal }: { readonly progress: Progress; readonly signal?: AbortSignal | undefined },
 ): Promise<void> {
-  const transport = registry && (await transportOf(registry));
+  const transport = registry && (await registryTransport(registry));
   const waiting = [...new Map(images.map((image) => [image.reference, image])).values()];
   const worker = async () => {
     for (let image = waiting.shift(); image !== undefined; image = waiting.shift()) {
@@ -20,7 +20,13 @@ export async function pushImages(
   await Promise.all([worker(), worker(), worker(), worker()]);
 }
 
-async function transportOf({ socketPath, caPath, certPath, keyPath }: RegistryAccess): Promise<RegistryTransport> {
+/** How to reach a registry that is not reached by its name. */
+export async function registryTransport({
+  socketPath,
+  caPath,
+  certPath,
+  keyPath,
+}: RegistryAccess): Promise<RegistryTransport> {
   const read = (path: string | undefined) => (path === undefined ? undefined : readFile(path, 'utf8'));
   const [ca, cert, key] = await Promise.all([read(caPath), read(certPath), read(keyPath)]);
   return {

@@ -21,8 +21,8 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: 'image',
-    summary: 'list the images of the workspace with their tags and digests',
-    load: () => import('./image.ts'),
+    summary: 'list, inspect, compare and explain images',
+    load: () => import('./image/index.ts'),
   },
   {
     name: 'render',

@@ -1,21 +1,19 @@
 import type { Command } from 'commander';
-import { createWorkspaceBuilder } from '../../release/index.ts';
-import type { CommandContext } from '../context.ts';
-import { here } from '../workspace.ts';
+import { createWorkspaceBuilder } from '../../../release/index.ts';
+import type { CommandContext } from '../../context.ts';
+import { here } from '../../workspace.ts';
 
 export function define(command: Command, context: CommandContext): void {
-  command.addHelpText(
-    'after',
-    `
+  command
+    .argument('[patterns...]', 'which ones; all unless told')
+    .option('--json', 'a JSON list of {label, repository, tag, digest}')
+    .addHelpText(
+      'after',
+      `
 Examples:
   banksman image ls
   banksman image ls //bank/... --json`,
-  );
-  command
-    .command('ls')
-    .description('images of the workspace, built, with their tags and digests')
-    .argument('[patterns...]', 'which ones; all unless told')
-    .option('--json', 'a JSON list of {label, tag, digest}')
+    )
     .action(async (patterns: string[], options: { json?: boolean }) => {
       const { workspace, currentPackage } = await here();
       const builder = await createWorkspaceBuilder(workspace, {
@@ -24,10 +22,9 @@ Examples:
         patterns: patterns.length === 0 ? ['//...'] : patterns,
         from: currentPackage,
       });
-      const wanted = builder.labels.filter((label) => builder.graph.targets.get(label)?.rule === 'docker_image');
-      const images = await builder.images(wanted);
+      const images = await builder.images(builder.imageLabels());
       if (options.json) {
-        const list = images.map(({ label, tag, digest }) => ({ label, tag, digest }));
+        const list = images.map(({ label, repository, tag, digest }) => ({ label, repository, tag, digest }));
         return context.terminal.print(JSON.stringify(list, undefined, 2));
       }
       const width = Math.max(0, ...images.map(({ label }) => label.length));
