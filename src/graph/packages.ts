@@ -2,13 +2,14 @@ import type { Place } from '../fault/index.ts';
 import {
   type CompiledModule,
   createEvaluator,
+  type Dict,
   type Evaluator,
   type FunctionValue,
   LanguageFault,
   type Source,
   type Value,
 } from '../language/index.ts';
-import { baseConfig } from './config.ts';
+import { baseConfig, configChanges, ownConfig, repositoryConfig } from './config.ts';
 import type { BuildCall, EvaluationContext } from './context.ts';
 import { readText } from './data-file.ts';
 import { dependenciesOf } from './dependency.ts';
@@ -18,6 +19,7 @@ import { type History, openHistory } from './git/history.ts';
 import { buildFileOf, findPackages } from './glob.ts';
 import { type LabelScope, parseLabel, splitLabel } from './label.ts';
 import { childPath } from './paths.ts';
+import type { PluginAtHand } from './please-config.ts';
 import { ReadingRecorder } from './record.ts';
 import { type Subrepo, Subrepos } from './subrepos.ts';
 import { defaultTimeouts } from './timeouts.ts';
@@ -41,7 +43,14 @@ export class PackageLoader {
   private readonly workspace: Workspace;
   private readonly options: PackageOptions;
   private readonly evaluator: Evaluator<EvaluationContext>;
-  private config: ReturnType<typeof baseConfig>;
+  private config: Dict;
+  /** What preloaded files have made of CONFIG. */
+  private readonly preloadedConfig: Dict = new Map();
+  /** Of subrepos, by folder, and of which one of the workspace that was made. */
+  private readonly configs = new Map<string, { readonly outer: Dict; readonly config: Dict }>();
+  private plugins: ReadonlyMap<string, PluginAtHand> = new Map();
+  /** What included files have made of CONFIG, by file. */
+  private readonly configChanges = new Map<string, Dict>();
   private readonly packages = new Map<string, Package | undefined>();
   /** Packages evaluated or under evaluation, as their functions see them. */
   private readonly contexts = new Map<string, EvaluationContext & { readonly targets: Map<string, Target> }>();
@@ -82,15 +91,15 @@ export class PackageLoader {
           place: workspace.place,
         });
       }
-      this.evaluator.preload(this.compile({ file: path, text, internal: false }), this.context('', undefined));
+      this.preload({ file: path, text, internal: false });
     }
-    const found = this.subrepos.pluginDefinitions();
-    if (found.size > 0) this.config = baseConfig(workspace, found);
+    this.plugins = this.subrepos.pluginsAtHand();
+    if (this.plugins.size > 0) this.config = this.withChanges(baseConfig(workspace, this.plugins));
     const preloaded = workspace.please?.preloadedSubincludes ?? [];
     if (preloaded.length > 0) {
       // As a file that includes them all, whose names every BUILD file then sees.
       const text = preloaded.map((label) => `subinclude(${JSON.stringify(label)})\n`).join('');
-      this.evaluator.preload(this.compile({ file: '.plzconfig', text, internal: false }), this.context('', undefined));
+      this.preload({ file: '.plzconfig', text, internal: false });
     }
   }
 
@@ -133,6 +142,33 @@ export class PackageLoader {
       this.faults.set(name, error);
       return undefined;
     }
+  }
+
+  /** Makes the names of a file known to all others, and what it makes of CONFIG theirs. */
+  private preload(source: Source): void {
+    const context = this.context('', undefined);
+    this.evaluator.preload(this.compile(source), context);
+    for (const [key, value] of configChanges(this.config, context.config)) this.preloadedConfig.set(key, value);
+    this.config = this.withChanges(this.config);
+  }
+
+  private withChanges(config: Dict): Dict {
+    return this.preloadedConfig.size === 0 ? config : new Map([...config, ...this.preloadedConfig]);
+  }
+
+  /** CONFIG of the repository that a package belongs to. */
+  private configOf(packageName: string): Dict {
+    if (!this.subrepos.any) return this.config;
+    const { name, folder } = this.subrepos.repositoryOf(packageName);
+    if (folder === '') return this.config;
+    let known = this.configs.get(folder);
+    if (known?.outer !== this.config) {
+      const please = this.subrepos.settingsIn(folder);
+      const config = please === undefined ? this.config : repositoryConfig(this.config, name, please, this.plugins);
+      known = { outer: this.config, config };
+      this.configs.set(folder, known);
+    }
+    return known.config;
   }
 
   private compile(source: Source): CompiledModule {
@@ -195,7 +231,7 @@ export class PackageLoader {
       ...this.scope(packageName),
       tree: this.tree,
       buildFiles: this.workspace.buildFiles,
-      config: this.config,
+      config: ownConfig(this.configOf(packageName)),
       targets,
       env: please?.env ?? noEnvironment,
       passEnv: please?.passEnv ?? [],
@@ -292,27 +328,30 @@ export class PackageLoader {
     const { package: packageName, name } = splitLabel(label);
     const direct = childPath(packageName, name);
     // A file can be named as it is, without a target around it.
-    if (this.tree.kind(direct) === 'file') return this.include(direct, packageName);
+    if (this.tree.kind(direct) === 'file') return this.include(direct, packageName, call.context);
     const names = new Map<string, Value>();
     for (const file of this.filesOf(label, call.place(), [])) {
-      for (const [key, value] of this.include(file, packageName)) names.set(key, value);
+      for (const [key, value] of this.include(file, packageName, call.context)) names.set(key, value);
     }
     return names;
   }
 
-  private include(file: string, packageName: string): ReadonlyMap<string, Value> {
+  private include(file: string, packageName: string, into: EvaluationContext): ReadonlyMap<string, Value> {
     let names = this.included.get(file);
     if (names === undefined) {
       names = this.recorder.inFile(file, () => {
         const text = readText(this.tree, file);
         if (text === undefined) throw new GraphFault('graph/missing-source', `there is no file ${file} to include`);
         const source = { file, text, internal: false };
-        return this.inside(file, () =>
-          this.evaluator.evaluate(this.compile(source), this.context(packageName, undefined)),
-        );
+        const context = this.context(packageName, undefined);
+        const before = this.configOf(packageName);
+        const found = this.inside(file, () => this.evaluator.evaluate(this.compile(source), context));
+        this.configChanges.set(file, configChanges(before, context.config));
+        return found;
       });
       this.included.set(file, names);
     }
+    for (const [key, value] of this.configChanges.get(file) ?? []) into.config.set(key, value);
     this.recorder.include(file);
     return names;
   }

@@ -6,6 +6,7 @@ import { affectedSince } from './affected.ts';
 import { GraphFault } from './fault.ts';
 import { pluginConfig, readPleaseConfig } from './please-config.ts';
 import { createWorkspace, type Files, faultsOf, testRules } from './test-workspace.ts';
+import type { Label } from './types.ts';
 import { openWorkspace } from './workspace.ts';
 
 /** A repository of Please: no banksman.yaml. */
@@ -57,6 +58,8 @@ dir = "/tmp/x"
     const config = `
 [BuildConfig]
 node-version = 20
+node-name = jod
+lts = on
 [build]
 config = dbg
 [Plugin "go"]
@@ -69,9 +72,11 @@ flag = b
 sourcelevel = 17
 `;
     const build =
-      'genrule(name = "x", cmd = json([CONFIG.NODE_VERSION, CONFIG.BUILD_CONFIG, CONFIG.GO.IMPORT_PATH, CONFIG.FOO.FLAG, CONFIG.JAVA]))';
+      'genrule(name = "x", cmd = json([CONFIG.NODE_VERSION, CONFIG.NODE_NAME, CONFIG.LTS, CONFIG.BUILD_CONFIG, CONFIG.GO.IMPORT_PATH, CONFIG.FOO.FLAG, CONFIG.JAVA]))';
     expect(JSON.parse(await command({ '.plzconfig': config, BUILD: build }))).toEqual([
-      '20',
+      20,
+      'jod',
+      true,
       'dbg',
       'github.com/x/y',
       ['a', 'b'],
@@ -122,6 +127,12 @@ type = bool
 Optional = true
 [PluginConfig "flags"]
 Repeatable = true
+[PluginConfig "pair"]
+Repeatable = true
+DefaultValue = -a
+DefaultValue = -b
+[PluginConfig "suite"]
+Help = which one
 `,
       'vendor/foo-rules/build_defs/BUILD':
         'filegroup(name = "foo", srcs = ["foo.build_defs"], visibility = ["PUBLIC"])',
@@ -129,8 +140,16 @@ Repeatable = true
         'def foo_library(name):\n    genrule(name = name, cmd = json(CONFIG.FOO))',
       BUILD: 'subinclude("///foo//build_defs:foo")\nfoo_library(name = "x")',
     };
-    const values = { FLAGS: ['a'], FOO_TOOL: '//tools:foo', IMPORT_PATH: 'x', LEVEL: 3, STRICT: false };
-    const settings = '[plugin "foo"]\ntarget = //plugins:foo\nprefix = x\nflags = a\n';
+    const values = {
+      FLAGS: ['a'],
+      FOO_TOOL: '///foo//tools:foo',
+      IMPORT_PATH: 'x',
+      LEVEL: 3,
+      PAIR: ['-a', '-b'],
+      STRICT: null,
+      SUITE: '@//tools:suite|x',
+    };
+    const settings = '[plugin "foo"]\ntarget = //plugins:foo\nprefix = x\nflags = a\nsuite = //tools:suite|x\n';
     const declared = {
       ...plugin,
       '.plzconfig': settings,
@@ -147,6 +166,61 @@ Repeatable = true
       'banksman.yaml': 'name: x\nsubrepos: { foo: vendor/foo-rules }\n',
     };
     expect(await commandOf(named)).toEqual(values);
+  });
+
+  it("knows a plugin's settings in the plugin's own packages: inherited ones as they are outside, others as they are there", async () => {
+    const workspace = pleaseRepository({
+      '.plzconfig': '[plugin "foo"]\ntool = //tools:t\nprefix = x\nlevel = 4\n[buildconfig]\nword = outer\n',
+      'banksman.yaml': 'name: x\nsubrepos: { foo: vendor/foo }\n',
+      'vendor/foo/.plzconfig': `
+[BuildConfig]
+word = inner
+mark = own
+[Plugin "foo"]
+prefix = y
+tool = :own
+[PluginDefinition]
+name = foo
+[PluginConfig "tool"]
+Inherit = true
+[PluginConfig "prefix"]
+Optional = true
+[PluginConfig "level"]
+type = int
+[PluginConfig "other"]
+Optional = true
+DefaultValue = :d
+`,
+      'vendor/foo/p/BUILD': 'genrule(name = "x", cmd = json([CONFIG.FOO, CONFIG.WORD, CONFIG.MARK]))',
+      BUILD: 'genrule(name = "x", cmd = json(CONFIG.FOO))',
+    });
+    const { targets } = await workspace.load();
+    const said = (label: Label) => {
+      const action = targets.get(label)?.action;
+      return action?.kind === 'shell' ? JSON.parse(action.command) : undefined;
+    };
+    const outer = { LEVEL: 4, OTHER: '///foo//:d', PREFIX: 'x', TOOL: '@//tools:t' };
+    expect(said('//:x')).toEqual(outer);
+    expect(said('//vendor/foo/p:x')).toEqual([{ ...outer, PREFIX: 'y' }, 'outer', 'own']);
+  });
+
+  it('lets files change CONFIG for themselves and for those that include them', async () => {
+    const workspace = pleaseRepository({
+      '.plzconfig': '[buildconfig]\na = 1\n[parse]\npreloadbuilddefs = all.build_defs\n',
+      'all.build_defs': 'CONFIG["ALL"] = "all"\n',
+      'd/x.build_defs':
+        'CONFIG.setdefault("FIRST", "f")\nCONFIG.setdefault("A", 2)\nCONFIG["B"] = ["b"]\ndef read():\n    return [CONFIG.A, CONFIG.B, CONFIG.get("C")]\n',
+      'p/BUILD':
+        'subinclude("//d:x.build_defs")\nCONFIG["C"] = 3\ngenrule(name = "p", cmd = json(read() + [CONFIG.FIRST, CONFIG.ALL]))',
+      'q/BUILD': 'genrule(name = "q", cmd = json([CONFIG.get("B"), CONFIG.get("C"), "A" in CONFIG]))',
+      'r/BUILD': 'subinclude("//d:x.build_defs")\nCONFIG.B[0] = "c"',
+    });
+    const faults = await faultsOf(() => workspace.load());
+    expect(faults).toMatchObject([{ code: 'language/frozen', place: { file: 'r/BUILD', line: 2 } }]);
+    workspace.write({ 'r/BUILD': null });
+    const { targets } = await workspace.load();
+    expect(targets.get('//p:p')?.action).toMatchObject({ command: '[1,["b"],3,"f","all"]' });
+    expect(targets.get('//q:q')?.action).toMatchObject({ command: '[null,null,true]' });
   });
 
   it('has the built-in rules in place of plugins that it would fetch', async () => {
@@ -166,7 +240,7 @@ Repeatable = true
   it('counts in affected sets: a setting changes those that read it', async () => {
     const workspace = pleaseRepository({
       '.plzconfig': '[buildconfig]\na = 1\n',
-      BUILD: 'genrule(name = "x", cmd = CONFIG.A)\ngenrule(name = "y")',
+      BUILD: 'genrule(name = "x", cmd = str(CONFIG.A))\ngenrule(name = "y")',
     });
     const since = workspace.commit();
     workspace.write({ '.plzconfig': '[buildconfig]\na = 2\n' });
@@ -192,7 +266,8 @@ Repeatable = true
       fc.property(fc.array(line, { maxLength: 12 }), (lines) => {
         try {
           const read = readPleaseConfig([{ file: '.plzconfig', text: lines.join('\n'), internal: false }]);
-          for (const plugin of Object.values(read.plugins)) pluginConfig(plugin.config, read.plugin);
+          const atHand = read.plugin && { plugin: read.plugin, subrepo: 'x' };
+          for (const plugin of Object.values(read.plugins)) pluginConfig(plugin.config, atHand);
         } catch (error) {
           expect(error).toBeInstanceOf(GraphFault);
           expect((error as GraphFault).place?.line).toBeGreaterThan(0);

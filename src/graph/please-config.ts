@@ -2,7 +2,7 @@ import { placeOf, type Source } from '../language/index.ts';
 import { GraphFault } from './fault.ts';
 import { resolvePath } from './paths.ts';
 import { defaultTimeouts, secondsOfText } from './timeouts.ts';
-import type { Json, PleaseConfig } from './types.ts';
+import type { Json, PleaseConfig, PluginKey } from './types.ts';
 
 /** Where Please looks for its settings; the second one is for one kind of machine. Personal files are not read. */
 export function pleaseConfigFiles(): string[] {
@@ -33,7 +33,7 @@ export function readPleaseConfig(sources: readonly Source[]): PleaseConfig {
   const env: Record<string, string> = {};
   const config: Record<string, Json> = {};
   const plugins: Record<string, { target?: string; config: Record<string, Json> }> = {};
-  const definitions: Record<string, Record<string, string>> = {};
+  const definitions: Record<string, Record<string, string[]>> = {};
   let gitFunctions = true;
   const timeouts = { build: defaultTimeouts.build, test: defaultTimeouts.test };
   const sizes = new Map<string, { name?: string; seconds: number }>();
@@ -59,6 +59,16 @@ export function readPleaseConfig(sources: readonly Source[]): PleaseConfig {
           break;
         case 'build.config':
           config.BUILD_CONFIG = value;
+          break;
+        case 'please.version':
+          config.PLZ_VERSION = value.replace(/^>=/, '');
+          break;
+        case 'please.pluginrepo':
+          addValue(config, 'PLUGIN_REPOS', value);
+          if (!Array.isArray(config.PLUGIN_REPOS)) config.PLUGIN_REPOS = [value];
+          break;
+        case 'bazel.compatibility':
+          config.BAZEL_COMPATIBILITY = truthOf(source, entry);
           break;
         case 'build.passenv':
           passEnv.push(value);
@@ -87,7 +97,7 @@ export function readPleaseConfig(sources: readonly Source[]): PleaseConfig {
           config.TEST_SANDBOX = truthOf(source, entry);
           break;
         default:
-          if (section === 'buildconfig') config[capitals(key)] = value;
+          if (section === 'buildconfig') config[capitals(key)] = guessed(value);
           else if (section === 'buildenv') env[capitals(key)] = value;
           else if (section === 'plugin' && subsection !== '') {
             plugins[subsection] ??= { config: {} };
@@ -96,7 +106,8 @@ export function readPleaseConfig(sources: readonly Source[]): PleaseConfig {
             else addValue(plugin.config, key, value);
           } else if (section === 'pluginconfig' && subsection !== '') {
             definitions[subsection] ??= {};
-            definitions[subsection][key] = value;
+            definitions[subsection][key] ??= [];
+            definitions[subsection][key].push(value);
           } else if (languages.includes(section)) {
             // Before version 17 these were sections of their own.
             plugins[section] ??= { config: {} };
@@ -130,36 +141,60 @@ function addValue(config: Record<string, Json>, key: string, value: string): voi
   config[key] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value];
 }
 
+/** A plugin that is at hand: what it says of its settings, and the subrepo that labels in its defaults belong to. */
+export interface PluginAtHand {
+  readonly plugin: NonNullable<PleaseConfig['plugin']>;
+  readonly subrepo: string;
+}
+
 /**
  * A plugin's settings as its rules read them: `[PluginConfig "import_path"] ConfigKey = ImportPath` says that the key
- * `ImportPath` of users is CONFIG.GO.IMPORT_PATH. Keys that no definition names keep their own name.
+ * `ImportPath` of users is CONFIG.GO.IMPORT_PATH. Keys that no definition names keep their own name. Labels are written out so
+ * that they mean the same in every repository.
  *
- * @param plugin what the plugin's own `.plzconfig` says; undefined where the plugin is not at hand
+ * @param given what a repository's settings say
+ * @param atHand undefined where the plugin is not at hand
+ * @param repository the subrepo whose settings these are, '' for the workspace
+ * @param outer what the repository around it came to: keys that are inherited stay as they are there
  */
 export function pluginConfig(
   given: Readonly<Record<string, Json>>,
-  plugin: PleaseConfig['plugin'],
+  atHand?: PluginAtHand,
+  repository = '',
+  outer: Readonly<Record<string, Json>> = {},
 ): Record<string, Json> {
-  const result: Record<string, Json> = {};
-  const names = new Map<string, { readonly name: string; readonly keys: Readonly<Record<string, string>> }>();
-  for (const [name, keys] of Object.entries(plugin?.keys ?? {})) {
-    const target = { name: capitals(name), keys };
-    names.set((keys.configkey ?? name.replaceAll('_', '')).toLowerCase(), target);
-    const fallback = keys.defaultvalue;
-    if (fallback !== undefined && fallback !== '') result[target.name] = typed(fallback, keys);
-    else if (/^(true|yes|on|1)$/i.test(keys.repeatable ?? '')) result[target.name] = [];
-    else if (/^(true|yes|on|1)$/i.test(keys.optional ?? '')) result[target.name] = keys.type === 'bool' ? false : '';
+  const result: Record<string, Json> = { ...outer };
+  const names = new Set<string>();
+  for (const [name, key] of Object.entries(atHand?.plugin.keys ?? {})) {
+    const known = (key.configkey?.at(-1) ?? name.replaceAll('_', '')).toLowerCase();
+    const target = capitals(name);
+    names.add(known);
+    if (target in outer && isSet(key.inherit)) continue;
+    const own = given[known];
+    const values =
+      own === undefined
+        ? (key.defaultvalue ?? []).map((each) => writtenOut(each, atHand!.subrepo))
+        : (Array.isArray(own) ? own : [own]).map((each) => writtenOut(String(each), repository));
+    const optional = isSet(key.optional);
+    if (isSet(key.repeatable)) result[target] = values.map((each) => typed(each, key));
+    else if (values.length > 0) result[target] = optional && values.at(-1) === '' ? null : typed(values.at(-1)!, key);
+    else if (optional) result[target] = null;
   }
   for (const [key, value] of Object.entries(given)) {
-    const target = names.get(key);
-    if (target === undefined) result[known[key] ?? capitals(key)] = value;
-    else {
-      const values = Array.isArray(value) ? value : [value];
-      const all = values.map((each) => typed(String(each), target.keys));
-      result[target.name] = /^(true|yes|on|1)$/i.test(target.keys.repeatable ?? '') ? all : all.at(-1)!;
-    }
+    if (!names.has(key)) result[known[key] ?? capitals(key)] = value;
   }
   return result;
+}
+
+/** `//a:b` as `///repository//a:b`; in the workspace itself `@//a:b`. */
+function writtenOut(value: string, repository: string): string {
+  if (!/^(\/\/(?!\/)|:)/.test(value)) return value;
+  const inside = value.startsWith(':') ? `//${value}` : value;
+  return repository === '' ? `@${inside}` : `///${repository}${inside}`;
+}
+
+function isSet(values: readonly string[] | undefined): boolean {
+  return /^(true|yes|on|1)$/i.test(values?.at(-1) ?? '');
 }
 
 /** Keys of Please's own plugins, whose rules are built in here: git's syntax doesn't tell their words apart. */
@@ -177,10 +212,18 @@ const known: Readonly<Record<string, string>> = {
   testrunner: 'TEST_RUNNER',
 };
 
-function typed(text: string, { type = 'str' }: Readonly<Record<string, string>>): Json {
+function typed(text: string, key: PluginKey): Json {
+  const type = key.type?.at(-1)?.toLowerCase() ?? 'str';
   if (type === 'bool') return /^(true|yes|on|1)$/i.test(text);
   if (type === 'int' && /^-?[0-9]{1,15}$/.test(text)) return Number(text);
   return text;
+}
+
+/** As Please reads build configuration: what looks like a number or a truth value is one. */
+function guessed(value: string): Json {
+  if (/^[-+]?[0-9]{1,15}$/.test(value)) return Number(value);
+  if (/^(true|yes|on)$/i.test(value)) return true;
+  return /^(false|no|off)$/i.test(value) ? false : value;
 }
 
 function capitals(key: string): string {

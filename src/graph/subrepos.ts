@@ -4,7 +4,7 @@ import { readText } from './data-file.ts';
 import { GraphFault } from './fault.ts';
 import { buildFileOf } from './glob.ts';
 import { childPath, lastPart, parentPath } from './paths.ts';
-import { readPleaseConfig } from './please-config.ts';
+import { type PluginAtHand, pleaseConfigFiles, readPleaseConfig } from './please-config.ts';
 import type { SourceTree } from './tree.ts';
 import type { PleaseConfig, Workspace } from './types.ts';
 
@@ -135,22 +135,27 @@ export class Subrepos {
     return subrepo.plugin && subrepo.folder === undefined ? short : undefined;
   }
 
-  /** What plugins that are at hand say of their own settings, by their names. */
-  pluginDefinitions(): Map<string, PleaseConfig['plugin']> {
-    const definitions = new Map<string, PleaseConfig['plugin']>();
-    const named = Object.entries(this.workspace.please?.plugins ?? {}).map(([name, { target }]) =>
-      target === undefined ? undefined : this.find(name),
+  /** Plugins that are at hand, by their names. */
+  pluginsAtHand(): Map<string, PluginAtHand> {
+    const found = new Map<string, PluginAtHand>();
+    const named = Object.entries(this.workspace.please?.plugins ?? {}).map(
+      ([name, { target }]) => [name, target === undefined ? undefined : this.find(name)?.folder] as const,
     );
-    const folders = [...Object.values(this.workspace.subrepos ?? {}), ...named.map((each) => each?.folder)];
-    for (const folder of folders) {
-      if (folder === undefined) continue;
-      const file = childPath(folder, '.plzconfig');
-      const text = readText(this.tree, file);
-      if (text === undefined) continue;
-      const { plugin } = readPleaseConfig([{ file, text, internal: false }]);
-      if (plugin !== undefined) definitions.set(plugin.name, plugin);
+    for (const [subrepo, folder] of [...Object.entries(this.workspace.subrepos ?? {}), ...named]) {
+      const plugin = folder === undefined ? undefined : this.settingsIn(folder)?.plugin;
+      if (plugin !== undefined) found.set(plugin.name, { plugin, subrepo });
     }
-    return definitions;
+    return found;
+  }
+
+  /** What a subrepo's own `.plzconfig` says; undefined where it has none. */
+  settingsIn(folder: string): PleaseConfig | undefined {
+    const sources = pleaseConfigFiles().flatMap((name) => {
+      const file = childPath(folder, name);
+      const text = readText(this.tree, file);
+      return text === undefined ? [] : [{ file, text, internal: false }];
+    });
+    return sources.length === 0 ? undefined : readPleaseConfig(sources);
   }
 }
 

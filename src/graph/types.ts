@@ -279,6 +279,9 @@ export interface PleaseConfig {
   /** Where the repository is a plugin itself: its name and its settings with what is said of each. */
   readonly plugin?: {
     readonly name: string;
-    readonly keys: Readonly<Record<string, Readonly<Record<string, string>>>>;
+    readonly keys: Readonly<Record<string, PluginKey>>;
   };
 }
+
+/** What a plugin says of one of its settings: words in small letters, each with all its values. */
+export type PluginKey = Readonly<Record<string, readonly string[]>>;

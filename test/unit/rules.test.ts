@@ -179,8 +179,12 @@ remote_file(name = "wrong", url = "${at}/x.tar.gz", hashes = ["${'0'.repeat(64)}
 remote_file(name = "unpacked", url = "${at}/x.tar.gz", extract = True, exported_files = ["LICENSE"])
 remote_file(name = "missing", url = "${at}/missing", out = "m")
 http_archive(name = "lib", urls = ["${at}/x.tar.gz"])
+new_http_archive(name = "built", urls = ["${at}/x.tar.gz"], build_file_content = "x = 1")
 `,
     });
+    const [built] = (await made.build('//:built')).values();
+    expect(readFileSync(`${built}/BUILD`, 'utf8')).toContain('x = 1');
+    expect(readFileSync(`${built}/LICENSE`, 'utf8')).toContain('Apache License');
     const good = await made.build('//:good');
     expect(readFileSync([...good.values()][0]!).equals(archive)).toBe(true);
     const unpacked = await made.build('//:unpacked');
