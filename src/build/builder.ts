@@ -244,23 +244,25 @@ export function createBuilder(options: BuilderOptions): Builder {
     return (artifact: Artifact) => join(outputRoot, binary ? 'bin' : 'gen', artifact.path);
   };
 
-  const builtTarget = (
-    { label, artifacts, how, why, seconds }: Omit<Made, 'fetched' | 'optional'>,
-    binary?: boolean,
-  ): BuiltTarget => {
-    const at = place(label, binary);
+  const builtTarget = (from: Omit<Made, 'fetched' | 'optional'>, binary?: boolean): BuiltTarget => {
+    const { label, how, why, seconds } = from;
+    let known: readonly Artifact[] | undefined;
+    const artifacts = () => (known ??= from.artifacts);
     const file = (artifact: Artifact): BuiltFile => ({
       path: artifact.path,
-      absolute: at(artifact),
+      absolute: place(label, binary)(artifact),
       kind: artifact.kind,
       sha256: artifact.sha256,
       executable: artifact.kind === 'file' && artifact.executable,
     });
+    // Of a hundred thousand targets hardly one is asked for its outputs.
     return {
       label,
-      outputs: artifacts.map(file),
+      get outputs() {
+        return artifacts().map(file);
+      },
       get named() {
-        const named = namedArtifacts(graph.targets.get(label), artifacts);
+        const named = namedArtifacts(graph.targets.get(label), artifacts());
         return Object.fromEntries(Object.entries(named).map(([name, group]) => [name, group.map(file)]));
       },
       how,
@@ -362,8 +364,7 @@ export function createBuilder(options: BuilderOptions): Builder {
         const stands = standing.get(label);
         const there = made.get(label);
         if (stands !== undefined) {
-          const { artifacts, binary } = stands;
-          targets.set(label, builtTarget({ label, artifacts, how: 'cached', why: undefined, seconds: 0 }, binary));
+          targets.set(label, builtTarget(madeBefore(label, stands), stands.binary));
         } else if (there !== undefined) targets.set(label, builtTarget(there));
       }
       return {
@@ -427,6 +428,18 @@ function wantedOf(target: Target): Wanted {
   return {
     paths: outputNames(target).map((name) => pathOf(target, name)),
     openIn: open ? target.package : false,
+  };
+}
+
+function madeBefore(label: Label, stands: StandingOutputs): Omit<Made, 'fetched' | 'optional'> {
+  return {
+    label,
+    get artifacts() {
+      return stands.artifacts;
+    },
+    how: 'cached',
+    why: undefined,
+    seconds: 0,
   };
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstatSync } from 'node:fs';
+import { lstatSync, type Stats } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeAtomically } from '../disk/index.ts';
@@ -42,13 +42,18 @@ export interface StandingOutputs {
 }
 
 /** Of this file, and of the keys of actions. */
-const format = `banksman standing 1 ${keyFormat}`;
+const format = `banksman standing 2 ${keyFormat}`;
 
 /** What beside hashes decides on outputs, and was so when they were made: names with what they stood for. */
 type Conditions = Record<string, string>;
 
-/** Where an output stands, and the state of its file: inode, milliseconds of its last change, bytes. */
-type Place = readonly [artifact: Artifact, inode: number, modified: number, size: number];
+/**
+ * A target's line has these, between tabs: label, hash, `b` for a program or `g`, of each output the state of its file (inode,
+ * milliseconds of its last change, bytes) and its path, and all artifacts as JSON. Of a hundred thousand lines only the
+ * states are looked at.
+ */
+const firstPlace = 3;
+const fieldsOfPlace = 4;
 
 /**
  * @param folder where the record is kept
@@ -92,31 +97,36 @@ export async function openStanding(folder: string, outputRoot: string, builtins:
     }
     return told.get(target.label) === true;
   };
-  const pathOf = (binary: boolean, path: string) => join(outputRoot, binary ? 'bin' : 'gen', path);
+  const folderOf = (binary: boolean) => `${join(outputRoot, binary ? 'bin' : 'gen')}/`;
   return {
     find(label, hash) {
-      const line = lines.get(label);
-      const start = label.length + 1;
-      if (line === undefined || !line.startsWith(hash, start)) return undefined;
-      const rest = line.slice(start + hash.length + 1);
-      const binary = rest.startsWith('b');
-      const places = JSON.parse(rest.slice(1)) as readonly Place[];
-      for (const [{ path }, inode, modified, size] of places) {
-        const stat = lstatSync(pathOf(binary, path), { throwIfNoEntry: false });
-        if (stat === undefined || stat.ino !== inode || stat.mtimeMs !== modified || stat.size !== size)
+      const fields = lines.get(label)?.split('\t');
+      if (fields?.[1] !== hash) return undefined;
+      const binary = fields[2] === 'b';
+      const folder = folderOf(binary);
+      const end = fields.length - 1;
+      for (let at = firstPlace; at < end; at += fieldsOfPlace) {
+        const stat = lstatSync(folder + fields[at + 3], { throwIfNoEntry: false });
+        if (stat === undefined || stateOfFile(stat) !== `${fields[at]}\t${fields[at + 1]}\t${fields[at + 2]}`)
           return undefined;
       }
-      return { artifacts: places.map(([artifact]) => artifact), binary };
+      return {
+        get artifacts() {
+          return JSON.parse(fields[end]!) as readonly Artifact[];
+        },
+        binary,
+      };
     },
     async note(target, hash, artifacts, needs) {
-      const places = placesOf(artifacts, (path) => pathOf(target.binary, path));
+      const places = placesOf(artifacts, folderOf(target.binary));
       // A program is put in place with all that it needs when it runs, which is not looked at here.
       const alone = (!target.binary || target.data.all.length === 0) && target.optionalOuts === undefined;
       if (places === undefined || !alone || !(await tell(target, needs))) {
         changed = lines.delete(target.label) || changed;
         return;
       }
-      lines.set(target.label, `${target.label}\t${hash}\t${target.binary ? 'b' : 'g'}${JSON.stringify(places)}`);
+      const kind = target.binary ? 'b' : 'g';
+      lines.set(target.label, [target.label, hash, kind, ...places, JSON.stringify(artifacts)].join('\t'));
       changed = true;
     },
     async save(exists) {
@@ -178,13 +188,17 @@ async function stillHold(conditions: Conditions, ask: (name: string) => Promise<
   return true;
 }
 
-/** Folders have too much in them to be looked through. */
-function placesOf(artifacts: readonly Artifact[], pathOf: (path: string) => string): readonly Place[] | undefined {
-  const places: Place[] = [];
-  for (const artifact of artifacts) {
-    const stat = lstatSync(pathOf(artifact.path), { throwIfNoEntry: false });
-    if (artifact.kind !== 'file' || stat === undefined || !stat.isFile()) return undefined;
-    places.push([artifact, stat.ino, stat.mtimeMs, stat.size]);
+function stateOfFile({ ino, mtimeMs, size }: Stats): string {
+  return `${ino}\t${mtimeMs}\t${size}`;
+}
+
+/** @returns undefined for what a line can't hold, and for folders, which have too much in them to be looked through */
+function placesOf(artifacts: readonly Artifact[], folder: string): string[] | undefined {
+  const places: string[] = [];
+  for (const { kind, path } of artifacts) {
+    const stat = lstatSync(folder + path, { throwIfNoEntry: false });
+    if (kind !== 'file' || stat === undefined || !stat.isFile() || /[\t\n]/.test(path)) return undefined;
+    places.push(stateOfFile(stat), path);
   }
   return places;
 }

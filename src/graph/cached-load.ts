@@ -4,8 +4,8 @@ import { createTargetHasher } from './hash.ts';
 import { hashOf, type IndexedGraph, indexGraph, isStillSo, linesSaid } from './indexed-graph.ts';
 import { evaluateGraph, type Graph, type LoadOptions } from './load.ts';
 import { parentPath } from './paths.ts';
-import { readSnapshot, writeSnapshot } from './snapshot.ts';
-import { differenceOf, type NamedState, nameState, statesNear } from './state.ts';
+import { readSnapshot, type Snapshot, writeSnapshot } from './snapshot.ts';
+import { differenceOf, lastUsed, type NamedState, nameState, statesNear } from './state.ts';
 import type { SourceTree } from './tree.ts';
 import type { Label, Workspace } from './types.ts';
 import { openWorkTree } from './work-tree.ts';
@@ -46,13 +46,18 @@ export async function loadWholeGraph(
   near?: StatedGraph,
 ): Promise<HashedGraph> {
   const tree = options.tree ?? (await openWorkTree(workspace.root));
-  const state = options.tree === undefined ? await nameState(workspace, options, undefined, tree) : undefined;
+  const naming = options.tree === undefined ? nameState(workspace, options, undefined, tree) : undefined;
+  // While git looks at the files: most often nothing has changed since the last time.
+  const read = createSnapshotReader((file) => tree.read(file)?.toString('utf8'));
+  const last = naming && lastUsed(workspace, options);
+  if (last !== undefined) read(last);
+  const state = await naming;
   if (state === undefined) return evaluate(workspace, options, undefined, tree, async () => false);
   // Git has just looked at every file: nobody need do so again.
   const looked = await openWorkTree(workspace.root, new Set(state.changes.map(({ path }) => path)));
   return (
-    known(workspace, options, state, tree) ??
-    (await advanced(workspace, options, state, near, async () => looked)) ??
+    known(workspace, options, state, tree, read) ??
+    (await advanced(workspace, options, state, near, read, async () => looked)) ??
     (await evaluate(workspace, options, state, looked, async () => {
       // Files may change while they are read: kept is only what is still so.
       const again = await nameState(workspace, options, undefined, await openWorkTree(workspace.root));
@@ -72,11 +77,25 @@ export async function loadCommit(
   const state = await nameState(workspace, options, revision);
   if (state === undefined) return evaluate(workspace, options, undefined, await open(), async () => false);
   const part = (folders: readonly string[]) => openCommitPart(workspace.root, revision, folders, workspace.buildFiles);
+  const whole = part([]);
+  // Places of targets show the text of BUILD files, which are as they were wherever they are not evaluated again.
+  const read = createSnapshotReader((file) => whole.read(file)?.toString('utf8'));
   return (
-    known(workspace, options, state, part([])) ??
-    (await advanced(workspace, options, state, near, async (folders) => part(folders))) ??
+    known(workspace, options, state, whole, read) ??
+    (await advanced(workspace, options, state, near, read, async (folders) => part(folders))) ??
     (await evaluate(workspace, options, state, await open(), async () => true))
   );
+}
+
+type SnapshotReader = (place: string) => Snapshot | undefined;
+
+/** Reads each kept graph once. */
+function createSnapshotReader(source: (file: string) => string | undefined): SnapshotReader {
+  const graphs = new Map<string, Snapshot | undefined>();
+  return (place) => {
+    if (!graphs.has(place)) graphs.set(place, readSnapshot(place, source));
+    return graphs.get(place);
+  };
 }
 
 /** The graph of just this state, where it was kept. */
@@ -85,8 +104,9 @@ function known(
   options: LoadOptions,
   state: NamedState,
   tree: SourceTree,
+  read: SnapshotReader,
 ): HashedGraph | undefined {
-  const graph = readSnapshot(state.place, (file) => tree.read(file)?.toString('utf8'));
+  const graph = read(state.place);
   if (graph === undefined || !isStillSo(graph, tree)) return undefined;
   for (const line of linesSaid(graph)) options.progress?.say(line);
   return hashed(workspace, tree, { state, graph });
@@ -103,12 +123,10 @@ async function advanced(
   options: LoadOptions,
   state: NamedState,
   near: StatedGraph | undefined,
+  read: SnapshotReader,
   open: (folders: readonly string[]) => Promise<SourceTree>,
 ): Promise<HashedGraph | undefined> {
-  // Places of targets show the text of BUILD files, which are as they were wherever they are not evaluated again.
-  let tree: SourceTree | undefined;
-  const source = (file: string) => tree?.read(file)?.toString('utf8');
-  for (const from of graphsNear(workspace, state, near, source)) {
+  for (const from of graphsNear(workspace, state, near, read)) {
     const difference = await differenceOf(workspace, from.state, state);
     if (difference === undefined) continue;
     const { extra } = from.graph;
@@ -120,10 +138,7 @@ async function advanced(
     }
     const found = await advance(workspace, from.graph, difference, {
       ruleFiles: options.ruleFiles,
-      async open(folders) {
-        tree = await open(folders);
-        return tree;
-      },
+      open,
       // Said below, with what the other packages said.
       say() {},
     });
@@ -140,11 +155,11 @@ function* graphsNear(
   workspace: Workspace,
   state: NamedState,
   near: StatedGraph | undefined,
-  source: (file: string) => string | undefined,
+  read: SnapshotReader,
 ): Generator<StatedGraph> {
   if (near?.state.setup === state.setup) yield near;
   for (const { place, tree } of statesNear(workspace, state).slice(0, tried)) {
-    const graph = readSnapshot(place, source);
+    const graph = read(place);
     if (graph !== undefined) yield { state: { setup: state.setup, tree, changes: graph.changes }, graph };
   }
 }

@@ -46,20 +46,23 @@ export async function nameState(
   revision: string | undefined,
   tree?: SourceTree,
 ): Promise<NamedState | undefined> {
-  if (options.cache === undefined) return undefined;
   const repository = findRepository(workspace.root);
-  if (repository === undefined || indexSize(repository) < options.cache.minimumIndex) return undefined;
+  if (repository === undefined || !keepsGraphs(workspace, options.cache)) return undefined;
   const found =
     revision === undefined
       ? await workTreeState(repository, tree!)
       : { tree: await treeOf(repository, revision), changes: [] };
   if (found === undefined) return undefined;
-  const { root: _root, place: _place, environments: _environments, registry: _registry, ...configuration } = workspace;
-  const setup = shortHash([configuration, options.ruleFiles, process.platform, process.arch, ownCode()]);
+  const setup = setupOf(workspace, options);
   // A clean work tree is the same as its commit, and has the same name.
   const dirty = found.changes.length === 0 ? 'clean' : shortHash(found.changes.map(({ path, hash }) => [path, hash]));
   const folder = shortHash(workspace.root);
   return { ...found, setup, place: cacheFolder('graphs', folder, `${setup}-${found.tree}-${dirty}`) };
+}
+
+function setupOf(workspace: Workspace, { ruleFiles }: Pick<LoadOptions, 'ruleFiles'>): string {
+  const { root: _root, place: _place, environments: _environments, registry: _registry, ...configuration } = workspace;
+  return shortHash([configuration, ruleFiles, process.platform, process.arch, ownCode()]);
 }
 
 function shortHash(value: unknown): string {
@@ -70,6 +73,12 @@ function shortHash(value: unknown): string {
 export function keepsGraphs(workspace: Workspace, cache: LoadOptions['cache']): boolean {
   const repository = findRepository(workspace.root);
   return cache !== undefined && repository !== undefined && indexSize(repository) >= cache.minimumIndex;
+}
+
+/** Where the graph that was used last is kept; undefined where there is none of this setup. */
+export function lastUsed(workspace: Workspace, options: Pick<LoadOptions, 'ruleFiles' | 'cache'>): string | undefined {
+  if (!keepsGraphs(workspace, options.cache)) return undefined;
+  return statesNear(workspace, { setup: setupOf(workspace, options), tree: '' })[0]?.place;
 }
 
 function indexSize({ folder }: Repository): number {
@@ -93,7 +102,10 @@ async function workTreeState(
 }
 
 /** States of the same setup whose graphs are kept, the likeliest to be near first. */
-export function statesNear(workspace: Workspace, state: NamedState): { place: string; tree: string }[] {
+export function statesNear(
+  workspace: Workspace,
+  state: Pick<NamedState, 'setup' | 'tree'>,
+): { place: string; tree: string }[] {
   const folder = cacheFolder('graphs', shortHash(workspace.root));
   let names: string[];
   try {
