@@ -17,6 +17,7 @@ export class BuildFault extends Fault<
   | 'build/tool-not-found'
   | 'build/fetch-failed'
   | 'build/import-not-found'
+  | 'build/unlocked'
   | 'build/bad-archive'
   | 'build/bad-remote-cache'
   | 'build/missing-system-file'

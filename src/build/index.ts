@@ -1,5 +1,14 @@
 export { createBuilder } from './builder.ts';
 export { BuildFault } from './fault.ts';
+export {
+  formatGoLock,
+  type GoLock,
+  type GoLocked,
+  type KnownModule,
+  lockGo,
+  type WantedDownload,
+  type WantedRepo,
+} from './go/module/lock.ts';
 export { languageActions } from './language-actions.ts';
 export { systemIdentity } from './system-file.ts';
 export { resolveTool, type Tool } from './tool.ts';

@@ -1,5 +1,6 @@
 import { goBinary } from './go/binary.ts';
 import { goLibrary } from './go/library.ts';
+import { goModDownload, goModule, goRepo } from './go/module/actions.ts';
 import { goTest } from './go/test.ts';
 import { javaBinary, javaLibrary, javaTest } from './java/actions.ts';
 import { mavenJar } from './maven/action.ts';
@@ -11,6 +12,9 @@ export const languageActions: BuiltinActions = {
   go_library: goLibrary,
   go_binary: goBinary,
   go_test: goTest,
+  go_mod_download: goModDownload,
+  go_module: goModule,
+  go_repo: goRepo,
   java_library: javaLibrary,
   java_binary: javaBinary,
   java_test: javaTest,

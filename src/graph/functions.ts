@@ -22,6 +22,7 @@ import { childPath, lastPart, parentPath, resolvePath } from './paths.ts';
 import { select } from './select.ts';
 import { subrepo } from './subrepo.ts';
 import { targetFunctions } from './target-functions.ts';
+import type { SourceTree } from './tree.ts';
 
 const label = { name: 'label', type: 'str', fallback: null } as const;
 /** Whether a file of build_defs asks for itself; files are included per package here, so that both are the same. */
@@ -319,8 +320,20 @@ function readJson(path: string, context: EvaluationContext): Value {
   const full = packageFile(path, context);
   const text = readText(context.tree, full);
   if (text === undefined) throw noFile(full, path);
-  return jsonFile(full, text);
+  // A lock is read by each rule that it holds something for. The value is frozen.
+  let values = parsed.get(context.tree);
+  if (values === undefined) {
+    values = new Map();
+    parsed.set(context.tree, values);
+  }
+  const known = values.get(full);
+  if (known?.text === text) return known.value;
+  const value = jsonFile(full, text);
+  values.set(full, { text, value });
+  return value;
 }
+
+const parsed = new WeakMap<SourceTree, Map<string, { readonly text: string; readonly value: Value }>>();
 
 /** Path of a file of the package from the workspace's root. */
 function packageFile(path: string, context: EvaluationContext): string {

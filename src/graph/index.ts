@@ -8,7 +8,15 @@ export { outputPaths, targetsMaking, targetsReading } from './file-query.ts';
 export { formatTarget } from './format-target.ts';
 export { buildFunctions } from './functions.ts';
 export { createTargetHasher, type HashOptions, targetHash } from './hash.ts';
-export { isTargetVisible, type LabelPattern, labelOf, parseLabel, parsePattern, splitLabel } from './label.ts';
+export {
+  besideName,
+  isTargetVisible,
+  type LabelPattern,
+  labelOf,
+  parseLabel,
+  parsePattern,
+  splitLabel,
+} from './label.ts';
 export { type LabelFilter, passesFilter } from './label-filter.ts';
 export { type Graph, type LoadOptions, loadGraph, loadTargets, loadUnchecked } from './load.ts';
 export type { Origin } from './origin.ts';

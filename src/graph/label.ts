@@ -32,6 +32,8 @@ export interface LabelScope {
    * @throws GraphFault where there is none
    */
   folderOf(subrepo: string): string;
+  /** How the targets of a subrepo are named that are made in the package that declares it; undefined where they are not. */
+  besideOf?(subrepo: string): true | string | undefined;
 }
 
 /** A package of the workspace as a scope, for labels that people type: they name no subrepos. */
@@ -166,9 +168,31 @@ function splitInSubrepo(text: string, scope: LabelScope): { package: string; nam
   }
   if (name === '') return splitBelow(text, rest!, '');
   checkPackage(text, name);
+  const beside = scope.besideOf?.(name);
+  if (beside !== undefined) {
+    const below = splitBelow(text, rest ?? '', '');
+    const repository = name.slice(name.lastIndexOf('/') + 1);
+    const own = beside === true ? besideName(repository, below.package, below.name) : beside;
+    return { package: name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : '', name: own };
+  }
   const root = scope.folderOf(name);
   if (rest !== undefined) return splitBelow(text, rest, root);
   return { package: root, name: name.slice(name.lastIndexOf('/') + 1) };
+}
+
+/**
+ * Name of the target that stands for `//folder:name` of a subrepo whose targets are made beside it: `repository~a~b` for the package
+ * `a/b`, `repository~.` for the root.
+ *
+ * @param name of the target there; undefined, or the last part of the folder, for the package's own
+ */
+export function besideName(repository: string, folder: string, name?: string): string {
+  const last = folder.slice(folder.lastIndexOf('/') + 1);
+  const own = folder === '' ? name !== undefined && `_${repository}`.endsWith(`_${name}`) : name === last;
+  const stem = `${repository}~${folder === '' ? '.' : folder.replaceAll('/', '~')}`;
+  // Where its last part would stand for all targets of a package, Please's rules name it otherwise.
+  const plain = name === undefined || own || (last === 'all' && name === 'lib');
+  return plain ? stem : `${stem}=${name}`;
 }
 
 function checkPackage(text: string, packageName: string): void {

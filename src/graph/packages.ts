@@ -18,7 +18,7 @@ import { buildFunctions, logFunctions } from './functions.ts';
 import { type History, openHistory } from './git/history.ts';
 import { buildFileOf, findPackages } from './glob.ts';
 import { type LabelScope, parseLabel, splitLabel } from './label.ts';
-import { childPath } from './paths.ts';
+import { childPath, parentPath } from './paths.ts';
 import type { PluginAtHand } from './please-config.ts';
 import { ReadingRecorder } from './record.ts';
 import { type Subrepo, Subrepos } from './subrepos.ts';
@@ -222,7 +222,22 @@ export class PackageLoader {
   /** A label or pattern that a person gives may name a subrepo. */
   scope(packageName: string): LabelScope {
     const { folder } = this.subrepos.repositoryOf(packageName);
-    return { package: packageName, root: folder, folderOf: (name) => this.subrepos.folderOf(name) };
+    return {
+      package: packageName,
+      root: folder,
+      folderOf: (name) => this.subrepos.folderOf(name),
+      besideOf: (name) => this.besideOf(name),
+    };
+  }
+
+  private besideOf(name: string): true | string | undefined {
+    const declaring = parentPath(name);
+    // Which labels it means follows from that package.
+    this.recorder.look(declaring);
+    return this.subrepos.besideOf(name, (packageName) => {
+      const file = this.fileOf(packageName);
+      return file !== undefined && this.open.includes(file);
+    });
   }
 
   private context(packageName: string, targets: Map<string, Target> | undefined): EvaluationContext {

@@ -17,13 +17,25 @@ export const subrepo = define({
     { name: 'arch', type: 'str', fallback: null },
     { name: 'plugin', type: 'bool|str', fallback: false },
     { name: 'package_root', type: 'str', fallback: null },
+    // This product's own: its targets are made beside it, under names of their own, or one stands for all of them.
+    { name: '_beside', type: 'bool|str', fallback: false },
   ],
-  implementation: ([name, dep, path, , , arch, plugin, packageRoot], call) => {
+  implementation: ([name, dep, path, , , arch, plugin, packageRoot, beside], call) => {
     const { context } = call;
     if (arch !== null) {
       throw new GraphFault('graph/bad-target', 'a subrepo for another architecture is not supported', {
         next: 'leave arch out: programs are built for the machine that builds',
       });
+    }
+    if (beside !== false) {
+      context.declareSubrepo({
+        name: childPath(context.package, name as string),
+        folder: undefined,
+        plugin: false,
+        place: call.outermost().place,
+        beside: beside as true | string,
+      });
+      return null;
     }
     const written = (packageRoot ?? path ?? '') as string;
     let folder: string | undefined;

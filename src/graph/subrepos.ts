@@ -16,6 +16,11 @@ export interface Subrepo {
   readonly folder: string | undefined;
   readonly plugin: boolean;
   readonly place: Place;
+  /**
+   * Its targets are made in the package that declares it, which is known without any file of the repository: true where each has a
+   * name of its own (`besideName`), the name of one that stands for all of them otherwise.
+   */
+  readonly beside?: true | string;
 }
 
 /** Plugins of Please whose rules are built in. */
@@ -65,9 +70,10 @@ export class Subrepos {
     this.declared.set(subrepo.name, subrepo);
   }
 
-  /** Whether there are any. */
+  /** Whether there are any that change what labels mean elsewhere. */
   get any(): boolean {
-    return this.declared.size > 0;
+    for (const { beside } of this.declared.values()) if (beside === undefined) return true;
+    return false;
   }
 
   /** Evaluates the packages above one that declare subrepos, so that it is known whether it lies in one. */
@@ -93,6 +99,18 @@ export class Subrepos {
       if (packageName === folder || packageName.startsWith(`${folder}/`)) found = { name, folder };
     }
     return found;
+  }
+
+  /**
+   * How the targets of a subrepo are named that are made beside it; undefined for any other subrepo.
+   *
+   * @param isOpen whether the package that declares it is being evaluated: what it declares is not all known then
+   */
+  besideOf(name: string, isOpen: (packageName: string) => boolean): true | string | undefined {
+    if (this.workspace.subrepos?.[name] !== undefined) return undefined;
+    if (this.declared.has(name)) return this.declared.get(name)!.beside;
+    if (isOpen(parentPath(name))) return undefined;
+    return this.find(name)?.beside;
   }
 
   /** @throws GraphFault where there is no such subrepo, or its files are not at hand */

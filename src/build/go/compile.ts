@@ -1,9 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nearest } from '../../fault/index.ts';
+import { configValue } from '../config.ts';
 import { BuildFault } from '../fault.ts';
 import type { BuiltinRequest } from '../types.ts';
+import { assemble, assemblyInterface } from './assemble.ts';
+import { compileNative, type NativeCompilation } from './cgo.ts';
 import { type FileGroup, placeOf } from './inspect.ts';
+import { appendObjects } from './pack.ts';
 import type { Toolchain } from './toolchain.ts';
 
 /** Import paths with their archives. */
@@ -20,6 +24,14 @@ export interface Compilation {
   readonly imports: Archives;
   /** Absolute path of the archive. */
   readonly output: string;
+  /** Version of the language, such as `go1.20`; that of the compiler unless told. */
+  readonly language?: string | undefined;
+  /** Absolute path of a CPU profile to go by. */
+  readonly profile?: string;
+  /** Files for Go's assembler. */
+  readonly assembly?: readonly string[];
+  /** What is compiled with a C compiler. */
+  readonly native?: NativeCompilation | undefined;
 }
 
 /** Compiles one package. @throws BuildFault build/action-failed with the compiler's words, build/import-not-found */
@@ -27,30 +39,50 @@ export async function compile(request: BuiltinRequest, toolchain: Toolchain, wha
   await checkImports(request, toolchain, what);
   const stem = join(request.temporaryFolder, what.importPath.replaceAll(/[^\w.-]/g, '_'));
   const importcfg = `${stem}.importcfg`;
-  await writeFile(importcfg, importConfig(toolchain, what.imports));
+  const native =
+    what.native === undefined ? undefined : await compileNative(request, toolchain, what, what.native, stem);
+  const imports = native === undefined ? what.imports : new Map([...what.imports, ...native.imports]);
+  await writeFile(importcfg, importConfig(toolchain, imports));
   const embedcfg = await writeEmbedConfig(what, stem);
-  const prefix = what.folder.slice(0, what.folder.length - what.shownAs.length).replace(/\/$/, '');
+  const assembly = what.assembly ?? [];
+  const abi = assembly.length === 0 ? undefined : await assemblyInterface(request, toolchain, what, assembly, stem);
+  const prefix = prefixOf(what);
   await request.run({
     program: toolchain.compiler,
     args: [
       '-p',
       what.importPath,
       '-trimpath',
-      prefix,
-      '-complete',
+      native === undefined ? prefix : `${native.folder}=>;${prefix}`,
+      // A package with functions that are written elsewhere is not complete.
+      ...(abi === undefined && native === undefined ? ['-complete'] : []),
       '-pack',
       '-buildid=',
       '-nolocalimports',
+      ...(what.language === undefined ? [] : [`-lang=${what.language}`]),
+      ...(what.profile === undefined ? [] : [`-pgoprofile=${what.profile}`]),
       '-importcfg',
       importcfg,
       ...(embedcfg === undefined ? [] : ['-embedcfg', embedcfg]),
+      ...(abi === undefined ? [] : ['-symabis', abi.symbols, '-asmhdr', abi.header]),
       '-o',
       what.output,
       ...what.group.files.map((name) => (what.shownAs === '' ? `./${name}` : `./${what.shownAs}/${name}`)),
+      ...(native?.goFiles ?? []),
     ],
     folder: prefix,
     readable: [toolchain.goroot, toolchain.folder],
   });
+  const objects = [
+    ...(abi === undefined ? [] : await assemble(request, toolchain, what, assembly, abi)),
+    ...(native?.objects ?? []),
+  ];
+  if (objects.length > 0) await appendObjects(what.output, objects);
+}
+
+/** The folder above the files from which on their paths are shown. */
+export function prefixOf(what: Pick<Compilation, 'folder' | 'shownAs'>): string {
+  return what.folder.slice(0, what.folder.length - what.shownAs.length).replace(/\/$/, '');
 }
 
 /** The form that `go tool compile` and `go tool link` read: one `packagefile path=archive` a line. */
@@ -74,15 +106,18 @@ async function writeEmbedConfig(what: Compilation, stem: string): Promise<string
 async function checkImports(request: BuiltinRequest, toolchain: Toolchain, what: Compilation): Promise<void> {
   const { target } = request;
   for (const { path, at } of what.group.imports) {
-    if (path === 'unsafe' || toolchain.standard.has(path) || what.imports.has(path)) continue;
+    if (path === 'unsafe' || path === 'C' || (path === 'runtime/cgo' && what.native !== undefined)) continue;
+    if (toolchain.standard.has(path) || what.imports.has(path)) continue;
     const [first] = at;
+    const ofModule = configValue(request, 'shown_as') !== undefined;
     const near = nearest(path, [...what.imports.keys(), ...toolchain.standard.keys()]);
     const isStandard = !(path.split('/')[0] ?? '').includes('.') && near !== undefined && toolchain.standard.has(near);
     throw new BuildFault('build/import-not-found', `${target.label} imports ${path}, which is not among its deps`, {
       place: first === undefined ? target.place : await placeOf(what.folder, what.shownAs, first),
       related: [{ message: 'the target', place: target.place }],
-      next:
-        near !== undefined && (isStandard || what.imports.has(near))
+      next: ofModule
+        ? `add a go_repo for the module of ${path}, and run banksman lock go`
+        : near !== undefined && (isStandard || what.imports.has(near))
           ? `did you mean ${near}? If not, add the go_library of ${path} to deps of ${target.label}`
           : `add the go_library of ${path} to deps of ${target.label}`,
     });

@@ -19,6 +19,21 @@ export interface FileGroup {
   readonly embeds: Readonly<Record<string, readonly string[]>>;
 }
 
+/** What of a package is not Go alone. Names are relative to the package's folder. */
+export interface NativeFiles {
+  /** Go files that import C. Without cgo they are left out of the package. */
+  readonly go: readonly string[];
+  readonly c: readonly string[];
+  readonly cxx: readonly string[];
+  readonly headers: readonly string[];
+  readonly cFlags: readonly string[];
+  readonly cppFlags: readonly string[];
+  readonly cxxFlags: readonly string[];
+  readonly ldFlags: readonly string[];
+  readonly pkgConfig: readonly string[];
+  readonly other: readonly string[];
+}
+
 export interface TestFunction {
   readonly name: string;
   readonly output?: string;
@@ -42,10 +57,21 @@ export interface GoPackage {
   readonly external: FileGroup;
   readonly internalHave: TestFunctions;
   readonly externalHave: TestFunctions;
+  /** Files for Go's own assembler, or for a C compiler where there is cgo. */
+  readonly assembly: readonly string[];
+  readonly native: NativeFiles;
+}
+
+export interface InspectOptions {
+  /** Path that errors show for the folder; the target's package unless told. */
+  readonly shownAs?: string;
+  readonly cgo?: boolean;
+  readonly tags?: readonly string[];
+  /** Files for other systems, too. */
+  readonly allFiles?: boolean;
 }
 
 interface Inspected extends GoPackage {
-  readonly foreign: readonly string[] | null;
   readonly problems: readonly { readonly message: string; readonly at?: Position }[] | null;
 }
 
@@ -59,11 +85,18 @@ export async function inspectPackage(
   request: BuiltinRequest,
   toolchain: Toolchain,
   folder: string,
+  { shownAs = request.target.package, cgo = false, tags = [], allFiles = false }: InspectOptions = {},
 ): Promise<GoPackage> {
   const result = join(request.temporaryFolder, 'inspected.json');
   await request.run({
     program: toolchain.inspect,
-    args: [folder, result],
+    args: [
+      ...(cgo ? ['-cgo'] : []),
+      ...(allFiles ? ['-all'] : []),
+      ...(tags.length > 0 ? ['-tags', tags.join(',')] : []),
+      folder,
+      result,
+    ],
     env: { GO111MODULE: 'off', GOROOT: toolchain.goroot },
     readable: [toolchain.folder, toolchain.goroot],
   });
@@ -73,17 +106,10 @@ export async function inspectPackage(
   const [first, ...more] = found.problems ?? [];
   if (first !== undefined) {
     throw new BuildFault('build/action-failed', `${target.label} can't be built: ${first.message}`, {
-      place: first.at === undefined ? target.place : await placeOf(folder, target.package, first.at),
+      place: first.at === undefined ? target.place : await placeOf(folder, shownAs, first.at),
       notes: more.map(({ message, at }) => (at === undefined ? message : `${at.file}:${at.line}: ${message}`)),
       next: 'correct it there',
     });
-  }
-  if ((found.foreign ?? []).length > 0) {
-    throw new BuildFault(
-      'build/action-failed',
-      `${target.label} has files that are not in Go alone: ${found.foreign?.join(', ')}`,
-      { place: target.place, next: 'leave them out: cgo, C and assembly are not supported' },
-    );
   }
   return found;
 }
@@ -92,4 +118,15 @@ export async function placeOf(folder: string, packageName: string, at: Position)
   const source = await readFile(join(folder, at.file), 'utf8').catch(() => undefined);
   const file = packageName === '' ? at.file : `${packageName}/${at.file}`;
   return { file, line: at.line, column: at.column, ...(source !== undefined && { source }) };
+}
+
+/** @throws BuildFault build/bad-config where files of a package need what its rule does not do */
+export function refuseNative(request: BuiltinRequest, { native, assembly }: GoPackage): void {
+  const names = [...native.go, ...native.c, ...native.cxx, ...native.other, ...assembly];
+  if (names.length === 0) return;
+  throw new BuildFault(
+    'build/bad-config',
+    `${request.target.label} has files that are not in Go alone: ${names.join(', ')}`,
+    { place: request.target.place, next: 'use cgo_library for files that import C; give assembly as asm_srcs' },
+  );
 }

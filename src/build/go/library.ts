@@ -1,31 +1,29 @@
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { configText } from '../config.ts';
 import { BuildFault } from '../fault.ts';
 import type { BuiltinAction, BuiltinRequest } from '../types.ts';
 import { compile } from './compile.ts';
-import { archivesOf, goDependencies, sourcesFile } from './dependency.ts';
+import { aboutArchive, archivesOf, goDependencies, sourcesFile } from './dependency.ts';
 import { type FileGroup, inspectPackage } from './inspect.ts';
-import { stageSources } from './stage.ts';
-import { openToolchain, toolchainIdentity } from './toolchain.ts';
+import { type BeyondGo, goKey, nativeParts, type PackagePlace, stagePackage } from './stage.ts';
+import { openToolchain } from './toolchain.ts';
 
 /**
- * Compiles a package. Outputs: `<name>.a`, `<name>.importcfg` with its import path, and the folder `<name>.gosrcs` with what it was
- * compiled from, for tests that are compiled into the package.
+ * Compiles a package. Outputs: `<name>.a`, `<name>.importcfg` with its import path, and for packages of the workspace the folder
+ * `<name>.gosrcs` with what it was compiled from, for tests that are compiled into the package.
  */
 export const goLibrary: BuiltinAction = {
-  version: '1',
-  key: toolchainIdentity,
+  version: '2',
+  key: goKey,
   dependencyOutputs: 'archive',
   async run(request) {
     const { target, outputFolder } = request;
     const importPath = configText(request, 'import_path');
     const toolchain = await openToolchain(request.cacheFolder, request.progress, request.update, request.signal);
     request.update('compiling');
-    const folder = join(request.temporaryFolder, 'src', target.package);
-    await stageSources(request, folder);
-    const found = await inspectPackage(request, toolchain, folder);
-    if (found.library.files.length === 0) throw noFiles(request);
+    const place = await stagePackage(request);
+    const found = await inspectPackage(request, toolchain, place.folder, place);
     const tests = [...found.internal.files, ...found.external.files];
     if (tests.length > 0) {
       throw new BuildFault('build/bad-config', `${target.label} has tests among its srcs: ${tests.join(', ')}`, {
@@ -39,16 +37,21 @@ export const goLibrary: BuiltinAction = {
         next: 'use go_binary',
       });
     }
+    const beyondGo = nativeParts(request, found, place);
+    if (found.library.files.length === 0 && beyondGo.native === undefined) throw noFiles(request);
     await compile(request, toolchain, {
       importPath,
-      folder,
-      shownAs: target.package,
+      folder: place.folder,
+      shownAs: place.shownAs,
       group: found.library,
       imports: archivesOf((await goDependencies(request)).filter(({ direct }) => direct)),
       output: join(outputFolder, `${target.name}.a`),
+      ...beyondGo,
     });
-    await writeFile(join(outputFolder, `${target.name}.importcfg`), `${importPath}\n`);
-    await writeSources(join(outputFolder, `${target.name}.gosrcs`), folder, found.library, importPath, target.package);
+    const compiler = beyondGo.native?.compiler;
+    await writeFile(join(outputFolder, `${target.name}.importcfg`), await aboutArchive(importPath, compiler));
+    if (target.namedOuts.sources === undefined) return;
+    await writeSources(join(outputFolder, `${target.name}.gosrcs`), place, found.library, importPath, beyondGo);
   },
 };
 
@@ -61,16 +64,30 @@ export function noFiles(request: BuiltinRequest): BuildFault {
 
 async function writeSources(
   to: string,
-  from: string,
+  place: PackagePlace,
   group: FileGroup,
   importPath: string,
-  packageName: string,
+  beyondGo: BeyondGo,
 ): Promise<void> {
-  for (const name of [...group.files, ...Object.values(group.embeds).flat()]) {
+  const native = beyondGo.native;
+  const more = [
+    ...(beyondGo.assembly ?? []),
+    ...(native === undefined ? [] : [...native.assembly, ...native.files.go, ...native.files.c, ...native.files.cxx]),
+    // Headers may lie anywhere, and no compiler tells us here which it read.
+    ...(await headersIn(place.folder)),
+  ];
+  for (const name of new Set([...group.files, ...Object.values(group.embeds).flat(), ...more])) {
     await mkdir(dirname(join(to, name)), { recursive: true });
-    await copyFile(join(from, name), join(to, name));
+    await copyFile(join(place.folder, name), join(to, name));
   }
   const imports = group.imports.map(({ path }) => ({ path, at: [] }));
-  const about = { importPath, package: packageName, group: { ...group, imports } };
+  // A profile is no part of what the package is.
+  const { profile: _, ...rest } = beyondGo;
+  const about = { importPath, package: place.shownAs, group: { ...group, imports }, beyondGo: rest };
   await writeFile(join(to, sourcesFile), JSON.stringify(about));
+}
+
+async function headersIn(folder: string): Promise<string[]> {
+  const names = await readdir(folder, { recursive: true });
+  return names.filter((name) => /\.(h|hh|hpp|hxx|inc)$/.test(name)).sort();
 }

@@ -4,8 +4,14 @@ import type { TestFunction, TestFunctions } from './inspect.ts';
  * The program that `go test` would generate: it hands the tests of a package to `testing`.
  *
  * @param internal functions of `package x`, @param external those of `package x_test`
+ * @param benchmark whether it runs benchmarks where nothing else is asked for
  */
-export function testMain(importPath: string, internal: TestFunctions, external: TestFunctions): string {
+export function testMain(
+  importPath: string,
+  internal: TestFunctions,
+  external: TestFunctions,
+  benchmark = false,
+): string {
   const has = (functions: TestFunctions) =>
     functions.main ||
     functions.tests.length + functions.benchmarks.length + functions.fuzzers.length + functions.examples.length > 0;
@@ -44,6 +50,8 @@ export function testMain(importPath: string, internal: TestFunctions, external: 
     '}',
     '',
     'func main() {',
+    // Arguments given later in the line win.
+    ...(benchmark ? ['\tos.Args = append([]string{os.Args[0], "-test.run=^$", "-test.bench=."}, os.Args[1:]...)'] : []),
     '\tm := testing.MainStart(testdeps.TestDeps{}, tests, benchmarks, fuzzers, examples)',
     ...(main === undefined
       ? ['\tos.Exit(m.Run())']

@@ -1,45 +1,51 @@
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { configText } from '../config.ts';
+import { existsSync } from 'node:fs';
+import { constants, copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { configList, configText, configTexts, configValue } from '../config.ts';
 import { BuildFault } from '../fault.ts';
 import type { BuiltinAction, BuiltinRequest } from '../types.ts';
-import { link } from './binary.ts';
+import { compilerOf, link } from './binary.ts';
 import { compile } from './compile.ts';
-import { archivesOf, type GoDependency, goDependencies, type PackageSources } from './dependency.ts';
-import { type FileGroup, type GoPackage, inspectPackage } from './inspect.ts';
-import { stageSources } from './stage.ts';
+import { archivesOf, type GoDependency, goDependencies, type PackageSources, sourcesFile } from './dependency.ts';
+import { type FileGroup, type GoPackage, inspectPackage, type NativeFiles } from './inspect.ts';
+import { type BeyondGo, goKey, nativeParts, stagePackage } from './stage.ts';
 import { testMain } from './test-main.ts';
-import { openToolchain, type Toolchain, toolchainIdentity } from './toolchain.ts';
+import { openToolchain, type Toolchain } from './toolchain.ts';
 
 /**
  * Builds the test program of a package. Tests of `package x` are compiled together with the package, as `go test` does, and
  * whatever depends on the package is compiled anew against it, for the tests of `package x_test` that use it.
  */
 export const goTest: BuiltinAction = {
-  version: '1',
-  key: toolchainIdentity,
+  version: '2',
+  key: goKey,
   async run(request) {
     const { target } = request;
     const importPath = configText(request, 'import_path');
     const toolchain = await openToolchain(request.cacheFolder, request.progress, request.update, request.signal);
     request.update('compiling tests');
     const dependencies = await goDependencies(request);
-    const folder = join(request.temporaryFolder, 'src', target.package);
-    await stageSources(request, folder);
-    const found = await inspectPackage(request, toolchain, folder);
+    const place = await stagePackage(request);
+    const { folder } = place;
+    const found = await inspectPackage(request, toolchain, folder, place);
     const functions = [found.internalHave, found.externalHave];
-    const count = functions.flatMap((each) => [...each.tests, ...each.examples, ...each.fuzzers]).length;
+    const benchmark = configValue(request, 'benchmark') === true;
+    const count = functions.flatMap((each) =>
+      benchmark ? each.benchmarks : [...each.tests, ...each.examples, ...each.fuzzers],
+    ).length;
     if (count === 0 && !functions.some((each) => each.main)) {
-      throw new BuildFault('build/bad-config', `${target.label} holds no test`, {
+      throw new BuildFault('build/bad-config', `${target.label} holds no ${benchmark ? 'benchmark' : 'test'}`, {
         place: target.place,
-        next: 'give it files *_test.go with functions TestX(t *testing.T)',
+        next: `give it files *_test.go with functions ${benchmark ? 'BenchmarkX(b *testing.B)' : 'TestX(t *testing.T)'}`,
       });
     }
     const archives = archivesOf(dependencies);
     const direct = new Set(dependencies.filter((each) => each.direct).map((each) => each.importPath));
     const under = dependencies.find((each) => each.importPath === importPath);
-    if (found.internal.files.length + found.library.files.length > 0) {
-      await compileUnderTest(request, toolchain, { importPath, folder, found, under, archives, direct });
+    const beyondGo = nativeParts(request, found, place);
+    const own = found.internal.files.length + found.library.files.length;
+    if (own > 0 || beyondGo.native !== undefined) {
+      await compileUnderTest(request, toolchain, { importPath, folder, found, under, archives, direct, beyondGo });
       await compileDependants(request, toolchain, importPath, dependencies, archives);
       direct.add(importPath);
     }
@@ -57,7 +63,8 @@ export const goTest: BuiltinAction = {
       });
       archives.set(name, output);
     }
-    await linkTest(request, toolchain, importPath, found, archives);
+    const compiler = compilerOf(dependencies) ?? beyondGo.native?.compiler;
+    await linkTest(request, toolchain, importPath, found, archives, compiler);
   },
 };
 
@@ -68,11 +75,12 @@ interface UnderTest {
   readonly under: GoDependency | undefined;
   readonly archives: Map<string, string>;
   readonly direct: ReadonlySet<string>;
+  readonly beyondGo: BeyondGo;
 }
 
 /** Files of the library, if there is one, of this target's own, and the internal tests: one package. */
 async function compileUnderTest(request: BuiltinRequest, toolchain: Toolchain, what: UnderTest): Promise<void> {
-  const { importPath, folder, found, under, archives, direct } = what;
+  const { importPath, folder, found, under, archives, direct, beyondGo } = what;
   const library = under?.sources;
   if (library !== undefined) await copySources(library, folder, request);
   const imports = only(archives, direct);
@@ -91,15 +99,20 @@ async function compileUnderTest(request: BuiltinRequest, toolchain: Toolchain, w
     group,
     imports,
     output,
+    ...(library === undefined ? beyondGo : joinBeyondGo(library.beyondGo, beyondGo)),
   });
   archives.set(importPath, output);
 }
 
 async function copySources(library: PackageSources, folder: string, request: BuiltinRequest): Promise<void> {
-  for (const name of new Set([...library.group.files, ...Object.values(library.group.embeds).flat()])) {
+  const names = await readdir(library.folder, { recursive: true, withFileTypes: true });
+  for (const entry of names) {
+    const name = relative(library.folder, join(entry.parentPath, entry.name));
+    if (!entry.isFile() || name === sourcesFile) continue;
     const to = join(folder, name);
+    if (!name.endsWith('.go') && existsSync(to)) continue;
     await mkdir(dirname(to), { recursive: true });
-    await copyFile(join(library.folder, name), to).catch((cause: unknown) => {
+    await copyFile(join(library.folder, name), to, constants.COPYFILE_EXCL).catch((cause: unknown) => {
       throw new BuildFault('build/bad-config', `${name} is in the go_library and in ${request.target.label}`, {
         place: request.target.place,
         next: 'leave it out of the test',
@@ -132,6 +145,7 @@ async function compileDependants(
       group: sources.group,
       imports: only(archives, new Set(sources.group.imports.map((each) => each.path))),
       output,
+      ...sources.beyondGo,
     });
     archives.set(path, output);
   }
@@ -143,10 +157,14 @@ async function linkTest(
   importPath: string,
   found: GoPackage,
   archives: Map<string, string>,
+  compiler: string | undefined,
 ): Promise<void> {
   const folder = join(request.temporaryFolder, 'main');
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'main.go'), testMain(importPath, found.internalHave, found.externalHave));
+  await writeFile(
+    join(folder, 'main.go'),
+    testMain(importPath, found.internalHave, found.externalHave, configValue(request, 'benchmark') === true),
+  );
   const main = join(request.temporaryFolder, 'main.a');
   const group: FileGroup = { files: ['main.go'], imports: [], embeds: {} };
   await compile(request, toolchain, {
@@ -158,7 +176,36 @@ async function linkTest(
     output: main,
   });
   request.update('linking');
-  await link(request, toolchain, main, archives, {}, join(request.outputFolder, request.target.outs[0] ?? ''));
+  await link(request, toolchain, {
+    main,
+    archives,
+    compiler,
+    definitions: configTexts(request, 'definitions'),
+    static: configValue(request, 'static') === true,
+    linkerFlags: configList(request, 'linker_flags'),
+    output: join(request.outputFolder, request.target.outs[0] ?? ''),
+  });
+}
+
+/** Assembly and C of the package, and those that the test adds. */
+function joinBeyondGo(library: BeyondGo, test: BeyondGo): BeyondGo {
+  const native = library.native ?? test.native;
+  const joined =
+    library.native === undefined || test.native === undefined
+      ? native
+      : { ...library.native, files: joinLists(library.native.files, test.native.files) };
+  return {
+    ...library,
+    assembly: native === undefined ? [...(library.assembly ?? []), ...(test.assembly ?? [])] : [],
+    ...(joined !== undefined && { native: joined }),
+  };
+}
+
+function joinLists(one: NativeFiles, other: NativeFiles): NativeFiles {
+  const keys = Object.keys(one) as (keyof NativeFiles)[];
+  return Object.fromEntries(
+    keys.map((key) => [key, [...new Set([...one[key], ...other[key]])]]),
+  ) as unknown as NativeFiles;
 }
 
 function only(archives: ReadonlyMap<string, string>, paths: ReadonlySet<string>): Map<string, string> {

@@ -7,7 +7,7 @@ import { withLock } from '../../disk/index.ts';
 import { ProcessFault, run } from '../../process/index.ts';
 import type { Progress } from '../../progress/index.ts';
 import { BuildFault } from '../fault.ts';
-import { resolveTool } from '../tool.ts';
+import { resolveTool, type Tool } from '../tool.ts';
 
 /** The Go of whoever builds, with its standard library compiled. */
 export interface Toolchain {
@@ -20,6 +20,9 @@ export interface Toolchain {
   readonly inspect: string;
   readonly compiler: string;
   readonly linker: string;
+  readonly assembler: string;
+  /** Makes Go and C of Go files that import C. */
+  readonly cgo: string;
 }
 
 /** Goes up when the folder is laid out in another way. */
@@ -32,6 +35,9 @@ interface Found {
   readonly goroot: string;
   /** `go1.26.8 linux/amd64` with the sum of the `go` program and of what is compiled with it. */
   readonly identity: string;
+  /** The same without `inspect`: what the compiled standard library depends on. */
+  readonly compiler: string;
+  readonly inspect: string;
   readonly version: string;
 }
 
@@ -49,8 +55,15 @@ function findGo(): Promise<Found> {
     const inspect = createHash('sha256')
       .update(await readFile(inspectSource))
       .digest('hex');
-    const identity = `${format} ${version} ${os}/${arch} ${tool.identity} ${inspect}`;
-    return { program: join(goroot, 'bin', 'go'), goroot, identity, version };
+    const compiler = `${format} ${version} ${os}/${arch} ${tool.identity}`;
+    return {
+      program: join(goroot, 'bin', 'go'),
+      goroot,
+      identity: `${compiler} ${inspect}`,
+      compiler,
+      inspect,
+      version,
+    };
   })();
   found.catch(() => {
     found = undefined;
@@ -89,28 +102,36 @@ export function openToolchain(
 
 async function prepare(cacheFolder: string, progress: Progress, signal: AbortSignal): Promise<Toolchain> {
   const go = await findGo();
-  const id = createHash('sha256').update(go.identity).digest('hex').slice(0, 16);
+  const id = createHash('sha256').update(go.compiler).digest('hex').slice(0, 16);
   const folder = join(cacheFolder, 'go', id);
-  const whole = () =>
-    stat(join(folder, 'standard.json')).then(
-      () => true,
-      () => false,
-    );
-  if (!(await whole())) {
-    await withLock(`${folder}.lock`, async () => {
-      if (!(await whole())) await compileStandard(go, folder, progress, signal);
-    });
-  }
+  await once(join(folder, 'standard.json'), `${folder}.lock`, () => compileStandard(go, folder, progress, signal));
+  const inspect = join(folder, `inspect-${go.inspect.slice(0, 16)}`);
+  await once(inspect, `${folder}.lock`, () => compileInspect(go, inspect, signal));
   const paths = JSON.parse(await readFile(join(folder, 'standard.json'), 'utf8')) as string[];
   const tools = await toolFolder(go.goroot);
   return {
     goroot: go.goroot,
     folder,
     standard: new Map(paths.map((path) => [path, join(folder, 'std', `${path}.a`)])),
-    inspect: join(folder, 'inspect'),
+    inspect,
     compiler: join(tools, 'compile'),
     linker: join(tools, 'link'),
+    assembler: join(tools, 'asm'),
+    cgo: join(tools, 'cgo'),
   };
+}
+
+/** Makes what is not there yet, in one process of all. */
+async function once(path: string, lock: string, make: () => Promise<void>): Promise<void> {
+  const there = () =>
+    stat(path).then(
+      () => true,
+      () => false,
+    );
+  if (await there()) return;
+  await withLock(lock, async () => {
+    if (!(await there())) await make();
+  });
 }
 
 async function toolFolder(goroot: string): Promise<string> {
@@ -125,21 +146,7 @@ async function toolFolder(goroot: string): Promise<string> {
 async function compileStandard(go: Found, folder: string, progress: Progress, signal: AbortSignal): Promise<void> {
   const task = progress.begin(`standard library of ${go.version}`);
   const work = await mkdtemp(join(tmpdir(), 'banksman-go-'));
-  const env = {
-    PATH: `${join(go.goroot, 'bin')}:/usr/bin:/bin`,
-    HOME: work,
-    TMPDIR: work,
-    GOCACHE: join(work, 'cache'),
-    GOPATH: join(work, 'path'),
-    GOROOT: go.goroot,
-    GOTOOLCHAIN: 'local',
-    GOENV: 'off',
-    GOFLAGS: '',
-    GOPROXY: 'off',
-    GO111MODULE: 'off',
-    CGO_ENABLED: '0',
-  };
-  const options = { cwd: work, env, signal, timeout: 1_800_000 };
+  const options = goOptions(go, work, signal);
   try {
     task.update('compiling, once for this version of Go');
     const form = '{{if .Export}}{{.ImportPath}}\t{{.Export}}{{end}}';
@@ -156,10 +163,6 @@ async function compileStandard(go: Found, folder: string, progress: Progress, si
         await mkdir(dirname(to), { recursive: true });
         await copyFile(archive, to);
       }
-      task.update('compiling the reader of Go files');
-      await copyFile(inspectSource, join(work, 'inspect.go'));
-      const build = ['build', '-trimpath', '-ldflags=-s -w', '-o', join(made, 'inspect'), join(work, 'inspect.go')];
-      await run(go.program, build, options);
       await writeFile(join(made, 'standard.json'), JSON.stringify(archives.map(([path]) => path).sort()));
       await rename(made, folder);
     } catch (error) {
@@ -178,4 +181,82 @@ async function compileStandard(go: Found, folder: string, progress: Progress, si
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** How `go` is run: with nothing of the user's own settings, and nothing from the network. */
+function goOptions(go: Found, work: string, signal: AbortSignal, env: Readonly<Record<string, string>> = {}) {
+  return {
+    cwd: work,
+    env: {
+      PATH: `${join(go.goroot, 'bin')}:/usr/bin:/bin`,
+      HOME: work,
+      TMPDIR: work,
+      GOCACHE: join(work, 'cache'),
+      GOPATH: join(work, 'path'),
+      GOROOT: go.goroot,
+      GOTOOLCHAIN: 'local',
+      GOENV: 'off',
+      GOFLAGS: '',
+      GOPROXY: 'off',
+      GO111MODULE: 'off',
+      CGO_ENABLED: '0',
+      ...env,
+    },
+    signal,
+    timeout: 1_800_000,
+  };
+}
+
+async function compileInspect(go: Found, to: string, signal: AbortSignal): Promise<void> {
+  const work = await mkdtemp(join(tmpdir(), 'banksman-go-'));
+  try {
+    await copyFile(inspectSource, join(work, 'inspect.go'));
+    const made = `${to}.${randomBytes(6).toString('hex')}`;
+    const args = ['build', '-trimpath', '-ldflags=-s -w', '-o', made, join(work, 'inspect.go')];
+    await run(go.program, args, goOptions(go, work, signal));
+    await rename(made, to);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** The client of Go, for downloads: it goes by the user's own settings. @throws BuildFault build/tool-not-found */
+export async function goProgram(): Promise<{ readonly program: string; readonly identity: string }> {
+  const { program, identity } = await findGo();
+  return { program, identity };
+}
+
+/**
+ * The archive of `runtime/cgo`, which programs with C in them need: compiled once for each version of Go and of the C compiler.
+ * Everything else of the standard library is the same with cgo and without, but for what looks up names with the C library; that
+ * stays Go's own.
+ *
+ * @throws BuildFault build/action-failed where the C compiler is not whole
+ */
+export async function cgoRuntime(toolchain: Toolchain, compiler: Tool, signal: AbortSignal): Promise<string> {
+  const go = await findGo();
+  const id = createHash('sha256').update(compiler.identity).digest('hex').slice(0, 16);
+  const archive = join(toolchain.folder, `cgo-${id}`, 'runtime-cgo.a');
+  await once(archive, `${toolchain.folder}.lock`, async () => {
+    const work = await mkdtemp(join(tmpdir(), 'banksman-go-'));
+    try {
+      const options = goOptions(go, work, signal, { CGO_ENABLED: '1', CC: compiler.path });
+      const args = ['list', '-trimpath', '-export', '-f', '{{.Export}}', 'runtime/cgo'];
+      const from = (await run(go.program, args, options)).stdout.toString('utf8').trim();
+      await mkdir(dirname(archive), { recursive: true });
+      const made = `${archive}.${randomBytes(6).toString('hex')}`;
+      await copyFile(from, made);
+      await rename(made, archive);
+    } catch (error) {
+      if (!(error instanceof ProcessFault)) throw error;
+      throw new BuildFault('build/action-failed', `Go's runtime for programs with C in them can't be compiled`, {
+        notes: error.notes,
+        next: `see that ${compiler.path} is whole, and the C library's headers: apt-get install gcc libc6-dev`,
+        cause: error,
+      });
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+  });
+  return archive;
 }

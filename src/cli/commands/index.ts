@@ -39,5 +39,5 @@ export const commands: readonly CommandEntry[] = [
     summary: 'print the completion of commands and labels for a shell',
     load: () => import('./completion.ts'),
   },
-  { name: 'lock', summary: 'write lock files for what comes from outside', load: () => import('./lock.ts') },
+  { name: 'lock', summary: 'write lock files for what comes from outside', load: () => import('./lock/index.ts') },
 ];

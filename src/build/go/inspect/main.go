@@ -1,12 +1,16 @@
 // Inspect reads one folder of Go files with the toolchain's own parsers and says what a build tool has to know: which files
 // belong to the package on this platform, what they import and embed, and which tests they hold.
 //
-//	inspect <folder> <result.json>
+//	inspect [-cgo] [-all] [-tags a,b] <folder> <result.json>
+//	inspect -module [-tags a,b] <folder> <result.json>
+//
+// With -module it lists the packages of a whole module, with what they import on any platform that is built for.
 package main
 
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"go/ast"
 	"go/build"
@@ -70,20 +74,52 @@ type result struct {
 	External     group     `json:"external"`
 	InternalHave functions `json:"internalHave"`
 	ExternalHave functions `json:"externalHave"`
-	// Files that need another compiler than Go's.
-	Foreign  []string  `json:"foreign"`
+	// Files for Go's assembler, and those for a C compiler with what they say of its arguments.
+	Assembly []string  `json:"assembly"`
+	Native   native    `json:"native"`
 	Problems []problem `json:"problems"`
 }
 
+// What cgo needs of a package.
+type native struct {
+	Go        []string `json:"go"`
+	C         []string `json:"c"`
+	Cxx       []string `json:"cxx"`
+	Headers   []string `json:"headers"`
+	CFlags    []string `json:"cFlags"`
+	CppFlags  []string `json:"cppFlags"`
+	CxxFlags  []string `json:"cxxFlags"`
+	LdFlags   []string `json:"ldFlags"`
+	PkgConfig []string `json:"pkgConfig"`
+	// Files that no compiler here reads.
+	Other []string `json:"other"`
+}
+
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: inspect FOLDER RESULT")
+	cgo := flag.Bool("cgo", false, "take files that import C")
+	tags := flag.String("tags", "", "build tags, with commas")
+	all := flag.Bool("all", false, "take files for other systems, too")
+	module := flag.Bool("module", false, "list the packages of a module")
+	flag.Parse()
+	if flag.NArg() != 2 {
+		fmt.Fprintln(os.Stderr, "usage: inspect [-cgo] [-all] [-tags TAGS] [-module] FOLDER RESULT")
 		os.Exit(2)
 	}
-	found := inspect(os.Args[1])
+	context := build.Default
+	context.CgoEnabled = *cgo
+	context.UseAllFiles = *all
+	if *tags != "" {
+		context.BuildTags = strings.Split(*tags, ",")
+	}
+	var found any
+	if *module {
+		found = listModule(context, flag.Arg(0))
+	} else {
+		found = inspect(context, flag.Arg(0))
+	}
 	text, err := json.Marshal(found)
 	if err == nil {
-		err = os.WriteFile(os.Args[2], text, 0o644)
+		err = os.WriteFile(flag.Arg(1), text, 0o644)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -91,9 +127,7 @@ func main() {
 	}
 }
 
-func inspect(folder string) *result {
-	context := build.Default
-	context.CgoEnabled = false
+func inspect(context build.Context, folder string) *result {
 	out := &result{}
 	pkg, err := context.ImportDir(folder, build.ImportComment)
 	var none *build.NoGoError
@@ -101,12 +135,21 @@ func inspect(folder string) *result {
 		out.report(folder, err)
 	}
 	out.Name = pkg.Name
-	out.Foreign = append(out.Foreign, pkg.CgoFiles...)
-	out.Foreign = append(out.Foreign, pkg.SFiles...)
-	out.Foreign = append(out.Foreign, pkg.CFiles...)
-	for _, name := range pkg.IgnoredGoFiles {
-		if importsC(filepath.Join(folder, name)) {
-			out.Foreign = append(out.Foreign, name)
+	out.Assembly = pkg.SFiles
+	out.Native = native{
+		Go: pkg.CgoFiles, C: pkg.CFiles, Cxx: pkg.CXXFiles, Headers: pkg.HFiles,
+		CFlags: pkg.CgoCFLAGS, CppFlags: pkg.CgoCPPFLAGS, CxxFlags: pkg.CgoCXXFLAGS, LdFlags: pkg.CgoLDFLAGS,
+		PkgConfig: pkg.CgoPkgConfig,
+	}
+	for _, names := range [][]string{pkg.MFiles, pkg.FFiles, pkg.SwigFiles, pkg.SwigCXXFiles} {
+		out.Native.Other = append(out.Native.Other, names...)
+	}
+	if !context.CgoEnabled {
+		// Without cgo they are left out, as `go build` does; whether anything remains is for whoever asks.
+		for _, name := range pkg.IgnoredGoFiles {
+			if importsC(filepath.Join(folder, name)) {
+				out.Native.Go = append(out.Native.Go, name)
+			}
 		}
 	}
 	files := listFiles(folder)
@@ -287,4 +330,90 @@ func takes(each *ast.FuncDecl, name string) bool {
 	}
 	selected, ok := pointer.X.(*ast.SelectorExpr)
 	return ok && selected.Sel.Name == name
+}
+
+// One package of a module.
+type modulePackage struct {
+	// Below the module's folder; "." for that itself.
+	Folder  string   `json:"folder"`
+	Name    string   `json:"name"`
+	Imports []string `json:"imports"`
+	// It has files that import C.
+	Cgo bool `json:"cgo"`
+	// Files below the folder that `//go:embed` lines name.
+	Embeds []string `json:"embeds"`
+}
+
+// The platforms whose imports are joined. More imports than one needs do no harm.
+var architectures = []string{"amd64", "arm64"}
+
+func listModule(context build.Context, root string) []*modulePackage {
+	packages := []*modulePackage{}
+	_ = filepath.WalkDir(root, func(at string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() {
+			return nil
+		}
+		name := entry.Name()
+		if at != root {
+			if name == "testdata" || name == "vendor" || strings.HasPrefix(name, "_") || strings.HasPrefix(name, ".") {
+				return filepath.SkipDir
+			}
+			if _, err := os.Stat(filepath.Join(at, "go.mod")); err == nil {
+				return filepath.SkipDir
+			}
+		}
+		folder, err := filepath.Rel(root, at)
+		if err != nil {
+			return nil
+		}
+		found := &modulePackage{Folder: filepath.ToSlash(folder)}
+		imports := map[string]bool{}
+		patterns := map[string]bool{}
+		for _, architecture := range architectures {
+			for _, cgo := range []bool{false, true} {
+				context.GOOS, context.GOARCH, context.CgoEnabled = "linux", architecture, cgo
+				pkg, err := context.ImportDir(at, 0)
+				if err != nil || len(pkg.GoFiles)+len(pkg.CgoFiles) == 0 {
+					continue
+				}
+				found.Name = pkg.Name
+				found.Cgo = found.Cgo || len(pkg.CgoFiles) > 0
+				for _, each := range pkg.Imports {
+					imports[each] = true
+				}
+				for _, each := range pkg.EmbedPatterns {
+					patterns[each] = true
+				}
+			}
+		}
+		if found.Name == "" {
+			return nil
+		}
+		found.Imports = make([]string, 0, len(imports))
+		for each := range imports {
+			if each != "C" {
+				found.Imports = append(found.Imports, each)
+			}
+		}
+		sort.Strings(found.Imports)
+		embeds := map[string]bool{}
+		if len(patterns) > 0 {
+			files := listFiles(at)
+			for pattern := range patterns {
+				// What fits nothing is told when the package is compiled.
+				matched, _ := matchEmbed(files, pattern)
+				for _, name := range matched {
+					embeds[name] = true
+				}
+			}
+		}
+		found.Embeds = make([]string, 0, len(embeds))
+		for name := range embeds {
+			found.Embeds = append(found.Embeds, name)
+		}
+		sort.Strings(found.Embeds)
+		packages = append(packages, found)
+		return nil
+	})
+	return packages
 }

@@ -1,8 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { writeAtomically } from '../../disk/index.ts';
-import { type Label, loadUnchecked, parsePattern, splitLabel, type Target, type Workspace } from '../../graph/index.ts';
+import { writeAtomically } from '../../../disk/index.ts';
+import {
+  type Label,
+  loadUnchecked,
+  parsePattern,
+  splitLabel,
+  type Target,
+  type Workspace,
+} from '../../../graph/index.ts';
 import {
   type DebianLock,
   type DebianSource,
@@ -10,20 +17,13 @@ import {
   lockDebian,
   parseDebianLock,
   refreshGone,
-} from '../../image/index.ts';
-import type { CommandContext } from '../context.ts';
-import { UsageFault } from '../usage.ts';
-import { count } from '../views/count.ts';
-import { graphOptions, here } from '../workspace.ts';
+} from '../../../image/index.ts';
+import type { CommandContext } from '../../context.ts';
+import { UsageFault } from '../../usage.ts';
+import { count } from '../../views/count.ts';
+import { graphOptions, here } from '../../workspace.ts';
 
 export function define(command: Command, context: CommandContext): void {
-  command.addHelpText(
-    'after',
-    `
-Examples:
-  banksman lock debian                the newest versions, for every debian_packages target
-  banksman lock debian --if-gone      only where a locked version can't be had any more`,
-  );
   command
     .command('debian')
     .description('write the lock files of debian_packages targets: versions and sums of the whole closure')

@@ -1,0 +1,15 @@
+import type { Command } from 'commander';
+import type { CommandContext } from '../../context.ts';
+
+export async function define(command: Command, context: CommandContext): Promise<void> {
+  command.addHelpText(
+    'after',
+    `
+Examples:
+  banksman lock debian                the newest versions, for every debian_packages target
+  banksman lock debian --if-gone      only where a locked version can't be had any more
+  banksman lock go                    sums and packages of every go_repo`,
+  );
+  // One after another, so that help shows them in this order.
+  for (const load of [() => import('./debian.ts'), () => import('./go.ts')]) (await load()).define(command, context);
+}
