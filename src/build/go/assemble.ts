@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BuiltinRequest } from '../types.ts';
-import { type Compilation, prefixOf } from './compile.ts';
+import { type Compilation, prefixOf } from './compilation.ts';
 import type { Toolchain } from './toolchain.ts';
 
 /** What assembly files of a package define, for the compiler; and the header that it writes for them. */

@@ -3,23 +3,8 @@ import { basename, join } from 'node:path';
 import { BuildFault } from '../fault.ts';
 import { resolveTool } from '../tool.ts';
 import type { BuiltinRequest } from '../types.ts';
-import { type Archives, type Compilation, prefixOf } from './compile.ts';
-import type { NativeFiles } from './inspect.ts';
+import { type Archives, type Compilation, type NativeCompilation, prefixOf } from './compilation.ts';
 import { cgoRuntime, type Toolchain } from './toolchain.ts';
-
-/** What of a package goes through cgo and a C compiler. */
-export interface NativeCompilation {
-  readonly files: NativeFiles;
-  /** Further files for the C compiler, such as assembly, which is C's in such a package. */
-  readonly assembly: readonly string[];
-  /** Name of the C compiler. */
-  readonly compiler: string;
-  readonly compilerFlags: readonly string[];
-  readonly linkerFlags: readonly string[];
-  readonly pkgConfig: readonly string[];
-  /** Name in the package clause. */
-  readonly packageName: string;
-}
 
 export interface NativeResult {
   /** Absolute paths of Go files that were made. */

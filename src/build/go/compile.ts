@@ -5,34 +5,11 @@ import { configValue } from '../config.ts';
 import { BuildFault } from '../fault.ts';
 import type { BuiltinRequest } from '../types.ts';
 import { assemble, assemblyInterface } from './assemble.ts';
-import { compileNative, type NativeCompilation } from './cgo.ts';
-import { type FileGroup, placeOf } from './inspect.ts';
+import { compileNative } from './cgo.ts';
+import { type Archives, type Compilation, prefixOf } from './compilation.ts';
+import { placeOf } from './inspect.ts';
 import { appendObjects } from './pack.ts';
 import type { Toolchain } from './toolchain.ts';
-
-/** Import paths with their archives. */
-export type Archives = ReadonlyMap<string, string>;
-
-export interface Compilation {
-  readonly importPath: string;
-  /** Absolute folder of the files, ending in the package's path so that errors and stack traces show that. */
-  readonly folder: string;
-  /** Path that errors and stack traces show for the folder. */
-  readonly shownAs: string;
-  readonly group: FileGroup;
-  /** What the files may import beside the standard library. */
-  readonly imports: Archives;
-  /** Absolute path of the archive. */
-  readonly output: string;
-  /** Version of the language, such as `go1.20`; that of the compiler unless told. */
-  readonly language?: string | undefined;
-  /** Absolute path of a CPU profile to go by. */
-  readonly profile?: string;
-  /** Files for Go's assembler. */
-  readonly assembly?: readonly string[];
-  /** What is compiled with a C compiler. */
-  readonly native?: NativeCompilation | undefined;
-}
 
 /** Compiles one package. @throws BuildFault build/action-failed with the compiler's words, build/import-not-found */
 export async function compile(request: BuiltinRequest, toolchain: Toolchain, what: Compilation): Promise<void> {
@@ -78,11 +55,6 @@ export async function compile(request: BuiltinRequest, toolchain: Toolchain, wha
     ...(native?.objects ?? []),
   ];
   if (objects.length > 0) await appendObjects(what.output, objects);
-}
-
-/** The folder above the files from which on their paths are shown. */
-export function prefixOf(what: Pick<Compilation, 'folder' | 'shownAs'>): string {
-  return what.folder.slice(0, what.folder.length - what.shownAs.length).replace(/\/$/, '');
 }
 
 /** The form that `go tool compile` and `go tool link` read: one `packagefile path=archive` a line. */

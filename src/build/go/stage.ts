@@ -4,8 +4,8 @@ import type { Target } from '../../graph/index.ts';
 import { configList, configValue } from '../config.ts';
 import { BuildFault } from '../fault.ts';
 import type { BuiltFile, BuiltinRequest, LaidInput } from '../types.ts';
-import { compilerIdentity, type NativeCompilation } from './cgo.ts';
-import type { Compilation } from './compile.ts';
+import { compilerIdentity } from './cgo.ts';
+import type { Compilation, NativeCompilation } from './compilation.ts';
 import { type GoPackage, refuseNative } from './inspect.ts';
 import { toolchainIdentity } from './toolchain.ts';
 
