@@ -39,6 +39,8 @@ export interface BlobStore {
    * place afterwards. With an expected digest that the store has already, the file is not read.
    */
   putFile(path: string, expected?: Expected): Promise<Stored>;
+  /** Takes in a file whose sum its writer has taken while it was written. It must not be changed afterwards. */
+  adopt(path: string, stored: Stored): Promise<void>;
   /**
    * Streams a blob; `end` is inclusive. Reading the whole ends in image/wrong-content where the bytes on disk were damaged.
    * @throws ImageFault image/missing-blob
@@ -125,6 +127,19 @@ export async function openBlobStore(folder: string): Promise<BlobStore> {
     }
   }
 
+  async function adopt(source: string, stored: Stored): Promise<void> {
+    if ((await size(stored.digest)) === stored.size) return;
+    const partial = temporary();
+    try {
+      await linkOrCopy(source, partial);
+      await chmod(partial, 0o444);
+      await rename(partial, path(stored.digest));
+    } catch (error) {
+      await rm(partial, { force: true });
+      throw error;
+    }
+  }
+
   async function openBlob(digest: Digest, range?: { start: number; end: number }): Promise<Readable> {
     const length = await size(digest);
     if (length === undefined) throw missing(digest);
@@ -167,6 +182,7 @@ export async function openBlobStore(folder: string): Promise<BlobStore> {
     size,
     put,
     putFile,
+    adopt,
     open: openBlob,
     read,
     linkTo,

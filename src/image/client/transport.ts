@@ -156,8 +156,11 @@ async function writeBody(
   }
   // An answer before the end says no: what is left is not read.
   let answered = false;
-  request.once('response', () => {
+  request.once('response', (answer: IncomingMessage) => {
     answered = true;
+    answer.once('close', () => {
+      if (!request.writableEnded) request.destroy();
+    });
   });
   for await (const piece of body) {
     if (request.destroyed || answered) return;

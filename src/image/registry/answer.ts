@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 
 /** distribution-spec 1.1, "Error Codes". */
 export type RegistryErrorCode =
@@ -13,6 +13,8 @@ export type RegistryErrorCode =
   | 'NAME_UNKNOWN'
   | 'SIZE_INVALID'
   | 'DENIED'
+  | 'UNAUTHORIZED'
+  | 'TOOMANYREQUESTS'
   | 'UNSUPPORTED'
   | 'TAG_INVALID'
   | 'RANGE_INVALID'
@@ -22,13 +24,13 @@ export type RegistryErrorCode =
 export class Refusal extends Error {
   readonly status: number;
   readonly code: RegistryErrorCode;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
 
   constructor(
     status: number,
     code: RegistryErrorCode,
     message: string,
-    headers: Readonly<Record<string, string>> = {},
+    headers: Readonly<Record<string, string | readonly string[]>> = {},
   ) {
     super(message);
     this.status = status;
@@ -45,11 +47,17 @@ export function refuse(response: ServerResponse, { status, code, message, header
 export function answer(
   response: ServerResponse,
   status: number,
-  headers: Readonly<Record<string, string | number>>,
+  headers: Readonly<Record<string, string | number | readonly string[]>>,
   body?: string | Uint8Array,
 ): void {
   const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) };
   const empty = body === undefined && status !== 204 ? { 'content-length': 0 } : {};
-  response.writeHead(status, { 'docker-distribution-api-version': 'registry/2.0', ...empty, ...length, ...headers });
+  response.writeHead(status, {
+    'docker-distribution-api-version': 'registry/2.0',
+    'x-content-type-options': 'nosniff',
+    ...empty,
+    ...length,
+    ...headers,
+  } as OutgoingHttpHeaders);
   response.end(body);
 }

@@ -1,8 +1,9 @@
 import { createReadStream } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import type { Digest } from '../digest.ts';
+import type { AnyDigest } from '../digest.ts';
 import { answer, Refusal } from './answer.ts';
+import { touch } from './layout.ts';
 import type { Repository } from './repository.ts';
 
 /** distribution-spec 1.1, "Pulling blobs", with one range of RFC 9110, 14. */
@@ -10,7 +11,7 @@ export async function getBlob(
   request: IncomingMessage,
   response: ServerResponse,
   repository: Repository,
-  digest: Digest,
+  digest: AnyDigest,
 ): Promise<void> {
   const blob = await repository.blob(digest);
   if (blob === undefined) throw new Refusal(404, 'BLOB_UNKNOWN', 'the repository has no such blob');
@@ -31,12 +32,14 @@ export async function getBlob(
     'content-length': length,
     ...(range && { 'content-range': `bytes ${range.start}-${range.end}/${size}` }),
   });
+  // Whoever asks before a push counts on the blob to stay.
+  if (request.method === 'HEAD') await touch(path);
   if (request.method === 'HEAD' || length === 0) response.end();
   else await pipeline(createReadStream(path, { ...range, highWaterMark: 256 * 1024 }), response);
 }
 
 /** distribution-spec 1.1, "Deleting Blobs". */
-export async function deleteBlob(response: ServerResponse, repository: Repository, digest: Digest): Promise<void> {
+export async function deleteBlob(response: ServerResponse, repository: Repository, digest: AnyDigest): Promise<void> {
   if (!(await repository.removeBlob(digest))) throw new Refusal(404, 'BLOB_UNKNOWN', 'the repository has no such blob');
   answer(response, 202, {});
 }

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { canonicalJson } from '../canonical.ts';
-import { type Digest, digestOf, isDigest } from '../digest.ts';
+import { type AnyDigest, digestLike, digestOf, isAnyDigest } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
 import {
   type Descriptor,
@@ -12,11 +12,14 @@ import {
   type Manifest,
   maximumManifest,
   mediaTypes,
-  parseManifest,
+  parseAnyManifest,
 } from '../manifest.ts';
-import type { BlobStore } from '../store.ts';
+import { isTag } from '../names.ts';
 import { answer, Refusal } from './answer.ts';
+import { type Pace, pieces } from './body.ts';
+import { touch } from './layout.ts';
 import type { Repository } from './repository.ts';
+import type { Usage } from './usage.ts';
 
 /** distribution-spec 1.1, "Pulling manifests". */
 export async function getManifest(
@@ -25,7 +28,7 @@ export async function getManifest(
   repository: Repository,
   reference: string,
 ): Promise<void> {
-  const digest = await resolve(repository, reference);
+  const digest = isAnyDigest(reference) ? reference : await repository.tag(reference);
   const manifest = digest && (await repository.manifest(digest));
   if (!manifest) throw await unknown(repository);
   response.writeHead(200, {
@@ -34,41 +37,69 @@ export async function getManifest(
     'docker-content-digest': digest,
     etag: `"${digest}"`,
   });
-  if (request.method === 'HEAD') response.end();
-  else await pipeline(createReadStream(manifest.path), response);
+  if (request.method === 'HEAD') {
+    await touch(manifest.path);
+    response.end();
+  } else await pipeline(createReadStream(manifest.path), response);
 }
+
+/** Tags that one request may set. */
+const maximumTags = 100;
 
 /** distribution-spec 1.1, "Pushing manifests". What it refers to must be here, so that what can be pulled can be run. */
 export async function putManifest(
   request: IncomingMessage,
   response: ServerResponse,
-  store: BlobStore,
   repository: Repository,
   reference: string,
+  query: URLSearchParams,
+  usage: Usage,
+  pace: Pace,
 ): Promise<void> {
-  const bytes = await readBody(request);
-  const digest = digestOf(bytes);
-  if (isDigest(reference) && reference !== digest)
+  const parts: Buffer[] = [];
+  for await (const piece of pieces(request, maximumManifest, pace)) parts.push(piece);
+  const bytes = Buffer.concat(parts);
+  const digest = isAnyDigest(reference) ? digestLike(reference, bytes) : digestOf(bytes);
+  if (isAnyDigest(reference) && reference !== digest)
     throw new Refusal(400, 'DIGEST_INVALID', `the manifest is ${digest}, not ${reference}`);
-  const parsed = parse(bytes, request.headers['content-type']);
-  const document: Manifest | Index = 'index' in parsed ? parsed.index : parsed.manifest;
-  if ('index' in parsed) {
-    for (const entry of parsed.index.manifests)
-      if (!(await repository.manifest(entry.digest))) throw lacking(entry.digest);
-  } else {
-    const { config, layers } = parsed.manifest;
-    for (const entry of [config, ...layers.filter(isOurs)])
-      if (!(await repository.blob(entry.digest))) throw lacking(entry.digest);
-  }
+  const tags = isAnyDigest(reference) ? query.getAll('tag') : [reference];
+  if (tags.length > maximumTags || !tags.every(isTag))
+    throw new Refusal(400, 'TAG_INVALID', `tags are letters, digits and . _ -, ${maximumTags} at most`);
+  const document = parse(bytes, request.headers['content-type']);
   const { mediaType, subject } = document;
-  await store.put(bytes, { digest });
-  if (subject) await repository.putReferrer(subject.digest, descriptorOf(document, digest, bytes.length));
-  await repository.putManifest({ digest, size: bytes.length, mediaType }, isDigest(reference) ? undefined : reference);
+  const id = crypto.randomUUID();
+  await repository.alone(async () => {
+    const missing = await missingOf(document, repository);
+    if (missing !== undefined) throw lacking(missing);
+    try {
+      if (!(await repository.manifest(digest))) await usage.hold(id, repository.name, bytes.length);
+      const descriptor = descriptorOf(document, digest, bytes.length);
+      const referrer = subject && { subject: subject.digest, descriptor };
+      await repository.putManifest({ digest, bytes, mediaType, tags, referrer });
+    } finally {
+      usage.release(id);
+    }
+  });
   answer(response, 201, {
     location: `/v2/${repository.name}/manifests/${digest}`,
     'docker-content-digest': digest,
     ...(subject && { 'oci-subject': subject.digest }),
+    ...(isAnyDigest(reference) && tags.length > 0 && { 'oci-tag': tags }),
   });
+}
+
+/** What the document refers to and the repository does not have. */
+async function missingOf(
+  document: Manifest<AnyDigest> | Index<AnyDigest>,
+  repository: Repository,
+): Promise<AnyDigest | undefined> {
+  if ('manifests' in document) {
+    for (const { digest } of document.manifests) if (!(await repository.manifest(digest))) return digest;
+    return undefined;
+  }
+  const { config, layers } = document;
+  for (const { digest } of [config, ...layers.filter(isOurs)]) if (!(await repository.blob(digest))) return digest;
+  return undefined;
 }
 
 /** distribution-spec 1.1, "Deleting manifests" and "Deleting tags". */
@@ -77,32 +108,60 @@ export async function deleteManifest(
   repository: Repository,
   reference: string,
 ): Promise<void> {
-  if (!isDigest(reference)) {
+  if (!isAnyDigest(reference)) {
     if (!(await repository.removeTag(reference))) throw await unknown(repository);
     return answer(response, 202, {});
   }
-  const manifest = await repository.manifest(reference);
-  if (!manifest) throw await unknown(repository);
-  const parsed = parse(await readFile(manifest.path), manifest.mediaType);
-  const document: Manifest | Index = 'index' in parsed ? parsed.index : parsed.manifest;
-  await repository.removeManifest(reference, document.subject?.digest);
+  if (!(await repository.alone(() => removeManifest(repository, reference)))) throw await unknown(repository);
   answer(response, 202, {});
 }
+
+/** With its tags, and its place among the referrers of another. To be called while nobody else writes. */
+export async function removeManifest(repository: Repository, digest: AnyDigest): Promise<boolean> {
+  const manifest = await repository.manifest(digest);
+  if (!manifest) return false;
+  const document = documentOf(parseAnyManifest(await readFile(manifest.path), manifest.mediaType, 'the manifest'));
+  return repository.removeManifest(digest, document.subject?.digest);
+}
+
+/** Referrers in one answer: a client takes 4 MiB, and each has annotations of its own. */
+const referrersPage = 1000;
+const referrersBytes = 2 * 1024 * 1024;
 
 /** distribution-spec 1.1, "Listing Referrers". An index, empty where nothing refers to the digest. */
 export async function listReferrers(
   response: ServerResponse,
   repository: Repository,
-  subject: Digest,
-  type: string | null,
+  subject: AnyDigest,
+  query: URLSearchParams,
 ): Promise<void> {
-  const all = (await repository.referrers(subject)) as Descriptor[];
-  const manifests = type === null ? all : all.filter(({ artifactType }) => artifactType === type);
+  const type = query.get('artifactType');
+  const last = query.get('last') ?? '';
+  const all = (await repository.referrers(subject)).filter(
+    ({ artifactType, digest }) => (type === null || artifactType === type) && digest > last,
+  );
+  const manifests: Descriptor<AnyDigest>[] = [];
+  let bytes = 0;
+  for (const each of all) {
+    bytes += JSON.stringify(each).length;
+    if (manifests.length > 0 && (bytes > referrersBytes || manifests.length >= referrersPage)) break;
+    manifests.push(each);
+  }
+  const next = new URLSearchParams({
+    ...(type !== null && { artifactType: type }),
+    last: manifests.at(-1)?.digest ?? '',
+  });
   const body = canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.index, manifests });
   answer(
     response,
     200,
-    { 'content-type': mediaTypes.index, ...(type !== null && { 'oci-filters-applied': 'artifactType' }) },
+    {
+      'content-type': mediaTypes.index,
+      ...(type !== null && { 'oci-filters-applied': 'artifactType' }),
+      ...(manifests.length < all.length && {
+        link: `</v2/${repository.name}/referrers/${subject}?${next}>; rel="next"`,
+      }),
+    },
     body,
   );
 }
@@ -114,21 +173,25 @@ export async function listTags(
   query: URLSearchParams,
 ): Promise<void> {
   if (!(await repository.exists())) throw new Refusal(404, 'NAME_UNKNOWN', 'there is no such repository');
-  const last = query.get('last');
-  const after = (await repository.tags()).filter(
-    (tag) => last === null || Buffer.compare(Buffer.from(tag), Buffer.from(last)) > 0,
-  );
-  const wanted = query.get('n');
-  if (wanted !== null && !/^[0-9]{1,9}$/.test(wanted)) throw new Refusal(400, 'UNSUPPORTED', 'n is a number of tags');
-  const tags = after.slice(0, wanted === null ? undefined : Number(wanted));
-  const more = tags.length > 0 && tags.length < after.length;
-  const next = `/v2/${repository.name}/tags/list?n=${wanted}&last=${encodeURIComponent(tags.at(-1) ?? '')}`;
-  const body = JSON.stringify({ name: repository.name, tags });
-  answer(response, 200, { 'content-type': 'application/json', ...(more && { link: `<${next}>; rel="next"` }) }, body);
+  const { list, link } = page(await repository.tags(), query, `/v2/${repository.name}/tags/list`);
+  const body = JSON.stringify({ name: repository.name, tags: list });
+  answer(response, 200, { 'content-type': 'application/json', ...link }, body);
 }
 
-async function resolve(repository: Repository, reference: string): Promise<Digest | undefined> {
-  return isDigest(reference) ? reference : repository.tag(reference);
+/** Part of a list of names after `last`, `n` at most, and where the rest is. RFC 8288. */
+export function page(
+  names: readonly string[],
+  query: URLSearchParams,
+  path: string,
+): { readonly list: readonly string[]; readonly link: { readonly link?: string } } {
+  const last = query.get('last');
+  const after = names.filter((name) => last === null || Buffer.compare(Buffer.from(name), Buffer.from(last)) > 0);
+  const wanted = query.get('n');
+  if (wanted !== null && !/^[0-9]{1,9}$/.test(wanted)) throw new Refusal(400, 'UNSUPPORTED', 'n is a number');
+  const list = after.slice(0, wanted === null ? undefined : Number(wanted));
+  if (list.length === 0 || list.length === after.length) return { list, link: {} };
+  const next = `${path}?n=${wanted}&last=${encodeURIComponent(list.at(-1) ?? '')}`;
+  return { list, link: { link: `<${next}>; rel="next"` } };
 }
 
 async function unknown(repository: Repository): Promise<Refusal> {
@@ -137,7 +200,7 @@ async function unknown(repository: Repository): Promise<Refusal> {
     : new Refusal(404, 'NAME_UNKNOWN', 'there is no such repository');
 }
 
-function lacking(digest: Digest): Refusal {
+function lacking(digest: AnyDigest): Refusal {
   return new Refusal(
     404,
     'MANIFEST_BLOB_UNKNOWN',
@@ -146,27 +209,19 @@ function lacking(digest: Digest): Refusal {
 }
 
 /** Layers that come from elsewhere by licence are not held by registries. image-spec, "Non-distributable Layers". */
-function isOurs({ mediaType }: Descriptor): boolean {
+export function isOurs({ mediaType }: Descriptor<AnyDigest>): boolean {
   return !mediaType.includes('nondistributable') && !mediaType.includes('foreign');
 }
 
-function parse(bytes: Uint8Array, contentType: string | undefined): ReturnType<typeof parseManifest> {
+export function documentOf(parsed: ReturnType<typeof parseAnyManifest>): Manifest<AnyDigest> | Index<AnyDigest> {
+  return 'index' in parsed ? parsed.index : parsed.manifest;
+}
+
+function parse(bytes: Uint8Array, contentType: string | undefined): Manifest<AnyDigest> | Index<AnyDigest> {
   try {
-    return parseManifest(bytes, contentType?.split(';')[0]?.trim() || undefined, 'the manifest');
+    return documentOf(parseAnyManifest(bytes, contentType?.split(';')[0]?.trim() || undefined, 'the manifest'));
   } catch (error) {
     if (error instanceof ImageFault) throw new Refusal(400, 'MANIFEST_INVALID', error.message);
     throw error;
   }
-}
-
-async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const piece of request as AsyncIterable<Buffer>) {
-    size += piece.length;
-    if (size > maximumManifest)
-      throw new Refusal(413, 'SIZE_INVALID', `a manifest has ${maximumManifest} bytes at most`);
-    parts.push(piece);
-  }
-  return Buffer.concat(parts);
 }

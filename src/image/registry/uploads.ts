@@ -1,13 +1,16 @@
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { pipeline } from 'node:stream/promises';
-import { type Digest, isDigest } from '../digest.ts';
-import { ImageFault } from '../fault.ts';
+import { type AnyDigest, type Digest, hashFor, isAnyDigest, isDigest } from '../digest.ts';
 import { isRepository } from '../names.ts';
 import type { BlobStore } from '../store.ts';
 import { answer, Refusal } from './answer.ts';
-import { openRepository, type Repository, type UploadFolder } from './repository.ts';
+import { type Pace, pieces } from './body.ts';
+import { type FoundFile, repositoryNames } from './layout.ts';
+import type { Repository } from './repository.ts';
+import type { UploadFolder } from './upload-folder.ts';
+import type { Usage } from './usage.ts';
 
 /** Blobs on their way in. distribution-spec 1.1, "Pushing blobs". */
 export interface Uploads {
@@ -29,9 +32,30 @@ export interface Uploads {
   cancel(response: ServerResponse, repository: Repository, id: string): Promise<void>;
 }
 
-export function createUploads(store: BlobStore, folder: UploadFolder, root: string, discover: boolean): Uploads {
+export interface UploadsOptions {
+  readonly root: string;
+  readonly store: BlobStore;
+  readonly folder: UploadFolder;
+  readonly usage: Usage;
+  /** See `RegistryOptions`. */
+  readonly discover: boolean;
+  readonly maximumBlob: number;
+  readonly pace: Pace;
+  readonly repository: (name: string) => Repository;
+}
+
+/** Sums of uploads that are kept in memory; those of others are taken again from what lies on the disk. */
+const maximumSums = 1000;
+
+interface Sum {
+  readonly hash: Hash;
+  size: number;
+}
+
+export function createUploads(options: UploadsOptions): Uploads {
+  const { root, store, folder, usage, discover, maximumBlob, pace } = options;
   /** Sums of what has come so far, so that a large blob is not read a second time; made again where they are lost. */
-  const sums = new Map<string, { hash: Hash; size: number }>();
+  const sums = new Map<string, Sum>();
   /** One request at a time writes to an upload. */
   const busy = new Set<string>();
 
@@ -45,40 +69,72 @@ export function createUploads(store: BlobStore, folder: UploadFolder, root: stri
     }
   }
 
-  async function found(repository: Repository, id: string): Promise<{ path: string; size: number }> {
+  async function found(repository: Repository, id: string): Promise<FoundFile> {
     const upload = await folder.find(repository.name, id);
     if (upload === undefined) throw new Refusal(404, 'BLOB_UPLOAD_UNKNOWN', 'there is no such upload, or it has ended');
     return upload;
   }
 
+  async function forget(repository: Repository, id: string): Promise<void> {
+    sums.delete(id);
+    usage.release(id);
+    await folder.remove(repository.name, id);
+  }
+
   /** Adds the request's body; returns the sum and size of the whole. What came before a broken line stays. */
-  async function add(
-    request: IncomingMessage,
-    id: string,
-    upload: { path: string; size: number },
-  ): Promise<{ hash: Hash; size: number }> {
-    let sum = sums.get(id);
-    if (sum === undefined || sum.size !== upload.size) {
-      sum = { hash: createHash('sha256'), size: 0 };
-      for await (const piece of createReadStream(upload.path)) {
+  async function add(request: IncomingMessage, repository: Repository, id: string, upload: FoundFile): Promise<Sum> {
+    const sum = await sumOf(id, upload);
+    const announced = Number(request.headers['content-length'] ?? 0);
+    if (upload.size + announced > maximumBlob)
+      throw new Refusal(413, 'SIZE_INVALID', `a blob has ${maximumBlob} bytes at most here`);
+    await usage.hold(id, repository.name, upload.size + announced);
+    const file = await open(upload.path, 'a');
+    try {
+      for await (const piece of pieces(request, maximumBlob - upload.size, pace)) {
+        if (sum.size + piece.length > upload.size + announced)
+          await usage.hold(id, repository.name, sum.size + piece.length);
+        for (let at = 0; at < piece.length; ) at += (await file.write(piece, at)).bytesWritten;
+        sum.hash.update(piece);
+        sum.size += piece.length;
+      }
+    } finally {
+      await file.close();
+    }
+    return sum;
+  }
+
+  async function sumOf(id: string, upload: FoundFile): Promise<Sum> {
+    const known = sums.get(id);
+    if (known?.size === upload.size) return known;
+    const sum: Sum = { hash: createHash('sha256'), size: 0 };
+    if (upload.size > 0)
+      for await (const piece of createReadStream(upload.path, { highWaterMark: 256 * 1024 })) {
         sum.hash.update(piece as Buffer);
         sum.size += (piece as Buffer).length;
       }
-      sums.set(id, sum);
+    if (sums.size >= maximumSums) sums.delete(sums.keys().next().value!);
+    sums.set(id, sum);
+    return sum;
+  }
+
+  /** The upload as a blob, where it is what the client says. The upload is gone afterwards, either way. */
+  async function complete(
+    repository: Repository,
+    id: string,
+    path: string,
+    sum: Sum,
+    expected: AnyDigest,
+  ): Promise<void> {
+    const digest: Digest = `sha256:${sum.hash.copy().digest('hex')}`;
+    const named = isDigest(expected) ? digest : await digestOfFile(path, expected);
+    if (named !== expected) {
+      await forget(repository, id);
+      throw new Refusal(400, 'DIGEST_INVALID', `what came is ${named}, not ${expected}`);
     }
-    const running = sum;
-    await pipeline(
-      request,
-      async function* (source: AsyncIterable<Buffer>) {
-        for await (const piece of source) {
-          running.hash.update(piece);
-          running.size += piece.length;
-          yield piece;
-        }
-      },
-      createWriteStream(upload.path, { flags: 'a' }),
-    );
-    return running;
+    const file = await open(path, 'r+');
+    await file.datasync().finally(() => file.close());
+    await repository.adoptBlob({ path, size: sum.size }, digest, expected);
+    await forget(repository, id);
   }
 
   function location(repository: Repository, id: string, size: number): Record<string, string> {
@@ -91,67 +147,82 @@ export function createUploads(store: BlobStore, folder: UploadFolder, root: stri
     };
   }
 
-  function created(response: ServerResponse, repository: Repository, digest: Digest): void {
+  function created(response: ServerResponse, repository: Repository, digest: AnyDigest): void {
     answer(response, 201, { location: `/v2/${repository.name}/blobs/${digest}`, 'docker-content-digest': digest });
   }
 
-  async function mount(repository: Repository, digest: Digest, from: string | null): Promise<boolean> {
-    if (from !== null && isRepository(from)) {
-      if (await repository.mountBlob(digest, openRepository(store, root, from))) return true;
+  async function mount(repository: Repository, digest: AnyDigest, from: string | null): Promise<boolean> {
+    const id = crypto.randomUUID();
+    try {
+      if (from !== null && isRepository(from)) {
+        const source = options.repository(from);
+        const there = await source.blob(digest);
+        if (there !== undefined && (await repository.blob(digest)) === undefined)
+          await usage.hold(id, repository.name, there.size);
+        if (await repository.mountBlob(digest, source)) return true;
+      }
+      if (!discover) return false;
+      const size = isDigest(digest) ? await store.size(digest) : undefined;
+      if (size === undefined || !isDigest(digest)) return await mountFromAny(repository, digest, id);
+      await usage.hold(id, repository.name, size);
+      await repository.linkBlob(digest);
+      return true;
+    } finally {
+      usage.release(id);
     }
-    if (!discover || (await store.size(digest)) === undefined) return false;
-    await repository.linkBlob(digest);
-    return true;
+  }
+
+  /** From whichever repository has it: the store may have been emptied, and knows no SHA-512. */
+  async function mountFromAny(repository: Repository, digest: AnyDigest, id: string): Promise<boolean> {
+    for (const name of await repositoryNames(root)) {
+      const source = options.repository(name);
+      const there = await source.blob(digest);
+      if (there === undefined) continue;
+      await usage.hold(id, repository.name, there.size);
+      if (await repository.mountBlob(digest, source)) return true;
+    }
+    return false;
   }
 
   return {
     async begin(request, response, repository, query) {
       const wanted = query.get('mount');
-      if (wanted !== null && isDigest(wanted) && (await mount(repository, wanted, query.get('from')))) {
-        request.resume();
+      if (wanted !== null && isAnyDigest(wanted) && (await mount(repository, wanted, query.get('from'))))
         return created(response, repository, wanted);
-      }
       const digest = query.get('digest');
-      if (digest !== null) {
-        // The whole blob in one request.
-        const expected = digestOf(digest);
-        await store.put(request, { digest: expected, ...lengthOf(request) }).catch(asRefusal);
-        await repository.linkBlob(expected);
-        return created(response, repository, expected);
+      if (digest === null) {
+        const { id } = await folder.create(repository.name);
+        return answer(response, 202, location(repository, id, 0));
       }
-      request.resume();
-      const id = await folder.create(repository.name);
-      answer(response, 202, location(repository, id, 0));
+      // The whole blob in one request.
+      const expected = digestIn(digest);
+      const { id, path } = await folder.create(repository.name);
+      try {
+        const sum = await add(request, repository, id, { path, size: 0 });
+        await complete(repository, id, path, sum, expected);
+      } catch (error) {
+        // Nobody knows of this upload, so that nobody can go on with it.
+        await forget(repository, id);
+        throw error;
+      }
+      created(response, repository, expected);
     },
 
     append: (request, response, repository, id) =>
       exclusively(id, async () => {
         const upload = await found(repository, id);
         checkRange(request, upload.size, location(repository, id, upload.size));
-        const { size } = await add(request, id, upload);
+        const { size } = await add(request, repository, id, upload);
         answer(response, 202, location(repository, id, size));
       }),
 
     finish: (request, response, repository, id, query) =>
       exclusively(id, async () => {
         const upload = await found(repository, id);
-        const expected = digestOf(query.get('digest'));
+        const expected = digestIn(query.get('digest'));
         checkRange(request, upload.size, location(repository, id, upload.size));
-        if (upload.size === 0) {
-          // Nothing came before: the body is the blob, and goes into the store without a detour.
-          await store.put(request, { digest: expected }).catch(asRefusal);
-        } else {
-          const { hash } = await add(request, id, upload);
-          if (`sha256:${hash.digest('hex')}` !== expected) {
-            sums.delete(id);
-            await folder.remove(repository.name, id);
-            throw new Refusal(400, 'DIGEST_INVALID', `what came is not ${expected}`);
-          }
-          await store.putFile(upload.path, { digest: expected });
-        }
-        await repository.linkBlob(expected);
-        sums.delete(id);
-        await folder.remove(repository.name, id);
+        const sum = await add(request, repository, id, upload);
+        await complete(repository, id, upload.path, sum, expected);
         created(response, repository, expected);
       }),
 
@@ -162,21 +233,21 @@ export function createUploads(store: BlobStore, folder: UploadFolder, root: stri
 
     async cancel(response, repository, id) {
       await found(repository, id);
-      sums.delete(id);
-      await folder.remove(repository.name, id);
+      await exclusively(id, () => forget(repository, id));
       answer(response, 204, {});
     },
   };
 }
 
-function digestOf(text: string | null): Digest {
-  if (text !== null && isDigest(text)) return text;
-  throw new Refusal(400, 'DIGEST_INVALID', 'the query needs digest=sha256:... with 64 lower-case hex digits');
+async function digestOfFile(path: string, like: AnyDigest): Promise<string> {
+  const hash = hashFor(like);
+  for await (const piece of createReadStream(path, { highWaterMark: 256 * 1024 })) hash.update(piece as Buffer);
+  return `${like.slice(0, like.indexOf(':'))}:${hash.digest('hex')}`;
 }
 
-function lengthOf(request: IncomingMessage): { size?: number } {
-  const length = Number(request.headers['content-length']);
-  return Number.isSafeInteger(length) ? { size: length } : {};
+function digestIn(text: string | null): AnyDigest {
+  if (text !== null && isAnyDigest(text)) return text;
+  throw new Refusal(400, 'DIGEST_INVALID', 'the query needs digest=sha256:... with 64 lower-case hex digits');
 }
 
 /** `Content-Range: START-END`, END inclusive: a chunk must go on where the last ended. */
@@ -187,11 +258,4 @@ function checkRange(request: IncomingMessage, size: number, headers: Readonly<Re
   const length = request.headers['content-length'];
   const fits = Number(start) === size && (length === undefined || Number(end) - Number(start) + 1 === Number(length));
   if (!fits) throw new Refusal(416, 'RANGE_INVALID', `the upload has ${size} bytes; go on there`, headers);
-}
-
-function asRefusal(error: unknown): never {
-  if (error instanceof ImageFault && error.code === 'image/wrong-content') {
-    throw new Refusal(400, error.message.includes('bytes') ? 'SIZE_INVALID' : 'DIGEST_INVALID', error.message);
-  }
-  throw error;
 }
