@@ -31,4 +31,6 @@ export class ImageFault extends Fault<
   | 'image/registry-unauthorized'
   | 'image/registry-not-found'
   | 'image/bad-registry-answer'
+  | 'image/bad-registry-settings'
+  | 'image/registry-damaged'
 > {}

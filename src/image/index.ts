@@ -51,6 +51,19 @@ export {
   tagFor,
 } from './names.ts';
 export { type Architecture, machineArchitecture } from './platform.ts';
+export { createAccess } from './registry/access.ts';
+export { type CheckResult, checkRegistry } from './registry/check.ts';
+export { type Collected, collectGarbage } from './registry/collect.ts';
 export { createRegistryHandler, type RegistryAction, type RegistryOptions } from './registry/handler.ts';
+export { listRegistry, removeFromRegistry } from './registry/list.ts';
+export { hashPassword, newToken } from './registry/password.ts';
+export { createRegistryServer } from './registry/serve.ts';
+export {
+  durationOf,
+  isDuration,
+  parseRegistrySettings,
+  type RegistrySettingsFile,
+  readRegistrySettings,
+} from './registry/settings.ts';
 export type { Group, User } from './skeleton.ts';
 export { type BlobStore, type Expected, openBlobStore, type Stored } from './store.ts';

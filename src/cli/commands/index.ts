@@ -39,5 +39,10 @@ export const commands: readonly CommandEntry[] = [
     summary: 'print the completion of commands and labels for a shell',
     load: () => import('./completion.ts'),
   },
+  {
+    name: 'registry',
+    summary: 'serve a registry of images, list it, check it, free its space',
+    load: () => import('./registry.ts'),
+  },
   { name: 'lock', summary: 'write lock files for what comes from outside', load: () => import('./lock/index.ts') },
 ];
