@@ -4,7 +4,7 @@ import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { ImageFault } from '../fault.ts';
 
 /** How a member of a Debian package is compressed, by the end of its name. deb(5). */
-export type Compression = 'none' | 'gzip' | 'xz' | 'zstd';
+export type Compression = 'none' | 'gzip' | 'xz' | 'zstd' | 'bzip2';
 
 const endings: Readonly<Record<string, Compression>> = { '': 'none', '.gz': 'gzip', '.xz': 'xz', '.zst': 'zstd' };
 
@@ -15,10 +15,10 @@ export function compressionOf(name: string): Compression | undefined {
 }
 
 /**
- * The uncompressed bytes, in constant memory. For xz the program `xz` does it: Node has no xz.
+ * The uncompressed bytes, in constant memory. For xz and bzip2 the programs of these names do it: Node has neither.
  *
  * @param what names the archive in faults
- * @throws ImageFault image/bad-archive while it is read, image/package-client where `xz` is not installed
+ * @throws ImageFault image/bad-archive while it is read, image/package-client where such a program is not installed
  */
 export async function* decompress(
   source: Readable,
@@ -26,7 +26,13 @@ export async function* decompress(
   what: string,
 ): AsyncGenerator<Uint8Array> {
   if (compression === 'none') return yield* source;
-  if (compression === 'xz') return yield* throughXz(source, what);
+  if (compression === 'xz') {
+    const args = ['--decompress', '--stdout', '--quiet', `--memlimit-decompress=${memoryLimit}`];
+    return yield* through('xz', 'xz-utils', args, source, what);
+  }
+  if (compression === 'bzip2') {
+    return yield* through('bzip2', 'bzip2', ['--decompress', '--stdout', '--quiet'], source, what);
+  }
   const stream = compression === 'gzip' ? createGunzip() : createZstdDecompress();
   source.on('error', (error) => stream.destroy(error));
   try {
@@ -42,8 +48,14 @@ export async function* decompress(
 /** Bytes of memory that xz may use: a dictionary of 64 MiB (`xz -9`) needs 65. A file that asks for more is no Debian package. */
 const memoryLimit = 512 * 1024 * 1024;
 
-async function* throughXz(source: Readable, what: string): AsyncGenerator<Uint8Array> {
-  const child = spawn('xz', ['--decompress', '--stdout', '--quiet', `--memlimit-decompress=${memoryLimit}`], {
+async function* through(
+  program: string,
+  debianPackage: string,
+  args: readonly string[],
+  source: Readable,
+  what: string,
+): AsyncGenerator<Uint8Array> {
+  const child = spawn(program, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH, LC_ALL: 'C' },
   });
@@ -53,12 +65,12 @@ async function* throughXz(source: Readable, what: string): AsyncGenerator<Uint8A
   });
   const ended = new Promise<void>((resolve, reject) => {
     child.on('error', (cause: NodeJS.ErrnoException) => {
-      const next = cause.code === 'ENOENT' ? 'install the package xz-utils' : undefined;
-      reject(new ImageFault('image/package-client', `xz can't be started: ${cause.message}`, { cause, next }));
+      const next = cause.code === 'ENOENT' ? `install the package ${debianPackage}` : undefined;
+      reject(new ImageFault('image/package-client', `${program} can't be started: ${cause.message}`, { cause, next }));
     });
     child.on('close', (code) => {
       if (code === 0) resolve();
-      else reject(damaged(what, new Error(complaint.trim() || `xz ended with ${code}`)));
+      else reject(damaged(what, new Error(complaint.trim() || `${program} ended with ${code}`)));
     });
   });
   ended.catch(() => {});

@@ -7,21 +7,16 @@ type Who = keyof typeof everyone;
 /**
  * `755`, or `u=rwX,go+r` as chmod(1) has it; without `u`, `g`, `o` it means all, whatever the umask is.
  *
- * @returns undefined where the text is no mode; `octal` where the number is the mode itself
+ * @returns undefined where the text is no mode
  */
-export function parseMode(
-  text: string,
-): { readonly change: ModeChange; readonly octal: number | undefined } | undefined {
+export function parseMode(text: string): ModeChange | undefined {
   if (/^[0-7]+$/.test(text)) {
     const mode = Number.parseInt(text, 8);
-    return mode <= 0o7777 ? { change: () => mode, octal: mode } : undefined;
+    return mode <= 0o7777 ? () => mode : undefined;
   }
   const clauses = text.split(',').map(parseClause);
   if (!clauses.every((clause) => clause !== undefined)) return undefined;
-  return {
-    octal: undefined,
-    change: (mode, folder) => clauses.flat().reduce((before, action) => apply(action, before, mode, folder), mode),
-  };
+  return (mode, folder) => clauses.flat().reduce((before, action) => apply(action, before, mode, folder), mode);
 }
 
 interface Action {

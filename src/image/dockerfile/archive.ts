@@ -1,0 +1,196 @@
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { type Compression, decompress } from '../debian/decompress.ts';
+import type { Digest } from '../digest.ts';
+import { ImageFault } from '../fault.ts';
+import type { BlobStore } from '../store.ts';
+import { ByteReader } from '../tar/bytes.ts';
+import { blockSize, checksum } from '../tar/header.ts';
+import { readTar } from '../tar/read.ts';
+import type { Changes } from './changes.ts';
+import { CopyProblem } from './copy.ts';
+import { type IndexedEntry, nameOf, remembered } from './layer-tree.ts';
+import type { Owner } from './owner.ts';
+import { type FileNode, partsOf, resolvePath } from './tree.ts';
+
+/** An archive that ADD unpacks: its entries, and where their contents lie uncompressed. */
+export interface UnpackedArchive {
+  readonly path: string;
+  /** Names the uncompressed bytes. */
+  readonly identity: string;
+  readonly entries: readonly IndexedEntry[];
+}
+
+/** Bounds of an archive in a context: what people add is far below. */
+const limits = { entries: 200_000, totalSize: 8 * 1024 ** 3 };
+/** What compresses better than this, beyond the first bytes, was made to fill a disk. */
+const maximumRatio = 200;
+const freeBytes = 256 * 1024 ** 2;
+const archiveVersion = 1;
+
+const magics: readonly (readonly [Compression, readonly number[]])[] = [
+  ['gzip', [0x1f, 0x8b, 0x08]],
+  ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
+  ['bzip2', [0x42, 0x5a, 0x68]],
+  ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
+];
+
+/**
+ * What ADD makes of a file: undefined where its content is no tar archive, compressed or not, whatever its name says. An archive is
+ * uncompressed into the store, and refused where it is hostile: then nothing is left of it.
+ *
+ * @param what names it in faults
+ * @throws ImageFault image/bad-archive, image/too-large
+ */
+export async function unpackArchive(
+  store: BlobStore,
+  file: FileNode,
+  what: string,
+): Promise<UnpackedArchive | undefined> {
+  const { bytes, identity } = file.content;
+  // What stands in the Dockerfile itself is text.
+  if (bytes instanceof Uint8Array || file.size === 0) return undefined;
+  const source = () => streamOf(bytes, file.size);
+  const compression = compressionOf(await readNode({ bytes, size: Math.min(file.size, 8) }));
+  if (!(await beginsAsTar(decompress(source(), compression, what)))) return undefined;
+  if (compression === 'none') {
+    const entries = await remembered(store, `archive-${archiveVersion}`, nameOf(identity), () =>
+      entriesOf(source(), what, bytes.offset),
+    );
+    return { path: bytes.path, identity, entries };
+  }
+  const kept = await remembered(store, `unpacked-${archiveVersion}`, nameOf(identity), () => keep());
+  if ((await store.size(kept.digest)) === kept.size)
+    return { path: store.path(kept.digest), identity: kept.digest, entries: kept.entries };
+  const again = await keep();
+  return { path: store.path(again.digest), identity: again.digest, entries: again.entries };
+
+  async function keep(): Promise<{ digest: Digest; size: number; entries: readonly IndexedEntry[] }> {
+    // Read once to see that it is harmless, before a byte of it is written.
+    const entries = await entriesOf(bounded(decompress(source(), compression, what), file.size, what), what, 0);
+    const stored = await store.put(bounded(decompress(source(), compression, what), file.size, what));
+    return { ...stored, entries };
+  }
+}
+
+/** Puts what an archive holds below a folder: as `tar -x`, in favour of the archive. @throws CopyProblem */
+export function applyArchive(
+  changes: Changes,
+  archive: UnpackedArchive,
+  target: readonly string[],
+  owner: Owner | undefined,
+): void {
+  const inTheWay = changes.makeFolders(target, owner ?? { uid: 0, gid: 0 });
+  if (inTheWay !== undefined) throw new CopyProblem('bad-destination', `/${inTheWay.join('/')} is not a folder`);
+  const placed = new Map<string, string[]>();
+  for (const entry of archive.entries) {
+    const parts = partsOf(entry.path);
+    const above = resolvePath(changes.tree, [...target, ...parts.slice(0, -1)]);
+    if (above === undefined)
+      throw new CopyProblem('bad-destination', `${entry.path} lies below a link that leads in circles`);
+    const blocked = changes.makeFolders(above, owner ?? { uid: 0, gid: 0 });
+    if (blocked !== undefined) throw new CopyProblem('bad-destination', `/${blocked.join('/')} is not a folder`);
+    const place = parts.length === 0 ? [...target] : [...above, parts.at(-1) ?? ''];
+    placed.set(entry.path, place);
+    const there = changes.tree.at(place);
+    const owned = { mode: entry.mode, uid: owner?.uid ?? entry.uid, gid: owner?.gid ?? entry.gid };
+    if (entry.type === 'directory') {
+      const children = there?.type === 'directory' ? there.children : new Map();
+      changes.put(place, { ...owned, type: 'directory', children });
+      continue;
+    }
+    if (there?.type === 'directory') {
+      throw new CopyProblem('bad-destination', `the archive has a file in place of the folder /${place.join('/')}`);
+    }
+    if (entry.type === 'symlink') changes.put(place, { ...owned, mode: 0o777, type: 'symlink', target: entry.target });
+    else if (entry.type === 'hardlink') putHardLink(changes, place, placed.get(entry.target), entry.path);
+    else {
+      changes.put(place, {
+        ...owned,
+        type: 'file',
+        size: entry.size,
+        content: {
+          bytes: { path: archive.path, offset: entry.offset },
+          identity: `${archive.identity}+${entry.offset}+${entry.size}`,
+        },
+      });
+    }
+  }
+}
+
+function putHardLink(
+  changes: Changes,
+  place: readonly string[],
+  target: readonly string[] | undefined,
+  path: string,
+): void {
+  const file = target && changes.tree.at(target);
+  if (target === undefined || file?.type !== 'file') {
+    throw new CopyProblem('bad-source', `the archive's hard link ${path} leads to no file of it`);
+  }
+  const linked = file.linked ?? {};
+  if (file.linked === undefined) changes.put(target, { ...file, linked });
+  changes.put(place, { ...file, linked });
+}
+
+async function entriesOf(source: AsyncIterable<Uint8Array>, what: string, begin: number): Promise<IndexedEntry[]> {
+  const entries: IndexedEntry[] = [];
+  for await (const { path, type, mode, uid, gid, size, target, offset } of readTar(source, what, limits)) {
+    entries.push({ path, type, mode, uid, gid, size, target, offset: begin + offset });
+  }
+  return entries;
+}
+
+async function* bounded(source: AsyncIterable<Uint8Array>, packed: number, what: string): AsyncGenerator<Uint8Array> {
+  const most = Math.min(limits.totalSize + limits.entries * 2 * blockSize, packed * maximumRatio + freeBytes);
+  let total = 0;
+  for await (const piece of source) {
+    total += piece.length;
+    if (total > most) {
+      throw new ImageFault('image/too-large', `${what} unpacks to more than ${most} bytes from ${packed}`, {
+        next: 'check where the archive comes from; unpack it in a genrule where it is right',
+      });
+    }
+    yield piece;
+  }
+}
+
+function streamOf({ path, offset }: { readonly path: string; readonly offset: number }, size: number) {
+  return createReadStream(path, { start: offset, end: offset + size - 1, highWaterMark: 256 * 1024 });
+}
+
+function compressionOf(bytes: Buffer): Compression {
+  return magics.find(([, magic]) => magic.every((byte, index) => bytes[index] === byte))?.[0] ?? 'none';
+}
+
+/** The first block is a header with the sum that it names. What can't be decompressed is no archive. */
+async function beginsAsTar(source: AsyncIterable<Uint8Array>): Promise<boolean> {
+  const reader = new ByteReader(source, '');
+  try {
+    const block = await reader.take(blockSize);
+    if (block === undefined || block.every((byte) => byte === 0)) return false;
+    const written = /^[ \0]*([0-7]+)[ \0]/.exec(block.toString('latin1', 148, 157))?.[1];
+    return written !== undefined && Number.parseInt(written, 8) === checksum(block);
+  } catch (error) {
+    if (error instanceof ImageFault && error.code === 'image/bad-archive') return false;
+    throw error;
+  } finally {
+    await reader.close();
+  }
+}
+
+/** Bytes of a file of a tree. */
+export async function readNode(file: {
+  readonly bytes: FileNode['content']['bytes'];
+  readonly size: number;
+}): Promise<Buffer> {
+  if (file.bytes instanceof Uint8Array) return Buffer.from(file.bytes.subarray(0, file.size));
+  const handle = await open(file.bytes.path, 'r');
+  try {
+    const buffer = Buffer.alloc(file.size);
+    const { bytesRead } = await handle.read(buffer, 0, file.size, file.bytes.offset);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,31 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeAtomically } from '../../disk/index.ts';
+import { type Digest, isDigest } from '../digest.ts';
+import type { BlobStore } from '../store.ts';
+
+/** Goes up when the same entries give other bytes. */
+const layerVersion = 1;
+
+/** The layer that a list of entries gave before, where the store has it still: its files are not read again. */
+export async function readLayerRecord(
+  store: BlobStore,
+  name: string,
+): Promise<{ digest: Digest; size: number } | undefined> {
+  const text = await readFile(recordPath(store, name), 'utf8').catch(() => '');
+  const [, digest = '', size = ''] = /^(sha256:[0-9a-f]{64}) ([0-9]+)\n$/.exec(text) ?? [];
+  if (!isDigest(digest) || (await store.size(digest)) !== Number(size)) return undefined;
+  return { digest, size: Number(size) };
+}
+
+export async function writeLayerRecord(
+  store: BlobStore,
+  name: string,
+  { digest, size }: { readonly digest: Digest; readonly size: number },
+): Promise<void> {
+  await writeAtomically(recordPath(store, name), `${digest} ${size}\n`);
+}
+
+function recordPath({ folder }: BlobStore, name: string): string {
+  return join(folder, 'derived', `layer-${layerVersion}`, name.slice(0, 2), name);
+}
