@@ -6,6 +6,7 @@ export {
   type LayerFile,
   type StoredLayer,
 } from './assemble.ts';
+export { assembleIndex } from './assemble-index.ts';
 export {
   fetchBlob,
   fetchManifest,
@@ -50,7 +51,7 @@ export {
   repositoryFor,
   tagFor,
 } from './names.ts';
-export { type Architecture, machineArchitecture } from './platform.ts';
+export { type Architecture, debianArchitecture, isArchitecture, machineArchitecture } from './platform.ts';
 export { createAccess } from './registry/access.ts';
 export { type CheckResult, checkRegistry } from './registry/check.ts';
 export { type Collected, collectGarbage } from './registry/collect.ts';

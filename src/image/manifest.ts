@@ -49,6 +49,8 @@ export interface Index<D extends AnyDigest = Digest> {
 export interface ImageConfiguration {
   readonly architecture: string;
   readonly os: string;
+  /** Of the architecture: `v8`. */
+  readonly variant?: string;
   readonly config: Readonly<Record<string, unknown>>;
   readonly diffIds: readonly Digest[];
   readonly history: readonly Readonly<Record<string, unknown>>[];
@@ -153,6 +155,7 @@ export function parseConfiguration(bytes: Uint8Array, what: string): ImageConfig
   return {
     architecture: text(json.architecture, 'architecture', bad),
     os: text(json.os, 'os', bad),
+    ...(typeof json.variant === 'string' && json.variant !== '' && { variant: json.variant }),
     config: json.config === undefined || json.config === null ? {} : object(json.config, 'config', bad),
     diffIds: ids as Digest[],
     history: history.map((entry) => object(entry, 'history', bad)),

@@ -11,6 +11,10 @@ const ofNode: Readonly<Record<string, Architecture>> = {
   riscv64: 'riscv64',
 };
 
+export function isArchitecture(text: string): text is Architecture {
+  return (Object.values(ofNode) as string[]).includes(text);
+}
+
 /** This machine's. */
 export function machineArchitecture(): Architecture {
   const found = ofNode[process.arch];

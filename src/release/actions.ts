@@ -13,7 +13,7 @@ import { checkManifests, formatBundle, type ManifestFile } from '../manifest/ind
 import type { Progress } from '../progress/index.ts';
 import { badRule, configOf, onlyOutput, readTexts } from './action-config.ts';
 import { ReleaseFault } from './fault.ts';
-import { imageAction } from './image-action.ts';
+import { imageAction, indexAction } from './image-action.ts';
 import { isPackage, packageOf } from './package-target.ts';
 
 /**
@@ -26,38 +26,40 @@ export function releaseActions(graph: () => Graph, store: () => Promise<BlobStor
     debian_package: debianPackage(graph),
     debian_packages: debianPackages,
     image: imageAction(graph, store),
+    image_index: indexAction(store),
     k8s_config: k8sConfig,
   };
 }
 
 function debianPackage(graph: () => Graph): BuiltinAction {
-  // One call of the package client for all packages of a suite, at the first that is missing.
+  // One call of the package client for all packages of a suite and architecture, at the first that is missing.
   const batches = new Map<string, Promise<void>>();
-  const fetchAll = (suite: string, progress: Progress, signal: AbortSignal) => {
-    let batch = batches.get(suite);
+  const fetchAll = (suite: string, architecture: string, progress: Progress, signal: AbortSignal) => {
+    const key = `${suite} ${architecture}`;
+    let batch = batches.get(key);
     if (batch === undefined) {
       const packages = [...graph().targets.values()]
         .filter(isPackage)
         .map(packageOf)
-        .filter((each) => each.suite === suite)
+        .filter((each) => each.suite === suite && each.lockArchitecture === architecture)
         .map(({ request }) => request);
       batch = fetchPackages({ source: sourceOf(graph(), suite), packages, progress, signal }).then(
         () => {},
         // Each package then tells of its own trouble, and those that can be had are made.
         () => {},
       );
-      batches.set(suite, batch);
+      batches.set(key, batch);
     }
     return batch;
   };
   return {
     version: debianLayerVersion,
     async run({ target, outputFolder, progress, signal, update }) {
-      const { suite, request } = packageOf(target);
+      const { suite, lockArchitecture, request } = packageOf(target);
       const [output] = target.namedOuts.layer ?? [];
       if (output === undefined) throw badRule(target, 'it has no output named layer');
       update('fetching packages');
-      await fetchAll(suite, progress, signal);
+      await fetchAll(suite, lockArchitecture, progress, signal);
       const path = join(outputFolder, output);
       await mkdir(dirname(path), { recursive: true });
       update(`unpacking ${request.name}`);

@@ -20,7 +20,7 @@ import {
   targetsMatching,
   type Workspace,
 } from '../graph/index.ts';
-import { openBlobStore, readImageLayout, repositoryFor } from '../image/index.ts';
+import { openBlobStore, readLayout, repositoryFor } from '../image/index.ts';
 import type { Progress } from '../progress/index.ts';
 import { ruleFiles } from '../rules/index.ts';
 import { releaseActions } from './actions.ts';
@@ -131,7 +131,7 @@ export async function createWorkspaceBuilder(
       return await Promise.all(
         targets.map(async (target): Promise<BuiltImage> => {
           const layout = built.get(target.label)?.outputs[0]?.absolute ?? noImage(target);
-          const { tag, digest } = await readImageLayout(layout);
+          const { tag, digest } = await readLayout(layout);
           return { label: target.label, repository: repositoryOf(target), tag, digest, layout };
         }),
       );
@@ -149,7 +149,11 @@ function imagesOf(graph: Graph): Label[] {
 }
 
 function isImage({ action }: Target): boolean {
-  return action.kind === 'builtin' && action.name === 'image';
+  if (action.kind !== 'builtin') return false;
+  // A part of an index has no name of its own.
+  return (
+    action.name === 'image_index' || (action.name === 'image' && !(action.config as { part?: unknown } | null)?.part)
+  );
 }
 
 function imageTarget(graph: Graph, label: Label): Target {

@@ -7,6 +7,7 @@ export class ReleaseFault extends Fault<
   | 'release/not-a-service'
   | 'release/not-an-image'
   | 'release/no-commit'
+  | 'release/wrong-architecture'
   | 'release/bad-rule'
   | 'release/not-text'
   | 'release/rejected'

@@ -1,19 +1,24 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { BuiltFile, BuiltinAction, BuiltinRequest } from '../build/index.ts';
-import type { Graph, Json, Label } from '../graph/index.ts';
+import type { Graph, Json, Label, Target } from '../graph/index.ts';
 import {
+  type Architecture,
+  assembleIndex,
   type BlobStore,
   type Digest,
+  debianArchitecture,
   type ImageFile,
   type ImageFolder,
   imageVersion,
+  isArchitecture,
   type LayerContent,
   type LayerFile,
   machineArchitecture,
   makeImage,
 } from '../image/index.ts';
 import { badRule, type Config, configOf, onlyOutput, readRecord } from './action-config.ts';
+import { ReleaseFault } from './fault.ts';
 import { groupsOf, imageConfig, modeOf, ownerText, usersOf } from './image-config.ts';
 import { isPackage, packageOf } from './package-target.ts';
 
@@ -22,9 +27,11 @@ export function imageAction(graph: () => Graph, store: () => Promise<BlobStore>)
   return {
     version: imageVersion,
     key: () => machineArchitecture(),
-    async run(request) {
-      const { target, outputFolder, update } = request;
+    async run(original) {
+      const { target, outputFolder, update } = original;
       const config = configOf(target);
+      const architecture = architectureOf(config, target);
+      const request = { ...original, outputsOf: throughProvides(original, graph()) };
       update('putting the image together');
       const output = join(outputFolder, onlyOutput(target));
       await mkdir(dirname(output), { recursive: true });
@@ -35,24 +42,63 @@ export function imageAction(graph: () => Graph, store: () => Promise<BlobStore>)
         store: await store(),
         output,
         base: typeof base === 'string' ? onlyFile(request, base as Label) : undefined,
-        packages: packageLayers(request, graph()),
+        packages: packageLayers(request, graph(), architecture),
         layers: layers.map((layer) => ({ name: layerName(request, layer), ...contentOf(request, layer as Config) })),
         ...contentOf(request, config),
         users: usersOf(config, target),
         groups: groupsOf(config, target),
         certificates: filesOfList(request, config.certificates),
         config: imageConfig(config, target),
+        architecture,
       });
     },
   };
 }
 
-function packageLayers({ deps }: BuiltinRequest, graph: Graph): LayerFile[] {
+/** The action of a `docker_image` with several architectures: an index of the images of its deps. */
+export function indexAction(store: () => Promise<BlobStore>): BuiltinAction {
+  return {
+    version: '1',
+    async run({ target, deps, outputFolder }) {
+      const output = join(outputFolder, onlyOutput(target));
+      await mkdir(dirname(output), { recursive: true });
+      const images = deps.filter(({ direct }) => direct).flatMap(({ files }) => files.map(({ absolute }) => absolute));
+      await assembleIndex({ store: await store(), output, images });
+    },
+  };
+}
+
+function architectureOf({ architecture }: Config, target: Target): Architecture {
+  if (architecture === undefined || architecture === null) return machineArchitecture();
+  if (typeof architecture === 'string' && isArchitecture(architecture)) return architecture;
+  throw badRule(target, `${JSON.stringify(architecture)} is no architecture such as amd64 or arm64`);
+}
+
+/** Outputs of a label, or of what it provides for the architecture that the target requires. */
+function throughProvides({ target, outputsOf }: BuiltinRequest, { targets }: Graph): BuiltinRequest['outputsOf'] {
+  return (label) => {
+    const offers = targets.get(label)?.provides;
+    const taken = offers === undefined ? [] : target.requires.flatMap((kind) => offers[kind] ?? []);
+    return taken.length === 0 ? outputsOf(label) : taken.flatMap((each) => outputsOf(each));
+  };
+}
+
+function packageLayers({ deps, target }: BuiltinRequest, graph: Graph, architecture: Architecture): LayerFile[] {
   return deps.flatMap(({ label, named }) => {
     const dependency = graph.targets.get(label);
     // Groups of packages pass on what their members have.
     if (dependency === undefined || !isPackage(dependency)) return [];
     const { request: each } = packageOf(dependency);
+    if (each.architecture !== 'all' && each.architecture !== debianArchitecture(architecture)) {
+      throw new ReleaseFault(
+        'release/wrong-architecture',
+        `${target.label} is for ${architecture}, the package ${each.name} that is locked is for ${each.architecture}`,
+        {
+          place: dependency.place,
+          next: `add ${architecture} to the architectures of the debian_packages rule, and run: banksman lock debian`,
+        },
+      );
+    }
     return (named.layer ?? []).map(({ absolute, sha256 }): LayerFile => {
       const digest: Digest = `sha256:${sha256}`;
       return { path: absolute, digest, createdBy: `debian ${each.name} ${each.version}` };

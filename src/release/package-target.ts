@@ -8,12 +8,18 @@ export function isPackage({ action }: Target): boolean {
 }
 
 /** What its lock says. @throws ReleaseFault release/bad-rule */
-export function packageOf(target: Target): { readonly suite: string; readonly request: PackageRequest } {
+export function packageOf(target: Target): {
+  readonly suite: string;
+  /** What its lock is for; the package itself may be for all. */
+  readonly lockArchitecture: string;
+  readonly request: PackageRequest;
+} {
   const config = configOf(target);
   const size = config.size;
   if (typeof size !== 'number') throw badRule(target, 'size is not a number');
   return {
     suite: readText(config, 'suite', target),
+    lockArchitecture: typeof config.lock_architecture === 'string' ? config.lock_architecture : '',
     request: {
       name: readText(config, 'name', target),
       version: readText(config, 'version', target),

@@ -106,9 +106,25 @@ export async function makeDebianPackageLayer(
   };
 }
 
+/** Each architecture has lists of its own; what is for all of them comes with the first. */
 async function download(request: FetchRequest, wanted: readonly PackageRequest[]): Promise<void> {
-  const native = wanted.find(({ architecture }) => architecture !== 'all')?.architecture;
-  const source = native === undefined ? request.source : { ...request.source, architecture: native };
+  const common = wanted.filter(({ architecture }) => architecture === 'all');
+  const native = Map.groupBy(
+    wanted.filter(({ architecture }) => architecture !== 'all'),
+    ({ architecture }) => architecture,
+  );
+  if (native.size === 0) return downloadOf(request, common, request.source);
+  for (const [index, [architecture, packages]] of [...native].entries()) {
+    const source = { ...request.source, architecture };
+    await downloadOf(request, index === 0 ? [...packages, ...common] : packages, source);
+  }
+}
+
+async function downloadOf(
+  request: FetchRequest,
+  wanted: readonly PackageRequest[],
+  source: DebianSource,
+): Promise<void> {
   const apt = await openApt(source, request);
   // Any list will do at first, however old, if it knows the versions.
   await apt.update(Number.POSITIVE_INFINITY);

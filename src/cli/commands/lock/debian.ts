@@ -13,7 +13,9 @@ import {
 import {
   type DebianLock,
   type DebianSource,
+  debianArchitecture,
   formatDebianLock,
+  isArchitecture,
   lockDebian,
   parseDebianLock,
   refreshGone,
@@ -39,7 +41,13 @@ export function define(command: Command, context: CommandContext): void {
           next: "see 'banksman query targets //...'",
         });
       }
-      for (const target of wanted) await lockOne(target, workspace, options.ifGone === true, context);
+      for (const target of wanted) {
+        const locks = Object.entries(target.locks ?? {});
+        if (locks.length === 0) await lockOne(target, workspace, options.ifGone === true, context);
+        for (const [architecture, lock] of locks) {
+          await lockOne({ ...target, lock }, workspace, options.ifGone === true, context, debianName(architecture));
+        }
+      }
     });
 }
 
@@ -51,6 +59,8 @@ interface LockTarget {
   readonly exclude: readonly string[];
   /** Relative to the workspace root. */
   readonly lock: string;
+  /** The same by architecture, where the rule names some; this machine's then is not asked. */
+  readonly locks?: Readonly<Record<string, string>>;
 }
 
 function lockTarget(target: Target): LockTarget | undefined {
@@ -78,10 +88,11 @@ async function lockOne(
   workspace: Workspace,
   ifGone: boolean,
   context: CommandContext,
+  architecture?: string,
 ): Promise<void> {
   const { progress, signal, terminal } = context;
   const { mirror } = workspace.debian;
-  const source: DebianSource = { suite: target.suite, ...(mirror !== undefined && { mirror }) };
+  const source: DebianSource = { suite: target.suite, architecture, ...(mirror !== undefined && { mirror }) };
   const path = join(workspace.root, target.lock);
   const before = await readLock(path, target.lock);
   if (ifGone && before !== undefined) {
@@ -101,6 +112,13 @@ async function lockOne(
     `${terminal.paint.good('✓')} ${target.lock}: ${count(Object.keys(lock.packages).length, 'package')}, ${changed.length === 0 ? 'nothing new' : `${changed.length} changed`}`,
   );
   for (const line of changed) terminal.print(`  ${line}`);
+}
+
+function debianName(architecture: string): string {
+  if (isArchitecture(architecture)) return debianArchitecture(architecture);
+  throw new UsageFault('cli/wrong-use', `${architecture} is no architecture that images are made for`, {
+    next: 'name amd64, arm64, ppc64le, riscv64 or s390x',
+  });
 }
 
 async function readLock(path: string, shown: string): Promise<DebianLock | undefined> {
