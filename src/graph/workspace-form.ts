@@ -22,6 +22,7 @@ const workspaceKeys = [
   'config',
   'debian',
   'environments',
+  'images',
   'registry',
   'remote_cache',
   'subrepos',
@@ -48,12 +49,20 @@ export function readWorkspace(root: string, source: Source, please?: PleaseConfi
     config: fields.config === undefined ? {} : config(fields.config),
     debian: fields.debian === undefined ? { suite: 'bookworm' } : debian(fields.debian),
     environments: environments(fields.environments, registry, top),
+    images: images(fields.images),
     registry,
     ...(fields.remote_cache !== undefined && { remoteCache: remoteCache(fields.remote_cache) }),
     ...(fields.subrepos !== undefined && { subrepos: subrepos(fields.subrepos) }),
     ...(please !== undefined && { please }),
     place: top.place,
   });
+}
+
+/** How images are named. */
+function images(form: FormNode | undefined): Workspace['images'] {
+  const { tags } = form === undefined ? {} : fieldsOf(form, ['tags']);
+  if (tags === undefined) return { tags: 'short' };
+  return { tags: textOf(tags, /^(short|long)$/, 'short or long') === 'long' ? 'long' : 'short' };
 }
 
 function remoteCache(form: FormNode): RemoteCacheForm {

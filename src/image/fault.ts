@@ -25,6 +25,8 @@ export class ImageFault extends Fault<
   | 'image/package-unresolved'
   | 'image/package-client'
   | 'image/no-debian-source'
+  /** Two contents have one tag. */
+  | 'image/tag-clash'
   /** Registries. */
   | 'image/registry-unreachable'
   | 'image/registry-refused'

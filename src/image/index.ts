@@ -44,6 +44,7 @@ export { type ImageLayer, imageVersion, type MakeRequest, makeImage } from './ma
 export { type Descriptor, type Index, type Manifest, mediaTypes, parseAnyManifest, parseManifest } from './manifest.ts';
 export {
   formatReference,
+  indexContent,
   isRepository,
   isTag,
   parseReference,
@@ -68,3 +69,4 @@ export {
 } from './registry/settings.ts';
 export type { Group, User } from './skeleton.ts';
 export { type BlobStore, type Expected, openBlobStore, type Stored } from './store.ts';
+export { claimTag } from './tags.ts';

@@ -20,7 +20,7 @@ import {
   targetsMatching,
   type Workspace,
 } from '../graph/index.ts';
-import { openBlobStore, readLayout, repositoryFor } from '../image/index.ts';
+import { claimTag, hexOf, openBlobStore, readLayout, repositoryFor } from '../image/index.ts';
 import type { Progress } from '../progress/index.ts';
 import { ruleFiles } from '../rules/index.ts';
 import { releaseActions } from './actions.ts';
@@ -131,7 +131,9 @@ export async function createWorkspaceBuilder(
       return await Promise.all(
         targets.map(async (target): Promise<BuiltImage> => {
           const layout = built.get(target.label)?.outputs[0]?.absolute ?? noImage(target);
-          const { tag, digest } = await readLayout(layout);
+          const { content, digest } = await readLayout(layout);
+          const tag = hexOf(content).slice(0, workspace.images.tags === 'long' || isLong(target) ? 64 : 12);
+          await claimTag(await openStore(), tag, content);
           return { label: target.label, repository: repositoryOf(target), tag, digest, layout };
         }),
       );
@@ -159,6 +161,11 @@ function isImage({ action }: Target): boolean {
 function imageTarget(graph: Graph, label: Label): Target {
   const target = findTarget(graph, label);
   return isImage(target) ? target : noImage(target);
+}
+
+/** The rule asks for the long tag. */
+function isLong({ action }: Target): boolean {
+  return action.kind === 'builtin' && (action.config as { long_tag?: unknown } | null)?.long_tag === true;
 }
 
 function noImage({ label, rule, place }: Target): never {

@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { hexOf, readImageLayout } from '../image/index.ts';
+import { hexOf, installedPackages, readImageLayout, readLayout } from '../image/index.ts';
 import { imageWorkspace, listed } from './testing/image-workspace.ts';
 
 const everything = `
@@ -127,4 +129,99 @@ const mistakes: [string, string, RegExp][] = [
 it.each(mistakes)('%s is an error', async (_, argument, message) => {
   const workspace = await imageWorkspace({ 'p/BUILD': `docker_image(name = "image", ${argument})`, ...texts });
   await expect(workspace.layout('//p:image')).rejects.toThrow(message);
+});
+
+it('several architectures are one index, each with what stands behind a label for it', async () => {
+  const workspace = await imageWorkspace({
+    'p/BUILD': `
+genrule(name = "here", outs = ["here.txt"], cmd = "echo for here > $OUT", provides = {"linux_s390x": [":there"]})
+genrule(name = "there", outs = ["there.txt"], cmd = "echo for s390x > $OUT")
+docker_image(name = "base", architectures = ["s390x", "riscv64"], files = {"/base": "a.txt"})
+docker_image(
+    name = "image", architectures = ["s390x", "riscv64"], base_image = ":base",
+    files = {"/app/own": ":here", "/app/a": "a.txt"}, entrypoint = ["/app/own"],
+)
+`,
+    ...texts,
+  });
+  const builder = await workspace.builder('//p:all');
+  expect(builder.imageLabels()).toEqual(['//p:base', '//p:image']);
+  const [image] = await builder.images(['//p:image']);
+  const { images, digest, tag } = await readLayout(image!.layout);
+  expect([image!.digest, image!.tag, image!.repository]).toEqual([digest, tag, 'p/image'.replace('/image', '')]);
+  const seen = images.map(({ configuration, layers, layout }) => [
+    configuration.architecture,
+    execFileSync('tar', ['-xOf', join(layout, 'blobs/sha256', hexOf(layers.at(-1)!.digest)), 'app/own'], {
+      encoding: 'utf8',
+    }),
+    configuration.history.map(({ created_by }) => created_by),
+  ]);
+  const history = ['accounts and folders', 'files', 'files'];
+  expect(seen).toEqual([
+    ['riscv64', 'for here\n', history],
+    ['s390x', 'for s390x\n', history],
+  ]);
+  await workspace.write({ 'q/BUILD': 'docker_image(name = "image", architectures = ["vax"])' });
+  await expect(workspace.layout('//q:image')).rejects.toThrow(/"vax" is no architecture/);
+});
+
+it('a package of another architecture than the image is an error, not a broken image', async () => {
+  const workspace = await imageWorkspace({
+    'deb/DEBIAN/control':
+      'Package: liba\nVersion: 1.0\nArchitecture: s390x\nMaintainer: x <x@example.org>\nDescription: x\n',
+  });
+  const deb = join(workspace.root, 'liba.deb');
+  execFileSync('dpkg-deb', ['--root-owner-group', '--build', join(workspace.root, 'deb'), deb], { stdio: 'ignore' });
+  const content = await readFile(deb);
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  await mkdir(join(process.env.BANKSMAN_CACHE!, 'debian'), { recursive: true });
+  await writeFile(join(process.env.BANKSMAN_CACHE!, 'debian', `${sha256}.deb`), content);
+  const packages = { liba: { version: '1.0', architecture: 's390x', sha256, size: content.length, depends: [] } };
+  const lock = { format: 1, suite: 'bookworm', architecture: 's390x', requested: ['liba'], exclude: [], packages };
+  await workspace.write({
+    'd/BUILD': 'debian_packages(name = "debian", suite = "bookworm", packages = ["liba"], visibility = ["PUBLIC"])',
+    'd/debian.lock.json': JSON.stringify(lock),
+    'p/BUILD': `
+docker_image(name = "fits", architectures = ["s390x"], packages = ["//d:liba"])
+docker_image(name = "image", architectures = ["riscv64"], packages = ["//d:liba"])`,
+  });
+  expect(
+    (await installedPackages((await readLayout(await workspace.layout('//p:fits'))).images[0]!)).map(
+      ({ name }) => name,
+    ),
+  ).toEqual(['liba']);
+  await expect(workspace.layout('//p:image')).rejects.toThrow(
+    /is for riscv64, the package liba that is locked is for s390x/,
+  );
+});
+
+it('tags are short, or long where the rule or the workspace asks for it; the image is the same', async () => {
+  const rule = (name: string, more: string) => `docker_image(name = "${name}", files = {"/a": "a.txt"}${more})\n`;
+  const workspace = await imageWorkspace({
+    'p/BUILD': rule('short', '') + rule('long', ', long_tag = True'),
+    ...texts,
+  });
+  const images = async () => {
+    const builder = await workspace.builder();
+    return builder.images(builder.imageLabels());
+  };
+  const [short, long] = await images();
+  expect(long?.tag).toMatch(/^[0-9a-f]{64}$/);
+  expect(short?.tag).toBe(long?.tag.slice(0, 12));
+  expect(short?.digest).toBe(long?.digest);
+  await workspace.write({ 'banksman.yaml': 'name: test\nimages: { tags: long }\n' });
+  expect((await images()).map(({ tag }) => tag)).toEqual([long?.tag, long?.tag]);
+  await workspace.write({ 'banksman.yaml': 'name: test\nimages: { tags: medium }\n' });
+  await expect(images()).rejects.toThrow(/short or long/);
+});
+
+it('a tag that names another content on this machine is refused', async () => {
+  const workspace = await imageWorkspace({
+    'p/BUILD': 'docker_image(name = "image", files = {"/a": "a.txt"})',
+    ...texts,
+  });
+  const builder = await workspace.builder();
+  const [image] = await builder.images();
+  await writeFile(join(process.env.BANKSMAN_CACHE!, 'blobs/tags', image!.tag), `${image!.tag}${'0'.repeat(52)}`);
+  await expect(builder.images()).rejects.toMatchObject({ code: 'image/tag-clash' });
 });

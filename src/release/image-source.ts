@@ -80,6 +80,7 @@ async function withPulled<T>(
       reference,
       store: await openBlobStore(cacheFolder('blobs')),
       output,
+      whole: true,
       progress: options.progress,
       ...(transport && { transport }),
       ...(options.signal && { signal: options.signal }),

@@ -1,15 +1,16 @@
 import type { Progress } from '../../progress/index.ts';
 import { silent } from '../../progress/index.ts';
+import type { Digest } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
-import { type AssembledImage, readImageLayout, writeLayout } from '../layout.ts';
-import { chooseManifest, parseManifest } from '../manifest.ts';
+import { type AssembledImage, readLayout, writeLayout } from '../layout.ts';
+import { chooseManifest, type Descriptor, type Manifest, parseManifest } from '../manifest.ts';
 import { parseReference } from '../names.ts';
 import { type Architecture, machineArchitecture } from '../platform.ts';
 import type { BlobStore } from '../store.ts';
 import { fromEndpoints, type RegistryAccessOptions } from './endpoints.ts';
 import { inParallel } from './in-parallel.ts';
 import { nameIn } from './push.ts';
-import type { RemoteRepository } from './remote.ts';
+import type { FoundManifest, RemoteRepository } from './remote.ts';
 
 export interface PullRequest extends RegistryAccessOptions {
   readonly reference: string;
@@ -18,6 +19,8 @@ export interface PullRequest extends RegistryAccessOptions {
   readonly output: string;
   /** Which image of an index; this machine's unless told. */
   readonly architecture?: Architecture | undefined;
+  /** Of an index all images, and the index itself. */
+  readonly whole?: boolean | undefined;
   readonly progress?: Progress | undefined;
 }
 
@@ -43,24 +46,56 @@ export async function pullImage(request: PullRequest): Promise<AssembledImage> {
 }
 
 async function pullFrom(remote: RemoteRepository, name: string, request: PullRequest): Promise<AssembledImage> {
-  const { store, architecture = machineArchitecture() } = request;
-  let found = await remote.manifest(name);
-  let parsed = parseManifest(found.bytes, found.mediaType, request.reference);
-  if ('index' in parsed) {
-    found = await remote.manifest(chooseManifest(parsed.index, architecture, request.reference).digest);
-    parsed = parseManifest(found.bytes, found.mediaType, request.reference);
-    if ('index' in parsed) throw new ImageFault('image/bad-layout', `${request.reference} is an index of indexes`);
+  const { store, architecture = machineArchitecture(), output } = request;
+  const found = await remote.manifest(name);
+  const parsed = parseManifest(found.bytes, found.mediaType, request.reference);
+  if ('manifest' in parsed) {
+    const { descriptor, blobs } = await bring(remote, request, found, parsed.manifest);
+    await writeLayout(store, { ...descriptor, platform: { architecture, os: 'linux' } }, blobs, output);
+  } else if (request.whole) {
+    const images = [];
+    for (const each of parsed.index.manifests) {
+      if (each.platform?.os !== 'unknown') images.push(await one(remote, request, each.digest));
+    }
+    const index = await store.put(found.bytes, { digest: found.digest });
+    const blobs = images.flatMap(({ descriptor, blobs: own }) => [descriptor.digest, ...own]);
+    await writeLayout(store, { mediaType: parsed.index.mediaType, ...index }, blobs, output);
+  } else {
+    const chosen = chooseManifest(parsed.index, architecture, request.reference);
+    const { descriptor, blobs } = await one(remote, request, chosen.digest);
+    await writeLayout(store, { ...descriptor, platform: { architecture, os: 'linux' } }, blobs, output);
   }
-  const { manifest } = parsed;
+  const { images } = await readLayout(output);
+  const first = images.find(({ configuration }) => configuration.architecture === architecture) ?? images[0];
+  if (first === undefined) throw new ImageFault('image/bad-layout', `${request.reference} is an index without images`);
+  const { layout, digest, tag, configDigest, layers } = first;
+  return { layout, digest, tag, configDigest, layers };
+}
+
+async function one(remote: RemoteRepository, request: PullRequest, digest: Digest): Promise<Brought> {
+  const found = await remote.manifest(digest);
+  const parsed = parseManifest(found.bytes, found.mediaType, request.reference);
+  if ('manifest' in parsed) return bring(remote, request, found, parsed.manifest);
+  throw new ImageFault('image/bad-layout', `${request.reference} is an index of indexes`);
+}
+
+interface Brought {
+  readonly descriptor: Descriptor;
+  readonly blobs: readonly Digest[];
+}
+
+/** All that a manifest names, into the store. */
+async function bring(
+  remote: RemoteRepository,
+  { store }: PullRequest,
+  found: FoundManifest,
+  manifest: Manifest,
+): Promise<Brought> {
   const blobs = [manifest.config, ...manifest.layers];
   await inParallel(blobs, atOnce, async ({ digest, size }) => {
     if ((await store.size(digest)) === size) return;
     await store.put(remote.blob(digest, size), { digest, size });
   });
   const stored = await store.put(found.bytes, { digest: found.digest });
-  const platform = { architecture, os: 'linux' };
-  const all = blobs.map(({ digest }) => digest);
-  await writeLayout(store, { mediaType: manifest.mediaType, ...stored, platform }, all, request.output);
-  const { layout, digest, tag, configDigest, layers } = await readImageLayout(request.output, architecture);
-  return { layout, digest, tag, configDigest, layers };
+  return { descriptor: { mediaType: manifest.mediaType, ...stored }, blobs: blobs.map(({ digest }) => digest) };
 }

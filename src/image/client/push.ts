@@ -3,13 +3,14 @@ import type { Progress, Task } from '../../progress/index.ts';
 import { silent } from '../../progress/index.ts';
 import type { Digest } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
-import { layoutBlob, readImageLayout } from '../layout.ts';
+import { layoutBlob, readLayout } from '../layout.ts';
 import { parseReference, type Reference } from '../names.ts';
+import { isContentTag, refuseClash } from './clash.ts';
 import { fromEndpoints, openForPush, type RegistryAccessOptions } from './endpoints.ts';
 import { inParallel } from './in-parallel.ts';
 
 export interface PushRequest extends RegistryAccessOptions {
-  /** OCI image layout folder with one image. */
+  /** OCI image layout folder with one image, or an index of several. */
   readonly layout: string;
   /** `registry.local/bank/ledger:0123456789ab` */
   readonly reference: string;
@@ -31,14 +32,15 @@ const atOnce = 6;
 export const readSize = 256 * 1024;
 
 /**
- * Sends what the registry does not have: layers, then the configuration and the manifest, then the tag. So whoever sees
- * the tag finds everything behind it.
+ * Sends what the registry does not have: layers, then configurations and manifests, then the index where there are several
+ * images, and the tag last. So whoever sees the tag finds everything behind it. A tag that is a name for the content is
+ * never moved to another content.
  *
- * @throws ImageFault image/bad-reference, image/bad-layout, image/wrong-content, image/registry-...
+ * @throws ImageFault image/bad-reference, image/bad-layout, image/wrong-content, image/tag-clash, image/registry-...
  */
 export async function pushImage(request: PushRequest): Promise<Pushed> {
   const reference = parseReference(request.reference);
-  const image = await readImageLayout(request.layout);
+  const image = await readLayout(request.layout);
   const name = reference.tag ?? reference.digest ?? image.digest;
   if (reference.digest !== undefined && reference.digest !== image.digest) {
     throw new ImageFault('image/bad-reference', `${request.reference} can't name the image ${image.digest}`);
@@ -46,27 +48,34 @@ export async function pushImage(request: PushRequest): Promise<Pushed> {
   const remote = await openForPush(reference, request, request.mountFrom);
   const task = (request.progress ?? silent).begin(`push ${reference.repository}`);
   try {
-    if ((await remote.head(name))?.digest === image.digest) {
+    const there = (await remote.head(name))?.digest;
+    if (there === image.digest) {
       task.done();
       return { digest: image.digest, sentBlobs: 0, sentBytes: 0 };
     }
-    let sentBlobs = 0;
-    let sentBytes = 0;
-    const { manifest } = image;
-    const blobs = new Map([...manifest.layers, manifest.config].map((descriptor) => [descriptor.digest, descriptor]));
+    if (there !== undefined && isContentTag(reference.tag, image.content)) {
+      await refuseClash(remote, reference.tag, there, image);
+    }
+    const sent = { blobs: 0, bytes: 0 };
+    const descriptors = image.images.flatMap(({ manifest }) => [...manifest.layers, manifest.config]);
+    const blobs = new Map(descriptors.map((descriptor) => [descriptor.digest, descriptor]));
     await inParallel([...blobs.values()], atOnce, async ({ digest, size }) => {
       if (await remote.hasBlob(digest)) return;
       const path = layoutBlob(request.layout, digest);
-      const sent = await remote.putBlob(digest, size, (start) =>
+      const bytes = await remote.putBlob(digest, size, (start) =>
         createReadStream(path, { start, highWaterMark: readSize }),
       );
-      if (sent > 0) sentBlobs += 1;
-      sentBytes += sent;
-      tell(task, sentBytes);
+      if (bytes > 0) sent.blobs += 1;
+      sent.bytes += bytes;
+      tell(task, sent.bytes);
     });
-    await remote.putManifest(name, manifest.mediaType, image.manifestBytes);
+    for (const { digest, manifest, manifestBytes } of image.images) {
+      const last = image.indexBytes === undefined;
+      await remote.putManifest(last ? name : digest, manifest.mediaType, manifestBytes);
+    }
+    if (image.indexBytes !== undefined) await remote.putManifest(name, image.mediaType, image.indexBytes);
     task.done();
-    return { digest: image.digest, sentBlobs, sentBytes };
+    return { digest: image.digest, sentBlobs: sent.blobs, sentBytes: sent.bytes };
   } catch (error) {
     task.fail();
     throw error;

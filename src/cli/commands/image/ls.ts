@@ -6,6 +6,7 @@ import { here } from '../../workspace.ts';
 export function define(command: Command, context: CommandContext): void {
   command
     .argument('[patterns...]', 'which ones; all unless told')
+    .option('--long', 'the long tags, of 64 digits')
     .option('--json', 'a JSON list of {label, repository, tag, digest}')
     .addHelpText(
       'after',
@@ -14,9 +15,10 @@ Examples:
   banksman image ls
   banksman image ls //bank/... --json`,
     )
-    .action(async (patterns: string[], options: { json?: boolean }) => {
+    .action(async (patterns: string[], options: { json?: boolean; long?: boolean }) => {
       const { workspace, currentPackage } = await here();
-      const builder = await createWorkspaceBuilder(workspace, {
+      const named = options.long ? { ...workspace, images: { tags: 'long' as const } } : workspace;
+      const builder = await createWorkspaceBuilder(named, {
         progress: context.progress,
         signal: context.signal,
         patterns: patterns.length === 0 ? ['//...'] : patterns,
