@@ -20,7 +20,8 @@ import { openSandbox, type Sandbox } from './sandbox.ts';
 import { removeAbandoned } from './scratch.ts';
 import { createSlots } from './slots.ts';
 import { createSourceWatch } from './source-watch.ts';
-import { openStanding, type Standing, type StandingOutputs } from './standing.ts';
+import { openStanding, type Standing, type StandingOutputs, standingFiles } from './standing.ts';
+import { readStanding } from './standing-record.ts';
 import { allInputs, outputNames, pathOf } from './target.ts';
 import { runTest } from './test.ts';
 import { resolveTool } from './tool.ts';
@@ -37,6 +38,8 @@ import type {
 /** Bytes that the cache may hold, where nobody says otherwise. */
 const defaultLimit = 20 * 1024 ** 3;
 
+const outputFolder = 'banksman-out';
+
 /** A target whose outputs are in the cache. */
 interface Made {
   readonly label: Label;
@@ -50,12 +53,20 @@ interface Made {
   readonly seconds: number;
 }
 
+/**
+ * Begins to look at what stands in a workspace's output folder since the last build, while its graph is loaded: see
+ * `BuilderOptions.standing`.
+ */
+export function beginStanding(workspaceRoot: string): NonNullable<BuilderOptions['standing']> {
+  return readStanding(standingFiles(cachePlace('build'), join(workspaceRoot, outputFolder)));
+}
+
 /** Runs the actions of one graph, which has to be that of the work tree. */
 export function createBuilder(options: BuilderOptions): Builder {
   const builderOptions = options;
   const { graph, builtins, progress } = options;
   const cacheFolder = options.cacheFolder ?? cachePlace('build');
-  const outputRoot = options.outputRoot ?? join(graph.workspace.root, 'banksman-out');
+  const outputRoot = options.outputRoot ?? join(graph.workspace.root, outputFolder);
   const cache = openCache(cacheFolder, options.cacheLimit ?? defaultLimit);
   const slots = createSlots(options.jobs ?? Math.max(1, cpus().length));
   const history = openHistory(cacheFolder, graph.workspace.root);
@@ -244,6 +255,14 @@ export function createBuilder(options: BuilderOptions): Builder {
     return (artifact: Artifact) => join(outputRoot, binary ? 'bin' : 'gen', artifact.path);
   };
 
+  const standingPlace = standingFiles(cacheFolder, outputRoot);
+  let early = options.standing;
+  const readStandingOnce = () => {
+    const found = early ?? readStanding(standingPlace);
+    early = undefined;
+    return found;
+  };
+
   const builtTarget = (from: Omit<Made, 'fetched' | 'optional'>, binary?: boolean): BuiltTarget => {
     const { label, how, why, seconds } = from;
     let known: readonly Artifact[] | undefined;
@@ -343,7 +362,7 @@ export function createBuilder(options: BuilderOptions): Builder {
       const asked = [...new Set(labels)];
       const standing = new Map<Label, StandingOutputs>();
       const { hashes } = builderOptions;
-      const record = hashes && (await openStanding(cacheFolder, outputRoot, builtins));
+      const record = hashes && (await openStanding(standingPlace, await readStandingOnce(), builtins));
       for (const label of asked) {
         const found = hashes && record?.find(label, hashes.of(label));
         if (found !== undefined) standing.set(label, found);

@@ -83,14 +83,14 @@ export function openCache(folder: string, limit: number): Cache {
       return (await whole([...record.outputs, ...(record.optional ?? [])])) ? record : undefined;
     },
     async keep(key, record) {
-      await writeAtomically(place('actions', key), JSON.stringify({ format, ...record }));
+      await writeAtomically(place('actions', key), JSON.stringify({ format, ...record }), 0o644, false);
     },
     async findTest(key) {
       const record = parseTestRecord(await read(place('tests', key)));
       return record !== undefined && (await whole(record.files ?? [])) ? record : undefined;
     },
     async keepTest(key, record) {
-      await writeAtomically(place('tests', key), JSON.stringify({ format, ...record }));
+      await writeAtomically(place('tests', key), JSON.stringify({ format, ...record }), 0o644, false);
     },
     trim: () => evict(folder, limit, blobs.takeAdded()),
   };

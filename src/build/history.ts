@@ -40,7 +40,7 @@ export function openHistory(folder: string, workspaceRoot: string): History {
         all.set(label, key);
         changed = true;
       }
-      if (parts !== undefined) await writeAtomically(partsFile(key), JSON.stringify(parts));
+      if (parts !== undefined) await writeAtomically(partsFile(key), JSON.stringify(parts), 0o644, false);
     },
     async save() {
       if (!changed) return;

@@ -1,4 +1,4 @@
-export { createBuilder } from './builder.ts';
+export { beginStanding, createBuilder } from './builder.ts';
 export { BuildFault } from './fault.ts';
 export {
   formatGoLock,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, type Stats } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeAtomically } from '../disk/index.ts';
 import { isFault } from '../fault/index.ts';
@@ -8,6 +8,7 @@ import type { Label, Target } from '../graph/index.ts';
 import type { Artifact } from './artifact.ts';
 import { postOrder } from './closure.ts';
 import { keyFormat } from './key.ts';
+import { type StandingFiles, type StandingRecord, stateOfFile } from './standing-record.ts';
 import { systemIdentity } from './system-file.ts';
 import { resolveTool } from './tool.ts';
 import type { BuiltinActions } from './types.ts';
@@ -48,20 +49,23 @@ const format = `banksman standing 2 ${keyFormat}`;
 type Conditions = Record<string, string>;
 
 /**
- * A target's line has these, between tabs: label, hash, `b` for a program or `g`, of each output the state of its file (inode,
- * milliseconds of its last change, bytes) and its path, and all artifacts as JSON. Of a hundred thousand lines only the
- * states are looked at.
- */
-const firstPlace = 3;
-const fieldsOfPlace = 4;
-
-/**
- * @param folder where the record is kept
+ * @param folder where records are kept
  * @param outputRoot names the record, too
  */
-export async function openStanding(folder: string, outputRoot: string, builtins: BuiltinActions): Promise<Standing> {
+export function standingFiles(folder: string, outputRoot: string): StandingFiles {
   const id = createHash('sha256').update(outputRoot).digest('hex').slice(0, 32);
-  const file = join(folder, 'standing', id);
+  return {
+    file: join(folder, 'standing', id),
+    folders: { b: `${join(outputRoot, 'bin')}/`, g: `${join(outputRoot, 'gen')}/` },
+  };
+}
+
+/** @param record what `readStanding` gave for these files just now */
+export async function openStanding(
+  { file, folders }: StandingFiles,
+  record: StandingRecord | undefined,
+  builtins: BuiltinActions,
+): Promise<Standing> {
   const asked = new Map<string, Promise<string>>();
   const ask = (condition: string): Promise<string> => {
     let answer = asked.get(condition);
@@ -71,13 +75,10 @@ export async function openStanding(folder: string, outputRoot: string, builtins:
     }
     return answer;
   };
-  const conditions = new Map<string, string>();
-  const lines = new Map<string, string>();
-  const found = await readRecord(file);
-  if (found !== undefined && (await stillHold(found.conditions, ask))) {
-    for (const [name, state] of Object.entries(found.conditions)) conditions.set(name, state);
-    for (const line of found.lines) lines.set(line.slice(0, line.indexOf('\t')), line);
-  }
+  const before = record && conditionsIn(record.header);
+  const holds = before !== undefined && (await stillHold(before, ask));
+  const conditions = new Map(holds ? Object.entries(before) : []);
+  const lines = holds ? record!.lines : new Map<string, string>();
   let changed = false;
   const told = new Map<Label, boolean>();
   /** Notes the conditions of a target and of all that it needs; false where one of them has others than can be noted. */
@@ -97,35 +98,27 @@ export async function openStanding(folder: string, outputRoot: string, builtins:
     }
     return told.get(target.label) === true;
   };
-  const folderOf = (binary: boolean) => `${join(outputRoot, binary ? 'bin' : 'gen')}/`;
   return {
     find(label, hash) {
-      const fields = lines.get(label)?.split('\t');
-      if (fields?.[1] !== hash) return undefined;
-      const binary = fields[2] === 'b';
-      const folder = folderOf(binary);
-      const end = fields.length - 1;
-      for (let at = firstPlace; at < end; at += fieldsOfPlace) {
-        const stat = lstatSync(folder + fields[at + 3], { throwIfNoEntry: false });
-        if (stat === undefined || stateOfFile(stat) !== `${fields[at]}\t${fields[at + 1]}\t${fields[at + 2]}`)
-          return undefined;
-      }
+      const line = lines.get(label);
+      const start = label.length + 1;
+      if (line?.startsWith(`${hash}\t`, start) !== true || record?.touched.has(label) === true) return undefined;
       return {
         get artifacts() {
-          return JSON.parse(fields[end]!) as readonly Artifact[];
+          return JSON.parse(line.slice(line.lastIndexOf('\t') + 1)) as readonly Artifact[];
         },
-        binary,
+        binary: line.startsWith('b', start + hash.length + 1),
       };
     },
     async note(target, hash, artifacts, needs) {
-      const places = placesOf(artifacts, folderOf(target.binary));
+      const kind = target.binary ? 'b' : 'g';
+      const places = placesOf(artifacts, folders[kind]);
       // A program is put in place with all that it needs when it runs, which is not looked at here.
       const alone = (!target.binary || target.data.all.length === 0) && target.optionalOuts === undefined;
       if (places === undefined || !alone || !(await tell(target, needs))) {
         changed = lines.delete(target.label) || changed;
         return;
       }
-      const kind = target.binary ? 'b' : 'g';
       lines.set(target.label, [target.label, hash, kind, ...places, JSON.stringify(artifacts)].join('\t'));
       changed = true;
     },
@@ -188,10 +181,6 @@ async function stillHold(conditions: Conditions, ask: (name: string) => Promise<
   return true;
 }
 
-function stateOfFile({ ino, mtimeMs, size }: Stats): string {
-  return `${ino}\t${mtimeMs}\t${size}`;
-}
-
 /** @returns undefined for what a line can't hold, and for folders, which have too much in them to be looked through */
 function placesOf(artifacts: readonly Artifact[], folder: string): string[] | undefined {
   const places: string[] = [];
@@ -203,15 +192,12 @@ function placesOf(artifacts: readonly Artifact[], folder: string): string[] | un
   return places;
 }
 
-async function readRecord(file: string): Promise<{ conditions: Conditions; lines: string[] } | undefined> {
+function conditionsIn(header: string): Conditions | undefined {
   try {
-    const [header = '', ...lines] = (await readFile(file, 'utf8')).split('\n');
     const [found, conditions] = JSON.parse(header) as [unknown, Conditions];
-    // A file is replaced as a whole, so that it ends as it was written.
-    if (found !== format || lines.pop() !== '') return undefined;
-    return { conditions, lines };
+    return found === format ? conditions : undefined;
   } catch {
-    // None, or one that can't be read: everything is looked at.
+    // Damaged: everything is looked at.
     return undefined;
   }
 }

@@ -1,6 +1,7 @@
 import type { Fault } from '../fault/index.ts';
 import type { Graph, Input, Json, Label, Target } from '../graph/index.ts';
 import type { Progress } from '../progress/index.ts';
+import type { StandingRecord } from './standing-record.ts';
 
 /** One file or folder that an action reads or has made. */
 export interface BuiltFile {
@@ -117,6 +118,8 @@ export interface BuilderOptions {
     readonly of: (label: Label) => string;
     readonly contentHash: (path: string) => string | undefined;
   };
+  /** What `beginStanding` gives, where it was begun before the graph was loaded. */
+  readonly standing?: Promise<StandingRecord | undefined>;
   /** `cacheFolder('build')` unless told. */
   readonly cacheFolder?: string;
   /** Bytes that the cache may hold after a build; 20 GiB unless told. */

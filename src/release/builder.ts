@@ -1,6 +1,7 @@
 import {
   type BuilderOptions,
   type BuildResult,
+  beginStanding,
   createBuilder,
   languageActions,
   type TestResult,
@@ -72,6 +73,16 @@ async function loadWanted(workspace: Workspace, { patterns, from }: WorkspaceBui
   return loadTargets(workspace, patterns ?? ['//...'], options);
 }
 
+const everything = ['//...'];
+
+/** Whether the whole graph, as it may have been kept, is the quickest answer to patterns. */
+function readsKept(
+  workspace: Workspace,
+  { patterns = everything, cache }: Pick<WorkspaceBuilderOptions, 'patterns' | 'cache'>,
+): boolean {
+  return patterns.some((each) => each.endsWith('...')) && keepsGraphs(workspace, cache);
+}
+
 /**
  * The same from the whole graph of a large workspace, of which most need not be evaluated.
  *
@@ -79,9 +90,9 @@ async function loadWanted(workspace: Workspace, { patterns, from }: WorkspaceBui
  */
 async function loadKept(
   workspace: Workspace,
-  { patterns = ['//...'], from, cache }: WorkspaceBuilderOptions,
+  { patterns = everything, from, cache }: WorkspaceBuilderOptions,
 ): Promise<Loaded | undefined> {
-  if (!patterns.some((each) => each.endsWith('...')) || !keepsGraphs(workspace, cache)) return undefined;
+  if (!readsKept(workspace, { patterns, cache })) return undefined;
   try {
     const { graph, hash, indexed } = await loadWholeGraph(workspace, { ruleFiles: ruleFiles(), cache });
     // With subrepos a label means what the package says in which it stands.
@@ -107,12 +118,14 @@ export async function createWorkspaceBuilder(
   options: WorkspaceBuilderOptions,
 ): Promise<WorkspaceBuilder> {
   const { progress, signal, keepGoing } = options;
+  const standing = readsKept(workspace, options) ? beginStanding(workspace.root) : undefined;
   const { graph, labels, hashes } = (await loadKept(workspace, options)) ?? (await loadWanted(workspace, options));
   let store: ReturnType<typeof openBlobStore> | undefined;
   const openStore = () => (store ??= openBlobStore(cacheFolder('blobs')));
   const builder = createBuilder({
     graph,
     ...(hashes !== undefined && { hashes }),
+    ...(standing !== undefined && { standing }),
     builtins: { ...languageActions, ...releaseActions(() => graph, openStore) },
     progress,
     ...(options.jobs !== undefined && { jobs: options.jobs }),
