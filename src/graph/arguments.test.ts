@@ -33,6 +33,20 @@ const hashed = (graph: Graph) => ({ ...graph, hash: createTargetHasher(graph) })
 const withoutPlace = (target: Target) => formatTarget(target).replace(/^#.*\n/, '');
 
 describe('arguments of build_rule', () => {
+  it('can make the dependencies of a build those of the run, too', async () => {
+    const build = `
+build_rule(name = "a", outs = ["a"], cmd = "true")
+build_rule(name = "s", srcs = [":a", "f"], runtime_deps_from_srcs = True, _subrepo = True)
+build_rule(name = "d", deps = [":a"], runtime_deps_from_deps = True)
+build_rule(name = "t", test = True, test_cmd = "run __ARGS__ on", test_cmd_args_placeholder = "__ARGS__")
+`;
+    const { targets } = await createWorkspace({ 'p/BUILD': build, 'p/f': '' }).load();
+    const data = (label: Label) => targets.get(label)!.data.all;
+    expect(data('//p:s')).toEqual([{ kind: 'label', label: '//p:a' }]);
+    expect(data('//p:d')).toEqual([{ kind: 'label', label: '//p:a' }]);
+    expect(targets.get('//p:t')!.test!.command).toBe('run  on');
+  });
+
   it('come back as they are written: printed, and kept on the disk', async () => {
     const workspace = createWorkspace({ 'p/BUILD': everything, 'p/a.txt': '' });
     const { targets } = await workspace.load();

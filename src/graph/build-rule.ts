@@ -81,17 +81,21 @@ const parameters = [
   optional('system_srcs', 'list'),
   { name: 'stamp', type: 'bool', fallback: false },
   { name: 'src_list_files', type: 'bool', fallback: false },
+  { name: 'runtime_deps_from_srcs', type: 'bool', fallback: false },
+  { name: 'runtime_deps_from_deps', type: 'bool', fallback: false },
+  optional('test_cmd_args_placeholder', 'str'),
   // Words about a target that nothing here reads: they change neither its outputs nor how it is built.
   optional('debug_cmd', 'str'),
   optional('debug_data', 'list|dict'),
   optional('debug_tools', 'str|list|dict'),
   { name: 'no_test_coverage', type: 'bool', fallback: false },
+  { name: '_subrepo', type: 'bool', fallback: false },
   // Arguments of Please that would change what is built. A rule that uses them is told so.
   ...unsupportedParameters(),
 ] as const satisfies readonly Parameter[];
 
 function unsupportedParameters(): Parameter[] {
-  return [optional('post_build', 'function')];
+  return [optional('post_build', 'function'), optional('_urls', 'list')];
 }
 
 const unsupported = new Set(unsupportedParameters().map(({ name }) => name));
@@ -157,9 +161,15 @@ function createTarget(given: Given, call: BuildCall): Target {
   const entryPoints = entryPointsOf(given.entry_points!, out.length > 0 ? out : outs.all);
   const licences = stringsOf('licences', given.licences!);
   const data = inputsOf('data', given.data!, context, 'file');
-  const runtime = labelsOf('runtime_deps', given.runtime_deps!, context).map(
-    (label): Input => ({ kind: 'label', label }),
-  );
+  const srcs = inputsOf('srcs', given.srcs!, context, 'file');
+  const deps = labelsOf('deps', given.deps!, context);
+  const runtime = [
+    ...labelsOf('runtime_deps', given.runtime_deps!, context),
+    ...(given.runtime_deps_from_srcs === true
+      ? srcs.all.flatMap((src) => (src.kind === 'label' ? [src.label] : []))
+      : []),
+    ...(given.runtime_deps_from_deps === true ? deps : []),
+  ].map((label): Input => ({ kind: 'label', label }));
   const isTest = given.test === true;
   const description = given.building_description;
   const target: Target = {
@@ -173,7 +183,7 @@ function createTarget(given: Given, call: BuildCall): Target {
     tools: inputsOf('tools', given.tools!, context, 'program'),
     data:
       runtime.length === 0 ? data : Object.freeze({ all: Object.freeze([...data.all, ...runtime]), named: data.named }),
-    deps: withMore(labelsOf('deps', given.deps!, context), labelsOf('internal_deps', given.internal_deps!, context)),
+    deps: withMore(deps, labelsOf('internal_deps', given.internal_deps!, context)),
     exportedDeps: labelsOf('exported_deps', given.exported_deps!, context),
     outs: out.length > 0 ? out : outs.all,
     namedOuts: withEntryPoints(outs.named, entryPoints),
@@ -343,7 +353,10 @@ function testOf(given: Given, context: EvaluationContext): Test {
   const { flaky } = given;
   const attempts = flaky === true ? defaultAttempts : flaky === false ? 1 : Math.max(1, flaky as number);
   return Object.freeze({
-    command: commandOf('test_cmd', given.test_cmd!, context),
+    // Tests are run without arguments of a person's.
+    command: given.test_cmd_args_placeholder
+      ? commandOf('test_cmd', given.test_cmd!, context).replaceAll(given.test_cmd_args_placeholder as string, '')
+      : commandOf('test_cmd', given.test_cmd!, context),
     timeout: timeoutOf('test_timeout', given, context) ?? defaultTimeouts.test,
     attempts,
     tools: inputsOf('test_tools', given.test_tools!, context, 'program'),
