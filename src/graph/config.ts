@@ -1,4 +1,5 @@
 import { type Dict, freeze, fromJson, toJson, type Value } from '../language/index.ts';
+import { formerSettings } from './former-settings.ts';
 import { type PluginAtHand, pluginConfig } from './please-config.ts';
 import type { Json, PleaseConfig, Workspace } from './types.ts';
 
@@ -31,8 +32,9 @@ export function baseConfig(workspace: Workspace, atHand: ReadonlyMap<string, Plu
     ['PLZ_VERSION', pleaseVersion],
     ['PLUGIN_REPOS', []],
     ['DEBUG_PORT', 0],
-    // Merges archives in Please's own rules, which Banksman has of its own.
-    ['ARCAT_TOOL', ''],
+    // A program that rules of plugins pack archives with; the built-in rules need none.
+    ['ARCAT_TOOL', 'arcat'],
+    ...Object.entries(formerSettings).map(([key, value]): [string, Value] => [key, fromJson(value)]),
     ['FEATURES', []],
     ['DEBIAN', new Map([['SUITE', workspace.debian.suite]])],
     ['DEFAULT_VISIBILITY', null],

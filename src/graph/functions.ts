@@ -34,7 +34,7 @@ export const buildFunctions: readonly NativeFunction[] = [
   define({
     name: 'glob',
     documentation:
-      'Files of this package that fit patterns with *, **, ? and [a-z], in order. A pattern of exclude without / fits names at any depth. Folders that are packages of their own are left out.',
+      'Files of this package that fit patterns with *, **, ? and [a-z], in the order of the patterns and then of names. A pattern of exclude without / fits names at any depth, and a folder all that is in it. Files whose names begin with a dot are left out unless hidden is set, folders that are packages of their own always.',
     parameters: [
       { name: 'include', type: 'list|str' },
       { name: 'exclude', type: 'list|str', aliases: ['excludes'], fallback: null },

@@ -1,10 +1,10 @@
 import { childPath, lastPart } from './paths.ts';
 import type { SourceTree } from './tree.ts';
-import { matchName, matchPath } from './wildcard.ts';
+import { matchGlob } from './wildcard.ts';
 
 export interface GlobOptions {
   readonly include: readonly string[];
-  /** A pattern without `/` leaves out files of that name at any depth. */
+  /** A pattern without `/` leaves out files of that name at any depth; a path all that is below it. */
   readonly exclude: readonly string[];
   /** Names that begin with a dot too. */
   readonly hidden: boolean;
@@ -12,8 +12,9 @@ export interface GlobOptions {
 }
 
 /**
- * Files of a package that fit patterns, relative to it, in order. Stops at folders that are packages of their own and
- * at submodules; leaves out the BUILD file, so that a comment in it changes no target.
+ * Files of a package that fit patterns, relative to it: those of the first pattern first, each pattern's in the order of their
+ * names, folder by folder. Stops at folders that are packages of their own and at submodules; leaves out the BUILD file, so that
+ * a comment in it changes no target.
  */
 export function globFiles(
   tree: SourceTree,
@@ -24,34 +25,45 @@ export function globFiles(
   const include = options.include.map((pattern) => normalised(pattern));
   const exclude = options.exclude.map((pattern) => ({
     pattern: normalised(pattern),
+    path: normalised(pattern).join('/'),
     name: pattern.includes('/') ? undefined : pattern,
   }));
   // Most globs name one folder: look no deeper than the patterns reach.
   const depth = Math.max(
     0,
-    ...include.map((parts) => (parts.includes('**') ? Number.POSITIVE_INFINITY : parts.length)),
+    ...include.map((parts) => (parts.some((part) => part.includes('**')) ? Number.POSITIVE_INFINITY : parts.length)),
   );
-  const found: string[] = [];
+  const found: string[][] = include.map(() => []);
   const walk = (path: string, parts: readonly string[]) => {
     for (const { name, kind } of tree.list(path)) {
-      if (!options.hidden && name.startsWith('.')) continue;
       const inside = [...parts, name];
-      const full = childPath(path, name);
       if (kind === 'folder') {
+        const full = childPath(path, name);
         if (inside.length < depth && buildFileOf(tree, full, buildFiles) === undefined) walk(full, inside);
         continue;
       }
+      if (!options.hidden && isHidden(name)) continue;
       if (kind === 'submodule' || (kind === 'symlink' && !options.includeSymlinks)) continue;
       if (parts.length === 0 && buildFiles.includes(name)) continue;
-      if (!include.some((pattern) => matchPath(pattern, inside))) continue;
+      const fitting = include.findIndex((pattern) => matchGlob(pattern, inside));
+      if (fitting === -1) continue;
+      const whole = inside.join('/');
       const excluded = exclude.some(
-        ({ pattern, name: only }) => matchPath(pattern, inside) || (only !== undefined && matchName(only, name)),
+        ({ pattern, path: excluded, name: only }) =>
+          matchGlob(pattern, inside) ||
+          (only !== undefined && matchGlob([only], [name])) ||
+          whole.startsWith(`${excluded}/`),
       );
-      if (!excluded) found.push(inside.join('/'));
+      if (!excluded) found[fitting]!.push(whole);
     }
   };
   walk(folder, []);
-  return found.sort();
+  return found.flat();
+}
+
+/** Files in folders whose names begin with a dot are not hidden by that. */
+function isHidden(name: string): boolean {
+  return name.startsWith('.') || /^#.*#$/.test(name);
 }
 
 function normalised(pattern: string): string[] {

@@ -186,15 +186,21 @@ describe('glob', () => {
     'p/other/c.go': '',
     'p/link.go': 'link:a.go',
     'p/vendor/deep/d.go': '',
+    'p/.config/c.yml': '',
+    'p/.config/.c.yml': '',
+    'p/#x#': '',
   };
   it.each<[string, string[]]>([
     ['glob(["*.go"])', ['a.go', 'a_test.go']],
     ['glob("*.go", exclude = ["*_test.go"])', ['a.go']],
     ['glob(["**/*.go"], exclude = ["*_test.go", "vendor/**"])', ['a.go', 'sub/b.go']],
-    ['glob(["**"], excludes = "**/*_test.go")', ['a.go', 'sub/b.go', 'vendor/deep/d.go']],
+    ['glob(["**"], excludes = "**/*_test.go")', ['.config/c.yml', 'a.go', 'sub/b.go', 'vendor/deep/d.go']],
     ['glob(["*.go"], hidden = True, include_symlinks = True)', ['.hidden.go', 'a.go', 'a_test.go', 'link.go']],
     ['glob(["sub/*.go"])', ['sub/b.go', 'sub/b_test.go']],
     ['glob(["*.java"], allow_empty = True)', []],
+    ['glob(["sub/*", "a*"])', ['sub/b.go', 'sub/b_test.go', 'a.go', 'a_test.go']],
+    ['glob(["**.go"], exclude = ["vendor", "sub/b.go"])', ['a.go', 'a_test.go', 'sub/b_test.go']],
+    ['glob(["**/*.yml", "*#"], hidden = False)', ['.config/c.yml']],
   ])('%s', async (call, expected) => {
     const made = await target(`genrule(name = "x", srcs = ${call})`, files);
     expect(made.srcs.all).toEqual(expected.map((path) => ({ kind: 'file', path: `p/${path}` })));

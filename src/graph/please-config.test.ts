@@ -204,6 +204,18 @@ DefaultValue = :d
     expect(said('//vendor/foo/p:x')).toEqual([{ ...outer, PREFIX: 'y' }, 'outer', 'own']);
   });
 
+  it('can be a plugin itself: by its name its own rules are meant, with its own settings', async () => {
+    const workspace = pleaseRepository({
+      '.plzconfig':
+        '[PluginDefinition]\nname = go\n[PluginConfig "go_tool"]\nDefaultValue = //tools:go\n[PluginConfig "flags"]\nRepeatable = true\n[Plugin "go"]\nflags = a\n',
+      'build_defs/BUILD': 'filegroup(name = "go", srcs = ["go.build_defs"])',
+      'build_defs/go.build_defs': 'def go_thing(name):\n    genrule(name = name, cmd = json(CONFIG.GO))',
+      BUILD: 'subinclude("///go//build_defs:go")\ngo_thing(name = "x")',
+    });
+    const { targets } = await workspace.load();
+    expect(targets.get('//:x')?.action).toMatchObject({ command: '{"FLAGS":["a"],"GO_TOOL":"@//tools:go"}' });
+  });
+
   it('lets files change CONFIG for themselves and for those that include them', async () => {
     const workspace = pleaseRepository({
       '.plzconfig': '[buildconfig]\na = 1\n[parse]\npreloadbuilddefs = all.build_defs\n',

@@ -115,6 +115,7 @@ export class Subrepos {
 
   /** @throws GraphFault where there is no such subrepo, or its files are not at hand */
   folderOf(name: string): string {
+    if (this.isWorkspace(name)) return '';
     const subrepo = this.find(name);
     if (subrepo === undefined) {
       const near = nearest(name, this.declared.keys());
@@ -134,6 +135,11 @@ export class Subrepos {
     return subrepo.folder;
   }
 
+  /** A plugin's rules name one another by its name, in its own repository too. */
+  private isWorkspace(name: string): boolean {
+    return name === this.workspace.please?.plugin?.name && this.workspace.subrepos?.[name] === undefined;
+  }
+
   private find(name: string): Subrepo | undefined {
     if (this.workspace.subrepos?.[name] !== undefined) return this.declared.get(name);
     const target = this.workspace.please?.plugins[name]?.target;
@@ -147,6 +153,7 @@ export class Subrepos {
     const name = /^(?:@|\/\/\/)([^:]*?)\/\//.exec(label)?.[1];
     if (name === undefined) return undefined;
     const short = lastPart(name);
+    if (this.isWorkspace(name)) return undefined;
     if (!builtinPlugins.includes(short)) return undefined;
     const subrepo = this.find(name);
     if (subrepo === undefined) return this.workspace.please?.plugins[short] === undefined ? undefined : short;
@@ -156,6 +163,8 @@ export class Subrepos {
   /** Plugins that are at hand, by their names. */
   pluginsAtHand(): Map<string, PluginAtHand> {
     const found = new Map<string, PluginAtHand>();
+    const own = this.workspace.please?.plugin;
+    if (own !== undefined) found.set(own.name, { plugin: own, subrepo: '' });
     const named = Object.entries(this.workspace.please?.plugins ?? {}).map(
       ([name, { target }]) => [name, target === undefined ? undefined : this.find(name)?.folder] as const,
     );

@@ -176,7 +176,7 @@ class Parser {
       const value = this.expression();
       return { type: 'assign', target, value, add: operator === '+=', start, end: this.lastEnd() };
     }
-    return { type: 'expression', expression, start, end: this.lastEnd() };
+    return grown(expression) ?? { type: 'expression', expression, start, end: this.lastEnd() };
   }
 
   private reserved(start: number): Statement {
@@ -661,6 +661,21 @@ class Parser {
     }
     return { loops, tests };
   }
+}
+
+/** As in Please, `x.append(y)` and `x.extend(y)` as statements are `x += [y]` and `x += y`: x is a new list from then on. */
+function grown(expression: Expression): Statement | undefined {
+  if (expression.type !== 'call' || expression.callee.type !== 'attribute') return undefined;
+  const { object, name } = expression.callee;
+  const [argument, ...more] = expression.args;
+  if (object.type !== 'name' || argument === undefined || argument.name !== undefined || more.length > 0) {
+    return undefined;
+  }
+  if (name !== 'append' && name !== 'extend') return undefined;
+  const { start, end } = expression;
+  const value: Expression =
+    name === 'extend' ? argument.value : { type: 'list', items: [argument.value], start: argument.start, end };
+  return { type: 'assign', target: { type: 'names', names: [object] }, value, add: true, start, end };
 }
 
 const levels: readonly ReadonlySet<TokenKind>[] = [new Set(['|']), new Set(['+', '-']), new Set(['*', '/', '//', '%'])];

@@ -534,6 +534,8 @@ const values: readonly (readonly [program: string, json: string])[] = [
   ['semver_check("2", "~0||~2.x||!=10")', 'true'],
   ['semver_check("1.2.10", ">v*.0-rc.1 || >X || ^ v*-alpha")', 'true'],
   ['semver_check("10.0", "^v10.*.x")', 'true'],
+  ['x=[1]\nx.extend([2])\nx.append([3])\nr=x\n', '[1,2,[3]]'],
+  ['x=[1]\ndef f(y):\n    y.extend([3])\n    return y\nr=[f(x),x]\n', '[[1,3],[1]]'],
 ];
 
 /** Programs that Please refuses too. */
