@@ -4,15 +4,26 @@ import type { ManifestBundle, ManifestFile } from './types.ts';
 
 /** The output of the builtin action `k8s_config`: the same bundle gives the same bytes. */
 export function formatBundle(bundle: ManifestBundle): string {
-  const { format, service, owner, containers, files } = bundle;
+  const { format, service, owner, containers, files, patches } = bundle;
   const ordered = {
     format,
     service,
     ...(owner !== undefined && { owner }),
     containers: [...containers].sort(),
-    files: files.map(({ path, source }) => ({ path, source })),
+    files: files.map(plain),
+    ...(patches !== undefined && {
+      patches: Object.fromEntries(
+        Object.entries(patches)
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([set, each]) => [set, each.map(plain)]),
+      ),
+    }),
   };
   return `${JSON.stringify(ordered, null, 2)}\n`;
+}
+
+function plain({ path, source }: ManifestFile): ManifestFile {
+  return { path, source };
 }
 
 /** @throws ManifestFault manifest/bad-bundle */
@@ -30,13 +41,21 @@ export function parseBundle(text: string, file: string): ManifestBundle {
     throw bad('it is not JSON', cause);
   }
   if (typeof value !== 'object' || value === null) throw bad('it is no object');
-  const { format, service, owner, containers, files } = value as Record<string, unknown>;
+  const { format, service, owner, containers, files, patches } = value as Record<string, unknown>;
   if (format !== 1) throw bad(`its format is ${String(format)}, not 1`);
   if (!isLabel(service)) throw bad('service is not a label');
   if (owner !== undefined && typeof owner !== 'string') throw bad('owner is not a text');
   if (!Array.isArray(containers) || !containers.every(isLabel)) throw bad('containers is not a list of labels');
   if (!Array.isArray(files) || !files.every(isFile)) throw bad('files is not a list of files');
-  return { format, service, ...(owner !== undefined && { owner }), containers, files };
+  if (patches !== undefined && !isSets(patches)) throw bad('patches is not a map of lists of files');
+  return {
+    format,
+    service,
+    ...(owner !== undefined && { owner }),
+    containers,
+    files,
+    ...(patches !== undefined && { patches }),
+  };
 }
 
 function isLabel(value: unknown): value is Label {
@@ -47,4 +66,9 @@ function isFile(value: unknown): value is ManifestFile {
   if (typeof value !== 'object' || value === null) return false;
   const { path, source } = value as Record<string, unknown>;
   return typeof path === 'string' && typeof source === 'string';
+}
+
+function isSets(value: unknown): value is Record<string, ManifestFile[]> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every((each) => Array.isArray(each) && each.every(isFile));
 }

@@ -3,7 +3,8 @@ import { isFault, nearest, type Place } from '../fault/index.ts';
 import { type Label, parseLabel } from '../graph/index.ts';
 import { ManifestFault, throwFirst } from './fault.ts';
 import { imagePositions } from './images.ts';
-import { nodeAt, rangeOf, readDocuments, type YamlDocument } from './read.ts';
+import { type Adapted, adapt, checkPatches } from './patch/adapt.ts';
+import { nodeAt, placeOf, readDocuments, type YamlDocument } from './read.ts';
 import { readImageText } from './reference.ts';
 import type { CheckedManifests, ManifestDocument, ManifestFile, ManifestObject, ManifestOptions } from './types.ts';
 
@@ -38,11 +39,16 @@ export function checkManifests(files: readonly ManifestFile[], options: Manifest
 export function readManifests(
   files: readonly ManifestFile[],
   options: ManifestOptions,
-): { readonly documents: readonly ManifestDocument[]; readonly images: readonly LabelledImage[] } {
+): {
+  readonly documents: readonly ManifestDocument[];
+  readonly images: readonly LabelledImage[];
+  readonly adapted: Adapted;
+} {
   const faults: ManifestFault[] = [];
   const documents: ManifestDocument[] = [];
   const images: LabelledImage[] = [];
   const owners = new Map<string, Place>();
+  const all: YamlDocument[] = [];
   for (const file of files) {
     const before = faults.length;
     const found = readDocuments(file, faults);
@@ -54,19 +60,22 @@ export function readManifests(
         }),
       );
     }
-    for (const yaml of found) {
-      const document = toDocument(yaml, options, faults);
-      images.push(...labelledImages(yaml, options, faults));
-      if (document === undefined) continue;
-      documents.push(document);
-      const key = identity(document.object, options.namespace);
-      const earlier = owners.get(key);
-      if (earlier === undefined) owners.set(key, document.locate(['metadata', 'name']));
-      else faults.push(duplicate(document, earlier));
-    }
+    all.push(...found);
+  }
+  const adapted = adapt(all, { parameters: options.parameters, patches: options.patches ?? [] }, faults);
+  checkPatches(all, options.unappliedPatches ?? [], faults);
+  for (const yaml of adapted.documents) {
+    const document = toDocument(yaml, options, faults);
+    images.push(...labelledImages(yaml, options, faults));
+    if (document === undefined) continue;
+    documents.push(document);
+    const key = identity(document.object, options.namespace);
+    const earlier = owners.get(key);
+    if (earlier === undefined) owners.set(key, document.locate(['metadata', 'name']));
+    else faults.push(duplicate(document, earlier));
   }
   throwFirst(faults);
-  return { documents, images };
+  return { documents, images, adapted };
 }
 
 function toDocument(
@@ -75,7 +84,7 @@ function toDocument(
   faults: ManifestFault[],
 ): ManifestDocument | undefined {
   const before = faults.length;
-  const locate = (path: readonly (string | number)[]) => yaml.place(rangeOf(nodeAt(yaml, path)));
+  const locate = (path: readonly (string | number)[]) => placeOf(yaml, nodeAt(yaml, path));
   const { value } = yaml;
   const bad = (code: ManifestFault['code'], message: string, path: readonly (string | number)[], next?: string) =>
     faults.push(new ManifestFault(code, message, { place: locate(path), next }));
@@ -176,7 +185,7 @@ function checkContainers(value: unknown, path: readonly (string | number)[], bad
 function labelledImages(yaml: YamlDocument, options: ManifestOptions, faults: ManifestFault[]): LabelledImage[] {
   const images: LabelledImage[] = [];
   for (const { node, text } of imagePositions(yaml)) {
-    const place = yaml.place(rangeOf(node));
+    const place = placeOf(yaml, node);
     const bad = (code: ManifestFault['code'], message: string, next?: string, cause?: unknown) =>
       faults.push(new ManifestFault(code, message, { place, next, cause }));
     const read = text === undefined ? ({ kind: 'neither' } as const) : readImageText(text);

@@ -17,6 +17,9 @@ export class ManifestFault extends Fault<
   | 'manifest/unpinned-image'
   | 'manifest/unresolved-image'
   | 'manifest/bad-bundle'
+  | 'manifest/bad-patch'
+  | 'manifest/no-patch-target'
+  | 'manifest/unknown-parameter'
 > {}
 
 /** The first by place, with the rest among its `others`. */

@@ -11,10 +11,16 @@ const maximumLength = 4 * 1024 * 1024;
 export interface YamlDocument {
   readonly file: ManifestFile;
   readonly yaml: Document.Parsed;
-  readonly value: unknown;
+  /** Plain data; anew where patches have changed the nodes. */
+  value: unknown;
+  /** Where nodes come from that a patch brought in. */
+  readonly origins: WeakMap<object, YamlDocument>;
   /** Place of a range of offsets in the file. */
   place(range: readonly [number, number, ...unknown[]]): Place;
 }
+
+/** `!param name` stands for a parameter of the environment. */
+export const parameterTag = '!param';
 
 /**
  * Parses the documents of a manifest. Documents that hold only comments are left out.
@@ -42,7 +48,12 @@ export function readDocuments(file: ManifestFile, faults: ManifestFault[]): Yaml
   };
   let parsed: Document.Parsed[];
   try {
-    const result = parseAllDocuments(file.source, { lineCounter: lines, prettyErrors: false, version: '1.2' });
+    const result = parseAllDocuments(file.source, {
+      lineCounter: lines,
+      prettyErrors: false,
+      version: '1.2',
+      customTags: [parameter],
+    });
     parsed = Array.isArray(result) ? result : [];
   } catch (cause) {
     // The parser descends by recursion: nesting of thousands of levels ends its stack.
@@ -64,12 +75,25 @@ export function readDocuments(file: ManifestFile, faults: ManifestFault[]): Yaml
     if (yaml.contents === null || (isScalar(yaml.contents) && yaml.contents.value === null)) continue;
     try {
       checkScalars(yaml, place, faults);
-      if (faults.length === before) documents.push({ file, yaml, value: yaml.toJS({ maxAliasCount: 100 }), place });
+      if (faults.length === before) {
+        documents.push({ file, yaml, value: yaml.toJS({ maxAliasCount: 100 }), origins, place });
+      }
     } catch (cause) {
       faults.push(unreadable(file, cause, place(yaml.range)));
     }
   }
   return documents;
+}
+
+/** All documents share it: a node is noted once, when it is taken out of its own. */
+const origins = new WeakMap<object, YamlDocument>();
+
+const parameter = { tag: parameterTag, resolve: (text: string) => text };
+
+/** Where a node is written, in the document's own file or in the patch that it came from. */
+export function placeOf(document: YamlDocument, node: Node | null | undefined): Place {
+  if (node === null || node === undefined) return document.place([0, 0]);
+  return (origins.get(node) ?? document).place(rangeOf(node));
 }
 
 /** The node at a path of keys and indexes, or the nearest one above it that is written down. */

@@ -1,5 +1,5 @@
 import type { Fault, Place } from '../fault/index.ts';
-import type { Label } from '../graph/index.ts';
+import type { Json, Label } from '../graph/index.ts';
 
 export interface ManifestFile {
   /** Relative to the workspace root. */
@@ -37,6 +37,12 @@ export interface ManifestOptions {
   readonly containers: readonly Label[];
   /** The environment's; an object may say it or leave it out. */
   readonly namespace?: string;
+  /** The environment's, which `!param name` asks for; undefined while no environment is known. */
+  readonly parameters?: Readonly<Record<string, Json>> | undefined;
+  /** Applied in this order. */
+  readonly patches?: readonly ManifestFile[];
+  /** Only checked, each for itself: whether they are patches and their objects are there. */
+  readonly unappliedPatches?: readonly ManifestFile[];
   /** Where the k8s_config stands, for what it lists and does not use. */
   readonly place?: Place;
 }
@@ -63,4 +69,6 @@ export interface ManifestBundle {
   readonly owner?: string;
   readonly containers: readonly Label[];
   readonly files: readonly ManifestFile[];
+  /** Patch files by the name of their set, which environments name. */
+  readonly patches?: Readonly<Record<string, readonly ManifestFile[]>>;
 }

@@ -92,16 +92,28 @@ const debianPackages: BuiltinAction = {
 
 /** Checks the manifests when they are built, so that a mistake shows before anything is deployed, and in `banksman test //...`. */
 const k8sConfig: BuiltinAction = {
-  version: '1',
+  version: '2',
   async run({ target, srcs, outputFolder, progress }) {
     const config = configOf(target);
     const containers = readTexts(config, 'containers', target) as Label[];
     const owner = config.owner;
-    const files: ManifestFile[] = [];
-    for (const { path, absolute } of srcs.all.flatMap((input) => input.files)) {
-      files.push({ path, source: decode(path, await readFile(absolute)) });
-    }
-    const { warnings } = checkManifests(files, { package: target.package, containers, place: target.place });
+    const read = async (inputs: typeof srcs.all): Promise<ManifestFile[]> => {
+      const files: ManifestFile[] = [];
+      for (const { path, absolute } of inputs.flatMap((input) => input.files)) {
+        files.push({ path, source: decode(path, await readFile(absolute)) });
+      }
+      return files;
+    };
+    const sets = config.patches === undefined ? [] : readTexts(config, 'patches', target);
+    const files = await read(srcs.named.manifests ?? srcs.all);
+    const patches: Record<string, ManifestFile[]> = {};
+    for (const [index, set] of sets.entries()) patches[set] = await read(srcs.named[`patches_${index}`] ?? []);
+    const { warnings } = checkManifests(files, {
+      package: target.package,
+      containers,
+      place: target.place,
+      unappliedPatches: Object.values(patches).flat(),
+    });
     for (const warning of warnings) progress.say(`warning: ${warning.message}`);
     const path = join(outputFolder, onlyOutput(target));
     await mkdir(dirname(path), { recursive: true });
@@ -113,6 +125,7 @@ const k8sConfig: BuiltinAction = {
         ...(typeof owner === 'string' && { owner }),
         containers,
         files,
+        ...(sets.length > 0 && { patches }),
       }),
     );
   },

@@ -9,6 +9,7 @@ export class ReleaseFault extends Fault<
   | 'release/no-commit'
   | 'release/wrong-architecture'
   | 'release/bad-rule'
+  | 'release/unknown-patch-set'
   | 'release/not-text'
   | 'release/rejected'
   | 'release/rollout-failed'

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { type Environment, findTarget, type Label } from '../graph/index.ts';
+import { nearest } from '../fault/index.ts';
+import { type Environment, findTarget, type Label, type Target, type Workspace } from '../graph/index.ts';
 import { type ManifestBundle, parseBundle, type RenderedManifests, renderManifests } from '../manifest/index.ts';
 import type { WorkspaceBuilder } from './builder.ts';
 import { ReleaseFault } from './fault.ts';
@@ -37,12 +38,15 @@ export async function renderServices(
   const wanted = [...new Set(bundles.flatMap(({ containers }) => containers))].sort();
   const images = new Map((await builder.images(wanted)).map((image) => [image.label, image]));
   const references = new Map([...images].map(([label, image]) => [label, referenceOf(image, environment)]));
-  return bundles.map(({ service, containers, files }) => {
+  return bundles.map(({ service, containers, files, patches = {} }) => {
     const target = findTarget(builder.graph, service);
+    checkSets(Object.keys(patches), builder.workspace, target);
     const rendered = renderManifests(files, references, {
       package: target.package,
       containers,
       namespace: environment.namespace,
+      parameters: environment.parameters,
+      patches: setsOf(environment).flatMap((set) => (Object.hasOwn(patches, set) ? (patches[set] ?? []) : [])),
       place: target.place,
     });
     const built = containers.flatMap((label) => images.get(label) ?? []);
@@ -53,6 +57,26 @@ export async function renderServices(
     }));
     released.sort((a, b) => (a.label < b.label ? -1 : 1));
     return { ...rendered, service, images: released, built };
+  });
+}
+
+/** Names of the sets of patches that an environment applies, in their order. */
+function setsOf({ name, patches }: Environment): readonly string[] {
+  return patches ?? [name];
+}
+
+/** A set that no environment applies is a name that somebody mistyped. */
+function checkSets(sets: readonly string[], { environments }: Workspace, { label, place }: Target): void {
+  const known = [...new Set([...environments.values()].flatMap(setsOf))];
+  const unknown = sets.find((set) => !known.includes(set));
+  if (unknown === undefined) return;
+  const meant = nearest(unknown, known);
+  throw new ReleaseFault('release/unknown-patch-set', `${label} has patches ${unknown}, which no environment applies`, {
+    place,
+    next:
+      meant === undefined
+        ? `name the set after an environment, or add it to the patches of one in banksman.yaml`
+        : `did you mean ${meant}?`,
   });
 }
 
