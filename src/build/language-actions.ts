@@ -5,6 +5,7 @@ import { goTest } from './go/test.ts';
 import { javaBinary, javaLibrary, javaTest } from './java/actions.ts';
 import { mavenJar } from './maven/action.ts';
 import { pythonBinary, pythonTest } from './python/actions.ts';
+import { pythonWheel } from './python/wheel.ts';
 import type { BuiltinActions } from './types.ts';
 
 /** What the rules of `go`, `java`, `maven` and `python` name as their actions. */
@@ -21,4 +22,5 @@ export const languageActions: BuiltinActions = {
   maven_jar: mavenJar,
   python_binary: pythonBinary,
   python_test: pythonTest,
+  python_wheel: pythonWheel,
 };

@@ -22,9 +22,12 @@ export const fixedPath = '/usr/local/bin:/usr/bin:/bin';
 /** What to install for programs that rules use. */
 const packages: Readonly<Record<string, string>> = {
   bash: 'bash',
+  cc: 'gcc',
   java: 'openjdk-17-jdk-headless',
   javac: 'openjdk-17-jdk-headless',
   mvn: 'maven',
+  patch: 'patch',
+  'pkg-config': 'pkg-config',
   python3: 'python3',
 };
 

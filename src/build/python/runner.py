@@ -1,15 +1,10 @@
-"""Runs the tests of a python_test and writes a JUnit report to $RESULTS_FILE.
-
-Test modules are named in banksman_tests.txt beside this file.
-"""
+# Runs the tests of a python_test with unittest and writes a JUnit report to $RESULTS_FILE. `main` is called with the names of the
+# test modules.
 
 import importlib
-import os
-import sys
 import time
 import traceback
 import unittest
-import zipfile
 from xml.sax.saxutils import escape, quoteattr
 
 
@@ -85,16 +80,11 @@ def write_report(path, cases):
         out.write("</testsuite>\n</testsuites>\n")
 
 
-def main():
-    # An archive that is run stands first on the path.
-    archive = sys.path[0]
-    with zipfile.ZipFile(archive) as files:
-        names = files.read("banksman_tests.txt").decode().split("\n")
+def main(names):
     loader = unittest.TestLoader()
     suite = unittest.TestSuite()
     for name in names:
-        if name:
-            suite.addTests(loader.loadTestsFromModule(importlib.import_module(name)))
+        suite.addTests(loader.loadTestsFromModule(importlib.import_module(name)))
     if suite.countTestCases() == 0:
         print("no test found: write classes that derive from unittest.TestCase", file=sys.stderr)
         sys.exit(1)
@@ -103,5 +93,3 @@ def main():
     sys.exit(0 if result.wasSuccessful() else 1)
 
 
-if __name__ == "__main__":
-    main()

@@ -82,10 +82,15 @@ function findEnd(bytes: Buffer): number {
   return -1;
 }
 
-/** The bytes of a small entry. @throws BuildFault build/bad-archive */
-export function unpack(entry: ZipEntry, shown: string): Buffer {
+/**
+ * The bytes of an entry.
+ *
+ * @param maximum bytes that it may have: those of a small text unless told
+ * @throws BuildFault build/bad-archive
+ */
+export function unpack(entry: ZipEntry, shown: string, maximum = maximumText): Buffer {
   const bad = (what: string) => new BuildFault('build/bad-archive', `${entry.name} in ${shown} ${what}`);
-  if (entry.size > maximumText) throw bad(`is larger than ${maximumText} bytes`);
+  if (entry.size > maximum) throw bad(`is larger than ${maximum} bytes`);
   let data: Buffer;
   try {
     data =

@@ -8,8 +8,10 @@ export async function define(command: Command, context: CommandContext): Promise
 Examples:
   banksman lock debian                the newest versions, for every debian_packages target
   banksman lock debian --if-gone      only where a locked version can't be had any more
-  banksman lock go                    sums and packages of every go_repo`,
+  banksman lock go                    sums and packages of every go_repo
+  banksman lock python                sums of the wheels of every pip_library, for this kind of machine`,
   );
   // One after another, so that help shows them in this order.
-  for (const load of [() => import('./debian.ts'), () => import('./go.ts')]) (await load()).define(command, context);
+  for (const load of [() => import('./debian.ts'), () => import('./go.ts'), () => import('./python.ts')])
+    (await load()).define(command, context);
 }
