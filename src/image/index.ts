@@ -27,6 +27,16 @@ export { type LockChange, type LockRequest, lockDebian, refreshGone } from './de
 export { type DebianLock, formatDebianLock, type LockedPackage, parseDebianLock } from './debian/lockfile.ts';
 export type { DebianSource } from './debian/sources.ts';
 export { type AnyDigest, type Digest, digestOf, hexOf, isAnyDigest, isDigest, parseDigest } from './digest.ts';
+export { type BuildArguments, parseBuildArguments } from './dockerfile/build-arguments.ts';
+export type { ContextFile } from './dockerfile/context.ts';
+export { DockerfileFault } from './dockerfile/fault.ts';
+export {
+  type DockerfileImage,
+  type DockerfileImageRequest,
+  dockerfileImageVersion,
+  makeDockerfileImage,
+} from './dockerfile/make.ts';
+export { decodeDockerfile } from './dockerfile/parse.ts';
 export { ImageFault } from './fault.ts';
 export type { ImageFile, ImageFolder, ImageLink, LayerContent } from './files.ts';
 export {

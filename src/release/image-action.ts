@@ -18,6 +18,7 @@ import {
   makeImage,
 } from '../image/index.ts';
 import { badRule, type Config, configOf, onlyOutput, readRecord } from './action-config.ts';
+import { dockerfileFacts, hasDockerfile, makeFromDockerfile } from './dockerfile-action.ts';
 import { ReleaseFault } from './fault.ts';
 import { groupsOf, imageConfig, modeOf, ownerText, usersOf } from './image-config.ts';
 import { isPackage, packageOf } from './package-target.ts';
@@ -26,7 +27,7 @@ import { isPackage, packageOf } from './package-target.ts';
 export function imageAction(graph: () => Graph, store: () => Promise<BlobStore>): BuiltinAction {
   return {
     version: imageVersion,
-    key: () => machineArchitecture(),
+    key: (target) => [machineArchitecture(), ...(hasDockerfile(target) ? [dockerfileFacts()] : [])].join(' '),
     async run(original) {
       const { target, outputFolder, update } = original;
       const config = configOf(target);
@@ -35,6 +36,10 @@ export function imageAction(graph: () => Graph, store: () => Promise<BlobStore>)
       update('putting the image together');
       const output = join(outputFolder, onlyOutput(target));
       await mkdir(dirname(output), { recursive: true });
+      if (hasDockerfile(target)) {
+        await makeFromDockerfile(request, await store(), output, architecture);
+        return;
+      }
       const base = config.base_image;
       const layers = config.layers ?? [];
       if (!Array.isArray(layers)) throw badRule(target, 'layers is not a list');

@@ -194,20 +194,37 @@ new_http_archive(name = "built", urls = ["${at}/x.tar.gz"], build_file_content =
     expect((await made.load()).targets.has('//:lib')).toBe(true);
   });
 
-  it('docker_image with a Dockerfile is in the graph, and says that it is not built', async () => {
+  it('docker_image with a Dockerfile is in the graph with all that it reads', async () => {
     const made = make({
       'banksman.yaml': 'name: test\n',
       'p/BUILD':
-        'docker_image(name = "image", srcs = ["app.sh"], dockerfile = "Dockerfile", base_image = ":base")\ndocker_image(name = "base", srcs = ["app.sh"], dockerfile = "Dockerfile.base", image = "shop/base")',
+        'docker_image(name = "image", srcs = ["app.sh"], dockerfile = "Dockerfile", base_image = ":base", base_images = [":tools"])\ndocker_image(name = "base", srcs = ["app.sh"], dockerfile = "Dockerfile.base", image = "shop/base")\ndocker_image(name = "tools", dockerfile = ":made", context = "//")\ngenrule(name = "made", out = "made.Dockerfile", cmd = "echo FROM scratch > $OUT")',
       'p/app.sh': '',
-      'p/Dockerfile': 'FROM x',
-      'p/Dockerfile.base': 'FROM y',
+      'p/Dockerfile': 'FROM //p:base',
+      'p/Dockerfile.base': 'FROM scratch',
+      'p/Dockerfile.base.dockerignore': '*.md',
+      'p/.dockerignore': '*.txt',
     });
-    expect((await made.load()).targets.get('//p:image')).toMatchObject({
-      deps: ['//p:base'],
-      srcs: { named: { srcs: [{ path: 'p/app.sh' }], dockerfile: [{ path: 'p/Dockerfile' }] } },
+    const { targets } = await made.load();
+    expect(targets.get('//p:image')).toMatchObject({
+      deps: ['//p:base', '//p:tools'],
+      srcs: {
+        named: {
+          srcs: [{ path: 'p/app.sh' }],
+          dockerfile: [{ path: 'p/Dockerfile' }],
+          ignore: [{ path: 'p/.dockerignore' }],
+        },
+      },
+      action: { kind: 'builtin', name: 'image', config: { base_images: ['//p:base', '//p:tools'] } },
     });
-    expect(await messageOf(() => made.build('//p:base'))).toContain('takes a Docker daemon');
+    expect(targets.get('//p:base')).toMatchObject({
+      srcs: { named: { ignore: [{ path: 'p/Dockerfile.base.dockerignore' }, { path: 'p/.dockerignore' }] } },
+      action: { config: { repo: 'shop/base' } },
+    });
+    expect(targets.get('//p:tools')).toMatchObject({
+      srcs: { named: { dockerfile: [{ label: '//p:made' }] } },
+      action: { config: { dockerfile: '//p:made', context: '//' } },
+    });
   });
 
   it('k8s_config fills in its parameters', async () => {
@@ -373,8 +390,8 @@ describe('a larger repository of Please', () => {
     });
     expect(targets.get('//services/group3/service17:service_image')).toMatchObject({
       rule: 'service',
-      labels: ['team:team2', 'dockerfile'],
-      env: { DOCKER_REPOSITORY: 'registry.example.com/services/group3/service17' },
+      labels: ['team:team2', 'dockerfile', 'image'],
+      action: { config: { repo: 'registry.example.com/services/group3/service17' } },
     });
     expect(targets.get('//services/group3/service17:old_a')).toMatchObject({
       labels: ['old', 'kind:a', 'recent'],

@@ -8,7 +8,7 @@ import { ByteReader } from '../tar/bytes.ts';
 import { blockSize, checksum } from '../tar/header.ts';
 import { readTar } from '../tar/read.ts';
 import type { Changes } from './changes.ts';
-import { CopyProblem } from './copy.ts';
+import { CopyProblem } from './copy-problem.ts';
 import { type IndexedEntry, nameOf, remembered } from './layer-tree.ts';
 import type { Owner } from './owner.ts';
 import { type FileNode, partsOf, resolvePath } from './tree.ts';

@@ -1,4 +1,5 @@
 import { arrange, type LayerEntry } from '../tar/write.ts';
+import { CopyProblem } from './copy-problem.ts';
 import type { Owner } from './owner.ts';
 import type { FolderNode, Tree, TreeNode } from './tree.ts';
 
@@ -21,6 +22,13 @@ export function recordChanges(tree: Tree): Changes {
   const changed = new Map<string, TreeNode>();
 
   function put(path: readonly string[], node: TreeNode): void {
+    if (path.at(-1)?.startsWith('.wh.')) {
+      throw new CopyProblem(
+        'bad-source',
+        `${path.at(-1)} is a name that layers use to remove files`,
+        'give the file another name',
+      );
+    }
     tree.put(path, node);
     changed.set(path.join('/'), node);
   }

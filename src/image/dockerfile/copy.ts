@@ -1,22 +1,11 @@
 import { posix } from 'node:path';
 import type { Changes } from './changes.ts';
+import { CopyProblem } from './copy-problem.ts';
 import { compileGlob, hasWildcards, withoutEscapes } from './glob.ts';
 import type { PathFilter } from './ignore.ts';
 import type { ModeChange } from './mode.ts';
 import type { Owner } from './owner.ts';
 import { type FolderNode, partsOf, resolvePath, type Tree, type TreeNode } from './tree.ts';
-
-/** Why files can't be copied. The caller knows the place. */
-export class CopyProblem extends Error {
-  readonly code: 'missing-source' | 'outside-context' | 'bad-source' | 'bad-destination';
-  readonly next: string | undefined;
-
-  constructor(code: CopyProblem['code'], message: string, next?: string) {
-    super(message);
-    this.code = code;
-    this.next = next;
-  }
-}
 
 /** A file or folder that an instruction's source has turned out to be. */
 export interface FoundSource {
@@ -39,13 +28,23 @@ export interface CopyOptions {
  * What a source names, in the order of names. Wildcards are Go's filepath.Match; one that fits nothing finds nothing.
  *
  * @param what names the tree: `the context`
+ * @param byName where a file is that is called by its name alone, as Please has it, whose contexts have no folders
  * @throws CopyProblem missing-source, outside-context
  */
-export function findSources(tree: Tree, source: string, what: string): FoundSource[] {
+export function findSources(
+  tree: Tree,
+  source: string,
+  what: string,
+  byName?: (name: string) => string | undefined,
+): FoundSource[] {
   refuseOutside(source, what);
   const parts = partsOf(source);
   const first = parts.findIndex(hasWildcards);
-  if (first < 0) return [findOne(tree, parts.map(withoutEscapes), source, what)];
+  if (first < 0) {
+    const path = parts.map(withoutEscapes);
+    const elsewhere = path.length === 1 && tree.at(path) === undefined ? byName?.(path[0] ?? '') : undefined;
+    return [findOne(tree, elsewhere === undefined ? path : partsOf(elsewhere), source, what)];
+  }
   const base = resolvePath(tree, parts.slice(0, first).map(withoutEscapes));
   const folder = base && tree.at(base);
   if (base === undefined || folder?.type !== 'directory') return [];

@@ -60,6 +60,8 @@ export interface DockerfileImageRequest extends RegistryAccessOptions {
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** This machine's unless told. */
   readonly architecture?: Architecture | undefined;
+  /** In place of the architecture, as `docker build --platform` has it. */
+  readonly platform?: string | undefined;
   /** An empty folder, removed by whoever made it. */
   readonly temporaryFolder: string;
   readonly progress?: Progress | undefined;
@@ -108,7 +110,10 @@ class Build {
     this.#request = request;
     this.#dockerfile = dockerfile;
     this.#given = new Map(Object.entries(request.args ?? {}));
-    this.#platform = { os: 'linux', architecture: request.architecture ?? machineArchitecture() };
+    this.#platform = {
+      os: 'linux',
+      architecture: platformArgument(request.platform) ?? request.architecture ?? machineArchitecture(),
+    };
     this.#target = targetStage(dockerfile, request.target);
     const stageName = this.#target.from.meaning.stage ?? 'default';
     const automatic = platformVariables(
@@ -220,8 +225,8 @@ class Build {
   #platformOf({ from: { line, meaning } }: Stage): Platform {
     if (meaning.platform === undefined) return this.#platform;
     const { text } = substituteWord(line, meaning.platform, this.#dockerfile.escape, (name) => this.#globals.get(name));
-    const architecture = /^linux\/(amd64|arm64|ppc64le|s390x|riscv64)(?:\/v8)?$/.exec(text)?.[1];
-    if (architecture !== undefined) return { os: 'linux', architecture: architecture as Architecture };
+    const architecture = architectureOf(text);
+    if (architecture !== undefined) return { os: 'linux', architecture };
     throw new DockerfileFault(
       'dockerfile/bad-value',
       `${JSON.stringify(text)} is no platform that images are made for`,
@@ -329,13 +334,20 @@ class Build {
     return await carryOutCopy({ store, signal, step, line, tree, ...source, warn });
   }
 
-  async #sourceOf(stage: Stage, { from }: CopyStep, line: LogicalLine): Promise<{ source: Tree; what: string }> {
-    if (from === undefined) return { source: await this.#contextTree(), what: 'the context' };
+  async #sourceOf(
+    stage: Stage,
+    { from }: CopyStep,
+    line: LogicalLine,
+  ): Promise<{ source: Tree; what: string; byName?: (name: string) => string | undefined }> {
+    if (from === undefined) {
+      const byName = (name: string) => onlyFileNamed(this.#request.context, name);
+      return { source: await this.#contextTree(), what: 'the context', byName };
+    }
     const name = from.text;
     const { stages } = this.#dockerfile;
-    const named = stages.findLast((each) => each.from.meaning.stage === name.toLowerCase());
+    const isNamed = ({ from: { meaning } }: Stage) => meaning.stage === name.toLowerCase();
     const numbered = /^[0-9]{1,6}$/.test(name) ? stages[Number(name)] : undefined;
-    const found = named ?? numbered;
+    const found = stages.slice(0, stage.index).findLast(isNamed) ?? numbered ?? stages.find(isNamed);
     if (found !== undefined && found.index < stage.index) {
       return { source: await (await this.#stage(found)).tree(), what: `stage ${name}` };
     }
@@ -387,6 +399,26 @@ class Build {
     await writeLayerRecord(store, name, stored);
     return stored;
   }
+}
+
+function onlyFileNamed(context: readonly ContextFile[], name: string): string | undefined {
+  const found = context.filter(({ path }) => path.endsWith(`/${name}`));
+  return found.length === 1 ? found[0]?.path : undefined;
+}
+
+/** `linux/arm64`, `linux/arm64/v8` */
+function architectureOf(platform: string): Architecture | undefined {
+  return /^linux\/(amd64|arm64|ppc64le|s390x|riscv64)(?:\/v8)?$/.exec(platform)?.[1] as Architecture | undefined;
+}
+
+function platformArgument(platform: string | undefined): Architecture | undefined {
+  const architecture = platform === undefined ? undefined : architectureOf(platform);
+  if (platform === undefined || architecture !== undefined) return architecture;
+  throw new DockerfileFault(
+    'dockerfile/bad-argument',
+    `${JSON.stringify(platform)} is no platform that images are made for`,
+    { next: 'use linux/amd64, linux/arm64, linux/ppc64le, linux/s390x or linux/riscv64' },
+  );
 }
 
 function targetStage({ stages, source }: Dockerfile, target: string | undefined): Stage {

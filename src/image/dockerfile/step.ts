@@ -2,15 +2,8 @@ import { ImageFault } from '../fault.ts';
 import type { BlobStore } from '../store.ts';
 import { applyArchive, type UnpackedArchive, unpackArchive } from './archive.ts';
 import { type Changes, recordChanges } from './changes.ts';
-import {
-  type CopyOptions,
-  CopyProblem,
-  copySource,
-  copyWithParents,
-  type FoundSource,
-  findSources,
-  isFolderName,
-} from './copy.ts';
+import { type CopyOptions, copySource, copyWithParents, type FoundSource, findSources, isFolderName } from './copy.ts';
+import { CopyProblem } from './copy-problem.ts';
 import { DockerfileFault } from './fault.ts';
 import { fetchSource, isRemote } from './fetch-source.ts';
 import { findOwner } from './find-owner.ts';
@@ -28,6 +21,8 @@ export interface CopyRequest {
   readonly source: Tree;
   /** Names the source in faults: `the context`. */
   readonly what: string;
+  /** Of the context: where the only file of a name is. */
+  readonly byName?: ((name: string) => string | undefined) | undefined;
   readonly signal: AbortSignal | undefined;
   warn(message: string): void;
 }
@@ -89,7 +84,7 @@ async function itemsOf(request: CopyRequest): Promise<Item[]> {
         place: placeOf(line, checksum.word),
       });
     }
-    const found = atPlace(line, word, () => findSources(source, text, what));
+    const found = atPlace(line, word, () => findSources(source, text, what, request.byName));
     for (const each of found) {
       const unpacks = kind === 'add' && step.unpack !== false;
       items.push({ word, found: each, archive: unpacks ? await archiveOf(request, word, each) : undefined });

@@ -1,0 +1,140 @@
+import { readFile } from 'node:fs/promises';
+import { posix } from 'node:path';
+import type { BuiltFile, BuiltinRequest } from '../build/index.ts';
+import { type Label, parseLabel, type Target } from '../graph/index.ts';
+import {
+  type Architecture,
+  type BlobStore,
+  type ContextFile,
+  type DockerfileImageRequest,
+  decodeDockerfile,
+  dockerfileImageVersion,
+  makeDockerfileImage,
+  parseBuildArguments,
+} from '../image/index.ts';
+import { badRule, type Config, configOf, readRecord, readText, readTexts } from './action-config.ts';
+
+/** Whether a docker_image target has a Dockerfile. */
+export function hasDockerfile(target: Target): boolean {
+  return typeof configOf(target).dockerfile === 'string';
+}
+
+/** What beside its inputs decides on the image of a Dockerfile. */
+export function dockerfileFacts(): string {
+  return `Dockerfile ${dockerfileImageVersion}`;
+}
+
+/** Makes the image of a target with a Dockerfile. */
+export async function makeFromDockerfile(
+  request: BuiltinRequest,
+  store: BlobStore,
+  output: string,
+  architecture: Architecture,
+): Promise<void> {
+  const { target, progress, signal, temporaryFolder, update } = request;
+  const config = configOf(target);
+  const passed = Object.fromEntries(
+    target.passEnv.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  );
+  const given = parseBuildArguments(readText(config, 'build_args', target), passed);
+  const dockerfile = onlySource(request, 'dockerfile');
+  const folder = contextFolder(config, target);
+  update(`${dockerfile.path}`);
+  const { warnings } = await makeDockerfileImage({
+    store,
+    output,
+    temporaryFolder,
+    dockerfile: decodeDockerfile(dockerfile.path, await readFile(dockerfile.absolute)),
+    context: contextFiles(request, config, folder),
+    ignore: await ignoreFile(request, dockerfile.path, folder),
+    imageOf: (label) => declaredImage(request, config, label),
+    args: { ...given.args, ...textRecord(config, 'args', target) },
+    target: typeof config.target === 'string' ? config.target : given.target,
+    labels: { ...given.labels, ...textRecord(config, 'image_labels', target) },
+    architecture,
+    platform: given.platform,
+    progress,
+    signal,
+  } satisfies DockerfileImageRequest);
+  for (const { file, line, message } of warnings) progress.say(`warning: ${file}:${line}: ${message}`);
+}
+
+/** The workspace path of the folder that is the context. */
+function contextFolder(config: Config, target: Target): string {
+  const { context } = config;
+  if (typeof context !== 'string') return target.package;
+  const path = context.startsWith('//') ? context.slice(2) : posix.join(target.package, context);
+  const folder = posix.normalize(path === '' ? '.' : path).replace(/\/$/, '');
+  if (folder.startsWith('../') || folder === '..')
+    throw badRule(target, `context ${context} leads out of the workspace`);
+  return folder === '.' ? '' : folder;
+}
+
+/** Files below the context's folder keep their paths in it; others lie at its top by their names. */
+function contextFiles(request: BuiltinRequest, config: Config, folder: string): ContextFile[] {
+  const prefix = folder === '' ? '' : `${folder}/`;
+  const files = new Map<string, ContextFile>();
+  // What is for another architecture than this machine's is reached through its rule.
+  const elsewhere = readTexts(config, 'elsewhere', request.target).map((label) => request.outputsOf(label as Label));
+  for (const each of [...(request.srcs.named.srcs ?? []).map((group) => group.files), ...elsewhere]) {
+    for (const { path, absolute, kind, sha256, executable } of each) {
+      const inside = path.startsWith(prefix) ? path.slice(prefix.length) : posix.basename(path);
+      const before = files.get(inside);
+      // A file that is named twice, by itself and by a target, is one.
+      if (before?.absolute === absolute) continue;
+      files.set(before === undefined ? inside : `${inside}\0${path}`, {
+        path: inside,
+        absolute,
+        kind,
+        sha256,
+        executable,
+      });
+    }
+  }
+  return [...files.values()];
+}
+
+async function ignoreFile(
+  { srcs }: BuiltinRequest,
+  dockerfile: string,
+  folder: string,
+): Promise<DockerfileImageRequest['ignore']> {
+  const known = [...(srcs.named.ignore ?? []), ...(srcs.named.srcs ?? [])].flatMap(({ files }) => files);
+  const wanted = [`${dockerfile}.dockerignore`, folder === '' ? '.dockerignore' : `${folder}/.dockerignore`];
+  for (const path of wanted) {
+    const found = known.find((file) => file.path === path);
+    if (found !== undefined) return { file: path, text: await readFile(found.absolute, 'utf8') };
+  }
+  return undefined;
+}
+
+/** The layout of an image that the target declares. */
+function declaredImage(request: BuiltinRequest, config: Config, text: string): string | undefined {
+  const { target } = request;
+  let label: Label;
+  try {
+    label = parseLabel(text, target.package);
+  } catch {
+    return undefined;
+  }
+  if (!readTexts(config, 'base_images', target).includes(label)) return undefined;
+  const [file, ...others] = request.outputsOf(label);
+  if (file === undefined || others.length > 0 || !file.path.endsWith('.oci'))
+    throw badRule(target, `${label} is not an image`);
+  return file.absolute;
+}
+
+function onlySource({ srcs, target }: BuiltinRequest, name: string): BuiltFile {
+  const [file, ...others] = (srcs.named[name] ?? []).flatMap(({ files }) => files);
+  if (file !== undefined && others.length === 0 && file.kind === 'file') return file;
+  throw badRule(target, `its ${name} is not one file`);
+}
+
+function textRecord(config: Config, key: string, target: Target): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(readRecord(config, key, target)).map(([name, value]) => {
+      if (typeof value !== 'string') throw badRule(target, `${key}[${name}] is not a text`);
+      return [name, value];
+    }),
+  );
+}
