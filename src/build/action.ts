@@ -42,6 +42,7 @@ export interface Made {
   readonly outputs: readonly Artifact[];
   readonly optional?: readonly Artifact[];
   readonly printed?: string;
+  readonly found?: readonly string[];
 }
 
 /** What beside its inputs an action is told. */
@@ -50,7 +51,15 @@ export interface Told {
   readonly key: string;
   /** Content of `$STAMP_FILE`. */
   readonly stampFile?: string | undefined;
+  /**
+   * Hears what the action has printed and what came out of its `output_dirs`, before outputs are collected, and gives the target
+   * as it then is.
+   */
+  readonly grow?: ((printed: string, found: readonly string[]) => Target) | undefined;
 }
+
+/** UTF-16 code units of standard output that a `post_build` function may be given. */
+const mostPrinted = 16 * 1024 * 1024;
 
 /** Seconds, where a target does not say. */
 export const defaultTimeout = 600;
@@ -107,32 +116,45 @@ async function runIn(
     const path = join(scratch.root, pathOf(target, name));
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, action.content, { mode: target.binary ? 0o755 : 0o644 });
-    return { outputs: await collectOutputs(target, join(scratch.root, target.package), scratch.root, blobs) };
+    const grown = told.grow?.('', []) ?? target;
+    const outputs = await collectOutputs(grown, join(scratch.root, target.package), scratch.root, blobs);
+    return { outputs, ...(told.grow !== undefined && { printed: '' }) };
   }
   if (action.kind === 'filegroup') return { outputs: await collectGroup(shop, scratch, target, inputs) };
   const outputFolder = builtin === undefined ? join(scratch.root, target.package) : join(scratch.root, '.out');
+  await mkdir(outputFolder, { recursive: true });
   for (const name of outputNames(target)) await mkdir(dirname(join(outputFolder, name)), { recursive: true });
   await layOut(scratch, inputs);
   if (builtin !== undefined) {
     await runBuiltin(shop, scratch, target, inputs, builtin, outputFolder, task, signal);
-    return { outputs: await collectOutputs(target, outputFolder, scratch.root, blobs) };
+    const grown = told.grow?.('', []) ?? target;
+    const outputs = await collectOutputs(grown, outputFolder, scratch.root, blobs);
+    return { outputs, ...(told.grow !== undefined && { printed: '' }) };
   }
   const secrets = await openSecrets(target);
   for (const folder of outputFolders(target)) await mkdir(dirname(join(scratch.root, folder)), { recursive: true });
-  await runCommand(shop, scratch, target, inputs, told, secrets, task, signal);
+  const printed = await runCommand(shop, scratch, target, inputs, told, secrets, task, signal);
   const found = await inOutputDirs(target, scratch);
-  const optional = await optionalOutputs(target, scratch, found);
+  const foundNames = found.map(({ name }) => name);
+  const grown = told.grow?.(printed, foundNames) ?? target;
+  const optional = await optionalOutputs(grown, scratch, found);
+  const elsewhere = new Set(foundNames);
   if (secrets !== undefined) {
-    const all = outputNames(target).map((name) => ({ name, path: join(outputFolder, name) }));
+    const declared = outputNames(grown).filter((name) => !elsewhere.has(name));
+    const all = declared.map((name) => ({ name, path: join(outputFolder, name) }));
     await refuseSecrets(target, secrets, [...all, ...found, ...optional]);
   }
   const take = ({ name, path }: FoundOutput) => collectOne(target, path, pathOf(target, name), scratch.root, blobs);
-  const outputs = await collectOutputs(target, outputFolder, scratch.root, blobs);
+  const outputs = await collectOutputs(grown, outputFolder, scratch.root, blobs, elsewhere);
   for (const each of found) outputs.push(await take(each));
-  if (target.optionalOuts === undefined) return { outputs };
   const beside: Artifact[] = [];
   for (const each of optional) beside.push(await take(each));
-  return { outputs, optional: beside };
+  return {
+    outputs,
+    ...(target.optionalOuts !== undefined && { optional: beside }),
+    ...(told.grow !== undefined && { printed }),
+    ...(found.length > 0 && { found: foundNames }),
+  };
 }
 
 async function layOut(scratch: Scratch, inputs: ActionInputs): Promise<void> {
@@ -174,8 +196,8 @@ async function runCommand(
   secrets: OpenSecrets | undefined,
   task: Task,
   signal: AbortSignal,
-): Promise<void> {
-  if (target.action.kind !== 'shell') return;
+): Promise<string> {
+  if (target.action.kind !== 'shell') return '';
   const sandbox = await shop.sandbox();
   const root = sandbox.mountFor(scratch.root);
   const layout = layoutOf(target, inputs, root);
@@ -206,9 +228,16 @@ async function runCommand(
   const log = await logFile(shop, target, 'log');
   const hear = target.progress && progressOf(task);
   const hide = secrets?.hide;
-  const done = await execute({ ...confined, env, timeout: timeout * 1000, signal, log, hide, hear });
+  const keep = told.grow === undefined ? undefined : mostPrinted;
+  const done = await execute({ ...confined, env, timeout: timeout * 1000, signal, log, hide, hear, keep });
   if (done.timedOut) throw timedOut(target, timeout, done.text, log.slice(shop.workspaceRoot.length + 1));
-  if (done.code === 0) return;
+  if (done.code === 0) {
+    if (keep === undefined || !done.cut) return done.stdout;
+    throw new BuildFault('build/action-failed', `the action of ${target.label} printed too much for post_build`, {
+      place: target.place,
+      next: `let it print no more than ${keep / 1024 / 1024} MiB, and write the rest to a file`,
+    });
+  }
   const how = done.code === undefined ? `was ended by ${done.endedBy}` : `failed with exit code ${done.code}`;
   throw new BuildFault('build/action-failed', `the action of ${target.label} ${how}`, {
     place: target.place,

@@ -2,7 +2,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { cacheFolder as cachePlace } from '../disk/index.ts';
 import { type Fault, isFault } from '../fault/index.ts';
-import { type Label, stampFile, type Target } from '../graph/index.ts';
+import { type GrowingTargets, type Label, stampFile, type Target } from '../graph/index.ts';
 import type { Task } from '../progress/index.ts';
 import { runAction, type Workshop } from './action.ts';
 import type { Artifact } from './artifact.ts';
@@ -64,7 +64,10 @@ export function beginStanding(workspaceRoot: string): NonNullable<BuilderOptions
 /** Runs the actions of one graph, which has to be that of the work tree. */
 export function createBuilder(options: BuilderOptions): Builder {
   const builderOptions = options;
-  const { graph, builtins, progress } = options;
+  const { builtins, progress } = options;
+  // Where functions change the graph behind actions, all that follows looks at it as it is by then.
+  const growing = options.graph.grow?.();
+  const graph = growing === undefined ? options.graph : { ...options.graph, targets: growing.targets };
   const cacheFolder = options.cacheFolder ?? cachePlace('build');
   const outputRoot = options.outputRoot ?? join(graph.workspace.root, outputFolder);
   const cache = openCache(cacheFolder, options.cacheLimit ?? defaultLimit);
@@ -161,6 +164,18 @@ export function createBuilder(options: BuilderOptions): Builder {
     }
   };
 
+  /**
+   * Whether a result is what the target makes. Where a function reads what was printed, it does so again, and may have other outputs
+   * in mind than those that are there.
+   */
+  const fits = (target: Target, { outputs, printed, found = [] }: ActionRecord): boolean => {
+    if (target.postBuild === undefined || growing === undefined) return true;
+    if (printed === undefined) return false;
+    const grown = growing.built(target.label, printed, found);
+    const wanted = new Set(outputNames(grown).map((name) => pathOf(target, name)));
+    return outputs.length === wanted.size && outputs.every(({ path }) => wanted.has(path));
+  };
+
   /** Makes one target, all that it needs being there. */
   const make = async (target: Target, signal: AbortSignal, priority: number): Promise<Made> => {
     const { action, label } = target;
@@ -181,7 +196,8 @@ export function createBuilder(options: BuilderOptions): Builder {
     const parts = await actionKeyParts(target, inputs, shell, builtin, stampText);
     const key = keyOf(parts);
     const local = await cache.find(key);
-    const record = local ?? (await fetch(target, key, signal));
+    const known = local ?? (await fetch(target, key, signal));
+    const record = known !== undefined && fits(target, known) ? known : undefined;
     if (record !== undefined) {
       checkHashes(target, record.outputs);
       await history.note(label, key, local === undefined ? parts : undefined);
@@ -196,7 +212,11 @@ export function createBuilder(options: BuilderOptions): Builder {
       const task = progress.begin(label);
       const started = performance.now();
       try {
-        const told = { key, stampFile: stampText };
+        const grow =
+          target.postBuild === undefined || growing === undefined
+            ? undefined
+            : (printed: string, found: readonly string[]) => growing.built(label, printed, found);
+        const told = { key, stampFile: stampText, grow };
         const made = await runAction(shop, target, inputs, builtin, told, task, signal);
         watch.check(target);
         const { outputs: artifacts, optional = [] } = made;
@@ -223,32 +243,71 @@ export function createBuilder(options: BuilderOptions): Builder {
     each: (label: Label) => Promise<void>,
   ): Promise<void> => {
     const needs = new Map<Label, readonly Label[]>();
-    const order = postOrder(labels, (label) => {
-      const found = actionDependencies(graph.targets, targetOf(label));
-      needs.set(label, found);
-      return found;
-    });
-    const heights = heightsOf([...order], needs);
+    const heights = new Map<Label, number>();
     const pending = new Map<Label, Promise<boolean>>();
     const wanted = new Set(labels);
-    for (const label of order) {
-      const before = (needs.get(label) ?? []).map((need) => pending.get(need));
-      const run = async (): Promise<boolean> => {
-        const ready = await Promise.all(before);
-        if (!ready.every((good) => good !== false)) return false;
-        if (signal.aborted) return false;
-        try {
-          if (!made.has(label)) made.set(label, await make(targetOf(label), signal, heights.get(label) ?? 0));
-          if (wanted.has(label)) await each(label);
-          return true;
-        } catch (error) {
-          failed(label, error);
-          return false;
+    const areMade = async (labels: readonly Label[]): Promise<boolean> =>
+      (await Promise.all(labels.map((label) => pending.get(label)))).every((good) => good !== false);
+    const run = async (label: Label): Promise<boolean> => {
+      const known = needs.get(label) ?? [];
+      if (!(await areMade(known)) || signal.aborted) return false;
+      try {
+        if (!made.has(label)) {
+          if (growing !== undefined && !(await settle(growing, label))) return false;
+          made.set(label, await make(targetOf(label), signal, heights.get(label) ?? 0));
         }
-      };
-      pending.set(label, run());
-    }
+        if (wanted.has(label)) await each(label);
+        return true;
+      } catch (error) {
+        failed(label, error);
+        return false;
+      }
+    };
+    const schedule = (labels: readonly Label[]): void => {
+      const order = postOrder(labels, (label) => {
+        if (pending.has(label)) return [];
+        const found = actionDependencies(graph.targets, targetOf(label));
+        needs.set(label, found);
+        return found;
+      });
+      const fresh = [...order].filter((label) => !pending.has(label));
+      for (const [label, height] of heightsOf(fresh, needs)) heights.set(label, height);
+      for (const label of fresh) pending.set(label, run(label));
+    };
+    /** Functions may have given the target more to depend on: that is made, too. */
+    const settle = async (growing: GrowingTargets, label: Label): Promise<boolean> => {
+      for (;;) {
+        const known = needs.get(label) ?? [];
+        const target = growing.settle(label, known);
+        const more = actionDependencies(graph.targets, target).filter((need) => !known.includes(need));
+        if (more.length === 0) return true;
+        needs.set(label, [...known, ...more]);
+        schedule(more);
+        refuseCircle(target, more, needs);
+        if (!(await areMade(more)) || signal.aborted) return false;
+      }
+    };
+    schedule(labels);
+    // What is scheduled on the way is waited for by what needs it.
     await Promise.all(pending.values());
+  };
+
+  /** @throws BuildFault build/cycle where what a target has come to need waits for the target */
+  const refuseCircle = (target: Target, more: readonly Label[], needs: ReadonlyMap<Label, readonly Label[]>): void => {
+    const seen = new Set(more);
+    for (const label of seen) {
+      if (label === target.label) {
+        throw new BuildFault(
+          'build/cycle',
+          `${target.label} has come to depend on itself, by way of ${more.join(', ')}`,
+          {
+            place: target.place,
+            next: 'take out what a post_build function has added',
+          },
+        );
+      }
+      for (const need of needs.get(label) ?? []) seen.add(need);
+    }
   };
 
   const place = (label: Label, binary = graph.targets.get(label)?.binary === true) => {
@@ -369,13 +428,23 @@ export function createBuilder(options: BuilderOptions): Builder {
       }
       const wanted = asked.filter((label) => !standing.has(label));
       // A program that was asked for is about to be run: what it needs for that is put beside it.
-      const beside = wanted.flatMap((label) =>
-        targetOf(label).binary && targetOf(label).test === undefined ? withData(graph.targets, label) : [],
-      );
+      const withBeside = () => [
+        ...new Set([
+          ...wanted,
+          ...wanted.flatMap((label) =>
+            targetOf(label).binary && targetOf(label).test === undefined ? withData(graph.targets, label) : [],
+          ),
+        ]),
+      ];
       const before = new Set(made.keys());
-      const { failures } = await supervise(options, (signal, failed) =>
-        makeAll([...new Set([...wanted, ...beside])], signal, failed, putInPlace),
-      );
+      const { failures } = await supervise(options, async (signal, failed) => {
+        const done = new Set<Label>();
+        // Once more where functions have added to what is needed when a program runs.
+        for (let more = withBeside(); more.length > 0; more = withBeside().filter((label) => !done.has(label))) {
+          for (const label of more) done.add(label);
+          await makeAll(more, signal, failed, putInPlace);
+        }
+      });
       const fresh = [...made.values()].filter((each) => !before.has(each.label));
       if (record !== undefined) await noteStanding(record, wanted);
       const targets = new Map<Label, BuiltTarget>();
@@ -411,6 +480,12 @@ export function createBuilder(options: BuilderOptions): Builder {
         const running: Promise<void>[] = [];
         const start = async (label: Label): Promise<void> => {
           try {
+            for (;;) {
+              const more = testDependencies(graph.targets, targetOf(label)).filter((need) => !made.has(need));
+              if (more.length === 0) break;
+              await makeAll(more, signal, failed, async () => {});
+              if (more.some((need) => !made.has(need))) return;
+            }
             const run = (work: () => Promise<TestedTarget>) => slots.run(0, work);
             const outcome = await runTest(
               { shop, source, history, run },
@@ -443,7 +518,7 @@ export function createBuilder(options: BuilderOptions): Builder {
 }
 
 function wantedOf(target: Target): Wanted {
-  const open = target.outputDirs !== undefined || target.optionalOuts !== undefined;
+  const open = target.outputDirs !== undefined || target.optionalOuts !== undefined || target.postBuild !== undefined;
   return {
     paths: outputNames(target).map((name) => pathOf(target, name)),
     openIn: open ? target.package : false,

@@ -12,6 +12,8 @@ export interface ActionRecord {
   readonly optional?: readonly Artifact[];
   /** Standard output, where a function of the BUILD file reads it. */
   readonly printed?: string;
+  /** Names of those among the outputs that came out of `output_dirs`. */
+  readonly found?: readonly string[];
   /** Seconds that it took. */
   readonly seconds: number;
 }
@@ -98,11 +100,18 @@ export function openCache(folder: string, limit: number): Cache {
 
 function parseActionRecord(value: Record<string, unknown> | undefined): ActionRecord | undefined {
   if (value === undefined || !Array.isArray(value.outputs) || typeof value.seconds !== 'number') return undefined;
-  const { outputs, optional, printed, seconds } = value;
+  const { outputs, optional, printed, found, seconds } = value;
   if (!outputs.every(isArtifact)) return undefined;
   if (optional !== undefined && !(Array.isArray(optional) && optional.every(isArtifact))) return undefined;
   if (printed !== undefined && typeof printed !== 'string') return undefined;
-  return { outputs, seconds, ...(optional !== undefined && { optional }), ...(printed !== undefined && { printed }) };
+  if (found !== undefined && !isTexts(found)) return undefined;
+  return {
+    outputs,
+    seconds,
+    ...(optional !== undefined && { optional }),
+    ...(printed !== undefined && { printed }),
+    ...(found !== undefined && { found }),
+  };
 }
 
 function isArtifact(value: unknown): value is Artifact {
@@ -127,6 +136,10 @@ function isFile(value: Record<string, unknown>): value is Record<string, unknown
     typeof value.size === 'number' &&
     typeof value.executable === 'boolean'
   );
+}
+
+export function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string');
 }
 
 function isFields(value: unknown): value is Record<string, unknown> {

@@ -11,12 +11,19 @@ import { outputNames, pathOf } from './target.ts';
 /**
  * Takes an action's outputs into the cache: they are moved out of the folder.
  *
+ * @param except names of outputs that are somewhere else
  * @param folder where the action wrote: an output `out` is at `<folder>/<out>`
  * @param root links must not lead out of it
  * @throws BuildFault build/missing-output, build/bad-output
  */
-export async function collectOutputs(target: Target, folder: string, root: string, blobs: Blobs): Promise<Artifact[]> {
-  const names = outputNames(target);
+export async function collectOutputs(
+  target: Target,
+  folder: string,
+  root: string,
+  blobs: Blobs,
+  except: ReadonlySet<string> = new Set(),
+): Promise<Artifact[]> {
+  const names = outputNames(target).filter((name) => !except.has(name));
   const missing: string[] = [];
   for (const name of names)
     if ((await lstat(join(folder, name)).catch(() => undefined)) === undefined) missing.push(name);

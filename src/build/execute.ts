@@ -13,7 +13,7 @@ export interface Execution {
   /** File that all that is printed goes to, up to `maximumLog` bytes. */
   readonly log?: string;
   /** UTF-16 code units of standard output that are kept; `maximumText` unless told. */
-  readonly keep?: number;
+  readonly keep?: number | undefined;
   /** What must not be read in what is printed is taken out, line by line, before anything else sees it. */
   readonly hide?: ((text: string) => string) | undefined;
   /** Hears lines as they come. */

@@ -24,4 +24,5 @@ export class BuildFault extends Fault<
   | 'build/missing-secret'
   | 'build/secret-in-output'
   | 'build/output-clash'
+  | 'build/cycle'
 > {}

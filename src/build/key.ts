@@ -117,6 +117,7 @@ function definition(target: Target): unknown {
       stamp: target.stamp,
       srcListFiles: target.srcListFiles,
       exitOnError: target.exitOnError,
+      postBuild: target.postBuild?.definition,
     }),
   ];
 }

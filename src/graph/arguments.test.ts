@@ -7,7 +7,7 @@ import { explain } from './explain.ts';
 import { formatTarget } from './format-target.ts';
 import { createTargetHasher } from './hash.ts';
 import type { Graph } from './load.ts';
-import { createWorkspace, faultsOf, testRules } from './test-workspace.ts';
+import { createWorkspace, faultsOf, type TestWorkspace, testRules } from './test-workspace.ts';
 import type { Label, Target } from './types.ts';
 import { openWorkspace } from './workspace.ts';
 
@@ -249,5 +249,73 @@ build_rule(name = "z", outs = ["z"], cmd = "true", labels = ["one"])
       const { targets } = await workspace.load();
       expect(targets.get('//p:x')?.stamp).toEqual({ revision: '', describe: '', date: '' });
     }
+  });
+});
+
+describe('post_build', () => {
+  const files = (body: string) => ({
+    'p/BUILD': `
+def _after(name, output):
+    ${body}
+
+build_rule(name = "x", outs = ["x"], cmd = "true", post_build = _after)
+build_rule(name = "user", srcs = [":x"], outs = ["user"], cmd = "true")
+build_rule(name = "apart", outs = ["apart"], cmd = "true", labels = ["one"])
+`,
+    'p/in.txt': '1',
+    'q/any.txt': '1',
+  });
+  const since = async (workspace: TestWorkspace, revision: string, to?: string) =>
+    (await affectedSince(await openWorkspace(workspace.root), { ruleFiles: testRules, since: revision, to })).targets;
+
+  it('affects what depends on it when its code changes, and only then where it changes outputs alone', async () => {
+    const workspace = createWorkspace(files('add_out(name, output[0] + ".a")'));
+    const base = workspace.commit();
+    workspace.write({ 'q/any.txt': '2', 'p/in.txt': '2' });
+    expect(await since(workspace, base)).toEqual([]);
+    workspace.write({ 'p/BUILD': `# A comment.\n${files('add_out(name, output[0] + ".a")')['p/BUILD']}` });
+    expect(await since(workspace, base)).toEqual([]);
+    workspace.write(files('add_out(name, output[0] + ".b")'));
+    expect(await since(workspace, base)).toEqual(['//p:user', '//p:x']);
+    const head = workspace.commit();
+    expect(await since(workspace, base, head)).toEqual(['//p:user', '//p:x']);
+  });
+
+  it.each([
+    'genrule(name = "made", srcs = ["in.txt"])',
+    'add_dep("user", output[0])',
+    'add_out(name, get_labels(":apart")[0])',
+    'add_out(name, glob(["*.txt"])[0])',
+  ])('may lead to any file, so that any change affects it: %s', async (body) => {
+    const workspace = createWorkspace(files(body));
+    const base = workspace.commit();
+    expect(await since(workspace, base)).toEqual([]);
+    workspace.write({ 'q/any.txt': '2' });
+    expect(await since(workspace, base)).toEqual(['//p:user', '//p:x']);
+    const head = workspace.commit();
+    expect(await since(workspace, base, head)).toEqual(['//p:user', '//p:x']);
+    expect(await since(workspace, head)).toEqual([]);
+    const [before, after] = [await createWorkspace(files(body)).load(), await workspace.load()];
+    const explained = explain(hashed(before), hashed(after), '//p:user', testRules);
+    expect(explained).toMatchObject({ chain: ['//p:x', '//p:user'], cause: { attribute: 'post_build' } });
+  });
+
+  it('is told by print, and not by the graph that queries see', async () => {
+    const { targets } = await createWorkspace(files('genrule(name = "made")')).load();
+    expect([...targets.keys()]).toEqual(['//p:x', '//p:user', '//p:apart']);
+    expect(formatTarget(targets.get('//p:x')!)).toContain(
+      '\n# Once it is built, its post_build function may change it.\n',
+    );
+  });
+
+  it('takes the name and what was printed', async () => {
+    const [fault] = await faultsOf(() =>
+      createWorkspace({ BUILD: 'build_rule(name = "x", post_build = lambda a, b, c: a)' }).load(),
+    );
+    expect(fault).toMatchObject({ message: 'the function post_build takes 3 arguments', place: { line: 1 } });
+    const [group] = await faultsOf(() =>
+      createWorkspace({ BUILD: 'build_rule(name = "x", _filegroup = True, post_build = lambda a, b: a)' }).load(),
+    );
+    expect(group?.message).toContain('a group of files runs nothing');
   });
 });

@@ -41,6 +41,7 @@ export function attributesOf(target: Target): readonly (readonly [name: string, 
     ...given('stamp', stamp && [stamp.revision, stamp.describe, stamp.date]),
     ...given('src_list_files', target.srcListFiles),
     ...given('exit_on_error', target.exitOnError),
+    ...given('post_build', target.postBuild && [target.postBuild.definition, target.postBuild.open]),
   ];
 }
 

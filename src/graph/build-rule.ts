@@ -70,6 +70,7 @@ const parameters = [
   fromConfig('licences', 'list', 'DEFAULT_LICENCES'),
   optional('entry_points', 'dict'),
   optional('pre_build', 'function'),
+  optional('post_build', 'function'),
   optional('size', 'str'),
   { name: 'local', type: 'bool', fallback: false },
   { name: 'progress', type: 'bool', fallback: false },
@@ -95,7 +96,7 @@ const parameters = [
 ] as const satisfies readonly Parameter[];
 
 function unsupportedParameters(): Parameter[] {
-  return [optional('post_build', 'function'), optional('_urls', 'list')];
+  return [optional('_urls', 'list')];
 }
 
 const unsupported = new Set(unsupportedParameters().map(({ name }) => name));
@@ -216,7 +217,22 @@ function createTarget(given: Given, call: BuildCall): Target {
   checkTestOutputs(target, context.targets);
   context.targets.set(name, Object.freeze(target));
   if (given.pre_build instanceof FunctionValue) context.preBuild.set(target.label, given.pre_build);
+  if (given.post_build instanceof FunctionValue)
+    context.postBuild.set(target.label, postBuildOf(given.post_build, given));
   return target;
+}
+
+function postBuildOf(callee: FunctionValue, given: Given): FunctionValue {
+  if (given._filegroup === true) {
+    throw new GraphFault('graph/bad-target', 'a group of files runs nothing that a post_build function could follow', {
+      next: 'leave post_build out',
+    });
+  }
+  const needed = callee.parameters.filter(({ optional }) => !optional).length;
+  if (callee.parameters.length > 0 && needed <= 2) return callee;
+  throw new GraphFault('graph/bad-target', `the function post_build takes ${needed} arguments`, {
+    next: "let it take two: the target's name, and the lines that its command printed",
+  });
 }
 
 /** Names for single outputs that are programs: `//a:b|name` is one of them. */

@@ -22,6 +22,8 @@ export interface EvaluationContext extends LabelScope {
   readonly timeouts: Timeouts;
   /** Functions that change targets once everything they depend on is known. */
   readonly preBuild: Map<Label, FunctionValue>;
+  /** Functions that change targets once the action of one has run. */
+  readonly postBuild: Map<Label, FunctionValue>;
   /** Whether every dependency of the targets at hand can be looked up: only while a `pre_build` runs. */
   readonly complete: boolean;
   /**

@@ -130,7 +130,11 @@ function ownCauses(before: Side, after: Side, label: Label): Cause[] {
     const told = stampFile(before.targets, was) !== stampFile(after.targets, is);
     if (told) attributes.push({ kind: 'attribute', attribute: 'stamp', origins: [] });
   }
-  return [...files, ...attributes];
+  const own = [...files, ...attributes];
+  // Any file can matter to what an open function makes of the graph.
+  const isOpen = own.length === 0 && is.postBuild?.open === true && before.hash(label) !== after.hash(label);
+  const behind = isOpen && affectedDependencies(before, after, label).length === 0;
+  return behind ? [{ kind: 'attribute', attribute: 'post_build', origins: [] }] : own;
 }
 
 function isExplainedByFiles(attribute: string, was: Target, is: Target, files: readonly Cause[]): boolean {

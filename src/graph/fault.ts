@@ -16,6 +16,7 @@ export class GraphFault extends Fault<
   | 'graph/cycle'
   | 'graph/output-clash'
   | 'graph/subinclude'
+  | 'graph/post-build'
   | 'graph/bad-data'
   | 'graph/unreadable'
   | 'graph/no-repository'

@@ -53,7 +53,8 @@ export function formatTarget(target: Target): string {
   ];
   const lines = given.flatMap(([name, value]) => (value === undefined ? [] : [`    ${name} = ${literal(value, 1)},`]));
   const { file, line } = target.place;
-  return `# ${target.label}, made by ${target.rule} (${file}:${line ?? 1})\nbuild_rule(\n${lines.join('\n')}\n)`;
+  const later = target.postBuild === undefined ? '' : '\n# Once it is built, its post_build function may change it.';
+  return `# ${target.label}, made by ${target.rule} (${file}:${line ?? 1})${later}\nbuild_rule(\n${lines.join('\n')}\n)`;
 }
 
 function inputs(target: Target, { all, named }: Inputs): Json | undefined {

@@ -43,10 +43,12 @@ export function createTargetHasher(graph: Graph, options: HashOptions = {}): (la
 
 /**
  * SHA-256 in hex over a target's own part: its definition, and content and mode of its source files; for a stamped one also
- * what it is told of those that it depends on.
+ * what it is told of those that it depends on, and for one with an open `post_build` function all files.
  */
 export function definitionHash({ tree, targets }: Pick<Graph, 'tree' | 'targets'>, target: Target): string {
-  const files = filesOf(target).map((path) => [path, tree.contentHash(path)]);
+  // The root stands for every file there is: what an open function leads to can be any of them.
+  const paths = target.postBuild?.open === true ? [...filesOf(target), ''] : filesOf(target);
+  const files = paths.map((path) => [path, tree.contentHash(path)]);
   const stamp = target.stamp === undefined ? [] : [stampFile(targets, target)];
   return hash('sha256', JSON.stringify([version, attributesOf(target), files, ...stamp]));
 }

@@ -7,6 +7,7 @@ export { GraphFault } from './fault.ts';
 export { outputPaths, targetsMaking, targetsReading } from './file-query.ts';
 export { formatTarget } from './format-target.ts';
 export { buildFunctions } from './functions.ts';
+export type { GrowingTargets } from './grow.ts';
 export { createTargetHasher, type HashOptions, targetHash } from './hash.ts';
 export {
   besideName,

@@ -3,6 +3,7 @@ import type { Progress } from '../progress/index.ts';
 import { checkTargets } from './check.ts';
 import { dependenciesOf } from './dependency.ts';
 import { GraphFault } from './fault.ts';
+import { type GrowingTargets, growTargets } from './grow.ts';
 import { formatPattern, type LabelPattern, nearestLabel, parsePattern, splitLabel } from './label.ts';
 import { type LoadFault, PackageLoader } from './packages.ts';
 import { joinFaults } from './place.ts';
@@ -17,6 +18,8 @@ export interface Graph {
   readonly packages: ReadonlyMap<string, Package>;
   /** In the order of packages, and in each as its BUILD file makes them. */
   readonly targets: ReadonlyMap<Label, Target>;
+  /** For a build, where targets have `post_build` functions and these are at hand: not where the graph was kept. */
+  readonly grow?: () => GrowingTargets;
 }
 
 export interface LoadOptions {
@@ -161,7 +164,9 @@ function checkedGraph(
     ...checkTargets({ targets, tree, buildFiles: workspace.buildFiles, broken }),
   ];
   if (faults.length > 0) throw joinFaults(faults);
-  return Object.freeze({ workspace, tree, packages, targets });
+  const graph: Graph = { workspace, tree, packages, targets };
+  const isFixed = [...targets.values()].every(({ postBuild }) => postBuild === undefined);
+  return Object.freeze(isFixed ? graph : { ...graph, grow: () => growTargets(graph, loader) });
 }
 
 /** Labels that a pattern of a person selects. @throws GraphFault where it selects nothing that exists */

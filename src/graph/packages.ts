@@ -1,6 +1,8 @@
+import { hash } from 'node:crypto';
 import type { Place } from '../fault/index.ts';
 import {
   type CompiledModule,
+  coreFunctions,
   createEvaluator,
   type Dict,
   type Evaluator,
@@ -27,6 +29,18 @@ import type { SourceTree } from './tree.ts';
 import type { Label, Package, RuleFile, Target, Workspace } from './types.ts';
 
 const noEnvironment: Readonly<Record<string, string>> = Object.freeze({});
+
+/**
+ * Functions whose outcome hangs on nothing but their arguments and the configuration, and that change no more than outputs,
+ * commands and labels. What else a function calls may lead anywhere: to files, to other targets.
+ */
+const selfContained: ReadonlySet<string> = new Set([
+  ...coreFunctions.map(({ name }) => name),
+  ...['debug', 'info', 'notice', 'warning', 'error', 'fatal'].map((level) => `log.${level}`),
+  ...['add_out', 'add_label', 'add_entry_point', 'add_licence', 'set_command'],
+  ...['package_name', 'get_base_path', 'subrepo_name', 'workspace_label', 'canonicalise', 'decompose'],
+  ...['looks_like_build_label', 'tag', 'join_path', 'basename', 'dirname', 'split_path', 'splitext'],
+]);
 
 export type LoadFault = GraphFault | LanguageFault;
 
@@ -56,6 +70,7 @@ export class PackageLoader {
   private readonly contexts = new Map<string, EvaluationContext & { readonly targets: Map<string, Target> }>();
   private readonly included = new Map<string, ReadonlyMap<string, Value>>();
   private readonly preBuild = new Map<Label, FunctionValue>();
+  private readonly postBuilds = new Map<Label, FunctionValue>();
   private readonly subrepos: Subrepos;
   private readonly history: History;
   /** Files under evaluation, outermost first, to tell a circle. */
@@ -132,6 +147,7 @@ export class PackageLoader {
           const context = { ...this.context(name, targets), targets };
           this.contexts.set(name, context);
           this.evaluator.evaluate(this.compile({ file, text, internal: false }), context);
+          this.sealPostBuilds(context, this.postBuilds);
         }),
       );
       const loaded: Package = Object.freeze({ name, file, targets });
@@ -202,6 +218,7 @@ export class PackageLoader {
       try {
         const context = { ...this.contexts.get(packageName)!, complete: true };
         this.evaluator.invoke(callee, [name], context, source);
+        this.sealPostBuilds(context, this.postBuilds);
       } catch (error) {
         if (!(error instanceof GraphFault) && !(error instanceof LanguageFault)) throw error;
         this.faults.set(packageName, error);
@@ -216,7 +233,107 @@ export class PackageLoader {
    * Not so with subrepos, which change what labels mean, nor with functions that look at all of a target's dependencies.
    */
   get isSeparable(): boolean {
-    return !this.usesHistory && !this.subrepos.any && !this.hadPreBuild && this.preBuild.size === 0;
+    const hasFunctions = this.hadPreBuild || this.preBuild.size > 0 || this.postBuilds.size > 0;
+    return !this.usesHistory && !this.subrepos.any && !hasFunctions;
+  }
+
+  /** The `post_build` function that evaluation has found at a target. */
+  postBuild(label: Label): FunctionValue | undefined {
+    return this.postBuilds.get(label);
+  }
+
+  /**
+   * Runs a `post_build` function on the targets of its package, in which it leaves its changes.
+   *
+   * @param printed what the target's action has printed
+   * @returns such functions of targets that it made
+   * @throws GraphFault | LanguageFault
+   */
+  runPostBuild(
+    callee: FunctionValue,
+    label: Label,
+    printed: string,
+    targets: Map<string, Target>,
+  ): ReadonlyMap<Label, FunctionValue> {
+    const { package: packageName, name } = splitLabel(label);
+    const before = new Set(targets.keys());
+    const own = targets.get(name)!;
+    const preBuild = new Map<Label, FunctionValue>();
+    const postBuild = new Map<Label, FunctionValue>();
+    const context = {
+      ...this.contexts.get(packageName)!,
+      targets,
+      preBuild,
+      postBuild,
+      complete: true,
+      find: (other: Label) => {
+        const { package: from, name: wanted } = splitLabel(other);
+        return from === packageName ? targets.get(wanted) : this.evaluated(from)?.get(wanted);
+      },
+    };
+    const source = this.sourceOf(packageName);
+    // As Please has it: nothing printed is one empty line.
+    const args = [name, printed.trim().split('\n')].slice(0, callee.parameters.length);
+    this.evaluator.invoke(callee, args, context, source);
+    for (const [made, each] of preBuild) this.evaluator.invoke(each, [splitLabel(made).name], context, source);
+    for (const [made, target] of targets) {
+      // A person finds it at the rule whose function made it.
+      if (!before.has(made)) targets.set(made, Object.freeze({ ...target, rule: own.rule, place: own.place }));
+    }
+    this.sealPostBuilds(context, postBuild);
+    return postBuild;
+  }
+
+  /** A package's targets, `pre_build` functions having run. @throws GraphFault where the package is wrong */
+  evaluated(packageName: string): ReadonlyMap<string, Target> | undefined {
+    const loaded = this.load(packageName);
+    if (loaded !== undefined && this.preBuild.size > 0) {
+      // These look at all that targets depend on.
+      const seen = new Set<Label>();
+      const pending = [...loaded.targets.values()];
+      for (const target of pending) {
+        if (seen.has(target.label)) continue;
+        seen.add(target.label);
+        for (const { label } of dependenciesOf(target)) {
+          const { package: from, name } = splitLabel(label);
+          const dependency = this.load(from)?.targets.get(name);
+          if (dependency !== undefined) pending.push(dependency);
+        }
+      }
+      this.runPreBuild(seen);
+    }
+    const fault = this.faults.get(packageName);
+    if (fault !== undefined) {
+      throw new GraphFault('graph/missing-package', `//${packageName} can't be read: ${fault.message}`, {
+        place: fault.place,
+        others: [fault],
+      });
+    }
+    return loaded?.targets;
+  }
+
+  private sourceOf(packageName: string): Source {
+    const { file } = this.packages.get(packageName)!;
+    return { file, text: readText(this.options.tree, file) ?? '', internal: false };
+  }
+
+  /** Notes at targets what their functions are: all names that these see have their values now. */
+  private sealPostBuilds(
+    context: EvaluationContext & { readonly targets: Map<string, Target> },
+    functions: ReadonlyMap<Label, FunctionValue>,
+  ): void {
+    if (functions.size === 0) return;
+    for (const [name, target] of context.targets) {
+      const callee = functions.get(target.label);
+      if (callee === undefined || target.postBuild !== undefined) continue;
+      const source = { file: target.place.file, text: '', internal: false };
+      const { text, natives } = this.evaluator.closure(callee, context, source);
+      const postBuild = Object.freeze({
+        definition: hash('sha256', text),
+        open: [...natives].some((native) => !selfContained.has(native)),
+      });
+      context.targets.set(name, Object.freeze({ ...target, postBuild }));
+    }
   }
 
   /** A label or pattern that a person gives may name a subrepo. */
@@ -252,6 +369,7 @@ export class PackageLoader {
       passEnv: please?.passEnv ?? [],
       timeouts: please?.timeouts ?? defaultTimeouts,
       preBuild: this.preBuild,
+      postBuild: this.postBuilds,
       complete: false,
       find: (label) => this.targetOf(label),
       declareSubrepo: (subrepo) => this.declareSubrepo(subrepo),

@@ -133,8 +133,19 @@ export interface Target {
   readonly exitOnError?: boolean;
   /** The result is not shared with other machines. */
   readonly local?: true;
+  /** A function changes the graph once the action has run. The function itself is with the evaluation, see `GrowingTargets`. */
+  readonly postBuild?: PostBuild;
   /** The action prints how far it is, as `[ 42%]`. */
   readonly progress?: true;
+}
+
+export interface PostBuild {
+  /** SHA-256 in hex over the function's code and all that it can come to use. */
+  readonly definition: string;
+  /**
+   * What it does can hang on more than its own target: it may make targets, add dependencies, read files or look at other targets.
+   */
+  readonly open: boolean;
 }
 
 export interface Secrets {

@@ -49,6 +49,9 @@ export interface FunctionDefinition extends Node {
   readonly body: readonly Statement[];
 }
 
+/** A function's code. */
+export type Code = FunctionDefinition | Extract<Expression, { type: 'lambda' }>;
+
 export interface ParameterDefinition extends Node {
   readonly name: string;
   /** Names of types one of which the argument must have; empty for any. */

@@ -1,5 +1,5 @@
 import { nearest } from '../fault/index.ts';
-import type { BinaryOperator, Comprehension, Expression, ParameterDefinition } from './ast.ts';
+import type { BinaryOperator, Code, Comprehension, Expression } from './ast.ts';
 import { checkedText, checkLength, current, located, type Site } from './execution.ts';
 import { EvaluationError } from './fault.ts';
 import { NativeFunction, typesOf } from './function.ts';
@@ -12,7 +12,7 @@ import {
 } from './invoke.ts';
 import { dictMethods, stringMethods } from './methods.ts';
 import { itemOf, operate, sliceOf } from './operate.ts';
-import { type Frame, globalValue, type ModuleNames, type Run, Scope } from './scope.ts';
+import { type Frame, globalValue, type ModuleNames, namesIn, type Run, Scope } from './scope.ts';
 import type { Source } from './source.ts';
 import {
   type Dict,
@@ -87,9 +87,7 @@ export class ExpressionCompiler {
         };
       }
       case 'lambda': {
-        const template = this.template(scope, 'lambda', node.parameters, [], (inner) =>
-          this.expression(inner, node.body),
-        );
+        const template = this.template(scope, 'lambda', node, [], (inner) => this.expression(inner, node.body));
         return (frame) => new DefinedFunction(template, frame);
       }
       case 'attribute':
@@ -282,11 +280,12 @@ export class ExpressionCompiler {
   template(
     scope: Scope,
     name: string,
-    definitions: readonly ParameterDefinition[],
+    code: Code,
     returns: readonly string[],
     compileBody: (inner: Scope) => Run,
   ): FunctionTemplate {
     const inner = new Scope(scope);
+    const definitions = code.parameters;
     const parameters: Parameter[] = definitions.map((definition) => ({
       name: definition.name,
       types: typesOf(definition.types),
@@ -304,6 +303,8 @@ export class ExpressionCompiler {
       returns: typesOf(returns),
       size: inner.size,
       body,
+      code,
+      uses: namesIn(code).map((each) => ({ name: each, read: this.name(scope, each, this.site(code)) })),
     };
   }
 

@@ -147,7 +147,7 @@ class StatementCompiler extends ExpressionCompiler {
   }
 
   private definition(scope: Scope, node: FunctionDefinition): Execute {
-    const template = this.template(scope, node.name, node.parameters, node.returns, (inner): Run => {
+    const template = this.template(scope, node.name, node, node.returns, (inner): Run => {
       declareAssigned(inner, node.body);
       const body = this.block(inner, node.body);
       return (frame) => (body(frame) === returned ? returnValue : null);

@@ -1,4 +1,5 @@
 import { coreFunctions } from './builtins.ts';
+import { type Closure, closureOf } from './closure.ts';
 import { type CompiledModule, compileModule } from './compile.ts';
 import { Execution, execute } from './execution.ts';
 import type { NativeFunction } from './function.ts';
@@ -45,6 +46,8 @@ export interface Evaluator<Context> {
    * @throws LanguageFault, or what a native function threw
    */
   invoke(callee: FunctionValue, args: readonly Value[], context: Context, source: Source): Value;
+  /** What a function that an earlier evaluation left can come to use; names whose value depends on the context as they are in it. */
+  closure(callee: FunctionValue, context: Context, source: Source): Closure;
 }
 
 /** Where each function of a file stands, comments above the next one included. */
@@ -95,6 +98,9 @@ export function createEvaluator<Context>(options: EvaluatorOptions<Context> = {}
     invoke(callee, args, context, source) {
       const whole = { source, start: 0, end: 0 };
       return execute(new Execution(limits, context), whole, () => callFrom(whole, callee, args));
+    },
+    closure(callee, context, source) {
+      return execute(new Execution(limits, context), { source, start: 0, end: 0 }, () => closureOf(callee));
     },
     preload(module, context) {
       for (const [name, value] of evaluate(module, context)) globals.set(name, value);

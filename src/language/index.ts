@@ -1,5 +1,6 @@
 export type * as ast from './ast.ts';
 export { coreFunctions } from './builtins.ts';
+export type { Closure } from './closure.ts';
 export type { CompiledModule } from './compile.ts';
 export { createEvaluator, type Evaluator, type EvaluatorOptions, functionsOf } from './evaluate.ts';
 export type { Trace } from './execution.ts';

@@ -1,3 +1,4 @@
+import type { Code } from './ast.ts';
 import { checkLength, current, located, type Site, sitePlace, trace } from './execution.ts';
 import { EvaluationError } from './fault.ts';
 import {
@@ -22,6 +23,9 @@ export interface FunctionTemplate {
   /** Known only when the body is compiled. */
   size: number;
   body: Run;
+  readonly code: Code;
+  /** Names in the code, read where the function was defined. Its own are among them. */
+  readonly uses: readonly { readonly name: string; readonly read: Run }[];
 }
 
 /** A function written in the BUILD language, with the frame that it was defined in. */

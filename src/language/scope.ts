@@ -1,4 +1,4 @@
-import type { Statement } from './ast.ts';
+import type { Code, Statement } from './ast.ts';
 import { current } from './execution.ts';
 import type { Value } from './value.ts';
 
@@ -93,4 +93,24 @@ export function declareAssigned(scope: Scope, statements: readonly Statement[]):
         break;
     }
   }
+}
+
+/** All names that a function's code has, in the order in which they come, each once. */
+export function namesIn(code: Code): string[] {
+  const found = new Set<string>();
+  const walk = (node: unknown): void => {
+    if (Array.isArray(node)) {
+      for (const each of node) walk(each);
+      return;
+    }
+    if (typeof node !== 'object' || node === null) return;
+    const { type, name, parts } = node as { type?: unknown; name?: unknown; parts?: unknown };
+    if (type === 'name' && typeof name === 'string') found.add(name);
+    // Parts of an f-string: texts, and names with attributes.
+    if (type === 'fstring')
+      for (const part of parts as (string | string[])[]) if (Array.isArray(part)) found.add(part[0]!);
+    for (const value of Object.values(node)) walk(value);
+  };
+  walk(code);
+  return [...found];
 }

@@ -4,7 +4,7 @@ import { dirname, isAbsolute, join, normalize } from 'node:path';
 import type { Progress } from '../../progress/index.ts';
 import { type Artifact, type FileArtifact, filesOf } from '../artifact.ts';
 import type { ActionRecord, Cache, TestRecord } from '../cache.ts';
-import { parseTestRecord } from '../cache.ts';
+import { isTexts, parseTestRecord } from '../cache.ts';
 import { makeScratch } from '../scratch.ts';
 import { createSlots } from '../slots.ts';
 import { createBreaker } from './breaker.ts';
@@ -386,8 +386,10 @@ export function openRemoteCache({ settings, cache, scratchFolder, progress }: Re
               found.set(path, folderOf(remote.codec, path, tree));
             }
             const { paths, openIn } = wanted;
-            const listing = openIn === false ? { outputs: paths } : await readListing(remote, found, wanted, signal);
-            const { outputs, optional, printed } = pick(found, listing);
+            const listing: Listing =
+              openIn === false ? { outputs: paths } : await readListing(remote, found, wanted, signal);
+            const { outputs, optional } = pick(found, listing);
+            const { printed, found: named } = listing;
             if (outputs.length + (optional?.length ?? 0) !== found.size || !paths.every((path) => found.has(path))) {
               throw new RemoteFailure('corrupt', 'it has other outputs than the action makes');
             }
@@ -398,6 +400,7 @@ export function openRemoteCache({ settings, cache, scratchFolder, progress }: Re
               seconds,
               ...(optional !== undefined && { optional }),
               ...(printed !== undefined && { printed }),
+              ...(named !== undefined && { found: named }),
             };
           });
         }),
@@ -418,11 +421,12 @@ export function openRemoteCache({ settings, cache, scratchFolder, progress }: Re
           return record;
         }),
       ),
-    keep(key, { outputs, optional = [], printed, seconds }, { openIn }) {
+    keep(key, { outputs, optional = [], printed, found, seconds }, { openIn }) {
       const pathsOf = (artifacts: readonly Artifact[]) => artifacts.map(({ path }) => path);
-      const listing = { outputs: pathsOf(outputs), optional: pathsOf(optional), printed };
+      const listing = { outputs: pathsOf(outputs), optional: pathsOf(optional), printed, found };
       const data = Buffer.from(JSON.stringify(listing));
-      const extra = openIn === false || data.length > mostMessage ? [] : [{ path: listingFile, data }];
+      if (openIn !== false && data.length > mostMessage) return;
+      const extra = openIn === false ? [] : [{ path: listingFile, data }];
       enqueue((remote, signal) => send(remote, 'action', key, [...outputs, ...optional], seconds, extra, signal));
     },
     keepTest(key, record) {
@@ -459,17 +463,15 @@ interface Listing {
   readonly outputs: readonly string[];
   readonly optional?: readonly string[] | undefined;
   readonly printed?: string | undefined;
+  readonly found?: readonly string[] | undefined;
 }
 
 function parseListing(value: Record<string, unknown> | undefined): Listing | undefined {
-  const { outputs, optional, printed } = value ?? {};
-  if (!isTexts(outputs) || !isTexts(optional) || (printed !== undefined && typeof printed !== 'string'))
+  const { outputs, optional, printed, found } = value ?? {};
+  if (!isTexts(outputs) || !isTexts(optional)) return undefined;
+  if ((printed !== undefined && typeof printed !== 'string') || (found !== undefined && !isTexts(found)))
     return undefined;
-  return { outputs, optional: optional.length > 0 ? optional : undefined, printed };
-}
-
-function isTexts(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((each) => typeof each === 'string');
+  return { outputs, optional: optional.length > 0 ? optional : undefined, printed, found };
 }
 
 /** Whether all of an artifact lies in a folder, as its path is written. */
@@ -493,8 +495,8 @@ function staysInside({ path, target }: { readonly path: string; readonly target:
 
 function pick(
   found: ReadonlyMap<string, Artifact>,
-  { outputs, optional, printed }: Listing,
-): { outputs: Artifact[]; optional?: Artifact[]; printed?: string } {
+  { outputs, optional }: Listing,
+): { outputs: Artifact[]; optional?: Artifact[] } {
   const all = (paths: readonly string[]) =>
     paths.map((path) => {
       const artifact = found.get(path);
@@ -504,7 +506,6 @@ function pick(
   return {
     outputs: all(outputs),
     ...(optional !== undefined && { optional: all(optional) }),
-    ...(printed !== undefined && { printed }),
   };
 }
 
