@@ -190,6 +190,9 @@ export function createBuilder(options: BuilderOptions): Builder {
         },
       );
     }
+    if (target.postBuild !== undefined && growing === undefined) {
+      throw new Error(`the graph was read without the post_build function of ${label}`);
+    }
     const inputs = await resolveActionInputs(source, target, builtin?.dependencyOutputs);
     const shell = action.kind === 'shell' ? await resolveTool('bash') : undefined;
     const stampText = target.stamp === undefined ? undefined : stampFile(graph.targets, target);

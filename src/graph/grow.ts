@@ -3,8 +3,8 @@ import { checkDependencies, checkFiles, checkOutputs } from './check.ts';
 import { dependenciesOf } from './dependency.ts';
 import { GraphFault } from './fault.ts';
 import { splitLabel } from './label.ts';
-import type { Graph } from './load.ts';
 import { joinFaults } from './place.ts';
+import type { SourceTree } from './tree.ts';
 import type { Label, Target } from './types.ts';
 
 /**
@@ -34,6 +34,13 @@ export interface GrowingTargets {
   built(label: Label, printed: string, outs: readonly string[]): Target;
 }
 
+/** What of a graph growth begins with. */
+export interface GrownGraph {
+  readonly workspace: { readonly buildFiles: readonly string[] };
+  readonly tree: SourceTree;
+  readonly targets: ReadonlyMap<Label, Target>;
+}
+
 /** What is behind growing targets: the evaluation that the functions belong to. */
 export interface GrowthSource {
   /** The function that evaluation has found at a target. */
@@ -57,7 +64,7 @@ export interface GrowthSource {
 type Labels = ReadonlySet<Label>;
 const none: Labels = new Set();
 
-export function growTargets(graph: Graph, source: GrowthSource): GrowingTargets {
+export function growTargets(graph: GrownGraph, source: GrowthSource): GrowingTargets {
   const targets = new Map(graph.targets);
   /** What each built target has printed, and what it has made beyond its outs. */
   const outputs = new Map<Label, { readonly printed: string; readonly outs: readonly string[] }>();
