@@ -33,3 +33,4 @@ export type {
   ToolOutput,
   ToolRequest,
 } from './types.ts';
+export { readZip, unpack } from './zip/read.ts';

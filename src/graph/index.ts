@@ -2,9 +2,11 @@ export { type Affected, affected, affectedSince, explainSince, type SinceOptions
 export { type HashedGraph, type HashedTargets, loadWholeGraph } from './cached-load.ts';
 export { openCommit } from './commit-tree.ts';
 export { completeLabel } from './complete.ts';
+export { type Role, resolvedDependencies } from './dependency.ts';
 export { type Cause, type Explanation, explain, type FileChange } from './explain.ts';
 export { GraphFault } from './fault.ts';
 export { outputPaths, targetsMaking, targetsReading } from './file-query.ts';
+export { type FormReader, formReader } from './form-reader.ts';
 export { formatTarget } from './format-target.ts';
 export { buildFunctions } from './functions.ts';
 export type { GrowingTargets } from './grow.ts';
@@ -52,4 +54,4 @@ export type {
 export { matchPath } from './wildcard.ts';
 export { openWorkTree } from './work-tree.ts';
 export { openWorkspace } from './workspace.ts';
-export { entriesOf, type FormNode, fieldsOf, listOf, parseForm, textOf, truthOf, wrong } from './yaml-form.ts';
+export type { FormNode } from './yaml-form.ts';

@@ -63,6 +63,7 @@ export {
   tagFor,
 } from './names.ts';
 export { type Architecture, debianArchitecture, isArchitecture, machineArchitecture } from './platform.ts';
+export * from './proof/index.ts';
 export { createAccess } from './registry/access.ts';
 export { type CheckResult, checkRegistry } from './registry/check.ts';
 export { type Collected, collectGarbage } from './registry/collect.ts';

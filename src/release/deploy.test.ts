@@ -225,7 +225,12 @@ describe.skipIf(engine === undefined)('deploying to a real API server (skipped w
       owner: 'team-one',
       origin: { author: 'Ada <ada@example.com>', dirty: true, commit: git('rev-parse', 'HEAD').toString().trim() },
     });
-    const back = await rollback({ ...view, progress: silent, service: findService(builder.services(), 'one') });
+    const back = await rollback({
+      ...view,
+      workspaceRoot: root,
+      progress: silent,
+      service: findService(builder.services(), 'one'),
+    });
     expect(back).toMatchObject({ result: 'healthy', to: { origin: { dirty: false } } });
     const [first] = await serviceStatus({ ...view, services: builder.services() });
     expect(first?.release).toBe(back.to.id);

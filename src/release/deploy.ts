@@ -3,6 +3,8 @@ import type { Progress } from '../progress/index.ts';
 import type { WorkspaceBuilder } from './builder.ts';
 import { passGates } from './gate-check.ts';
 import { originOf } from './origin.ts';
+import { checkProofs } from './proof/check.ts';
+import { type PublishOptions, publishProofs } from './proof/publish.ts';
 import { pushImages } from './push.ts';
 import { releaseId } from './record.ts';
 import { type RenderedService, renderServices } from './render.ts';
@@ -21,6 +23,8 @@ export interface RolloutOptions {
   readonly deadline?: number;
   /** Take over fields that another field manager holds. */
   readonly force?: boolean;
+  /** Why it is to go on although images do not fulfil the environment's policy; kept in the history. */
+  readonly breakGlass?: string | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -28,6 +32,8 @@ export interface DeployOptions extends RolloutOptions {
   readonly builder: WorkspaceBuilder;
   /** All services unless told. */
   readonly labels?: readonly Label[];
+  /** With what images are signed, and who says so; not at all where there is no key. */
+  readonly proof?: Pick<PublishOptions, 'settings' | 'reviews' | 'askPassword'>;
 }
 
 /**
@@ -49,8 +55,15 @@ export async function deploy(options: DeployOptions): Promise<ServiceDeployment[
       ensureNamespace(session, signal),
     ]);
     const releases = rendered.map((service) => releaseOf(service, origin));
-    await Promise.all(releases.map((release) => passGates({ environment, release, by: whoAmI(), signal })));
-    await pushImages(layoutsOf(rendered), options.cluster.registry, { progress, signal });
+    const gates = { ...environment, gates: environment.gates?.filter(({ kind }) => kind !== 'provenance') ?? [] };
+    await Promise.all(releases.map((release) => passGates({ environment: gates, release, by: whoAmI(), signal })));
+    const { registry } = options.cluster;
+    await pushImages(layoutsOf(rendered), registry, { progress, signal });
+    // What is said of images stands beside them in the registry, where it is then looked for as by anybody else.
+    await publishFor(rendered, options);
+    const { breakGlass } = options;
+    const workspaceRoot = builder.workspace.root;
+    const proofs = await checkProofs(rendered, { environment, workspaceRoot, registry, breakGlass, progress, signal });
     return await all(
       rendered.map(async (service, index) => {
         const found = services.find(({ label }) => label === service.service);
@@ -59,6 +72,7 @@ export async function deploy(options: DeployOptions): Promise<ServiceDeployment[
           release: releases[index] as Release,
           documents: service.documents,
           kind: 'deploy',
+          proof: proofs[index],
           cluster: session.cluster,
           namespace: session.namespace,
           store: session.store,
@@ -73,6 +87,21 @@ export async function deploy(options: DeployOptions): Promise<ServiceDeployment[
   } finally {
     session.close();
   }
+}
+
+async function publishFor(rendered: readonly RenderedService[], options: DeployOptions): Promise<void> {
+  const { builder, proof, progress, signal } = options;
+  if (proof?.settings.key === undefined) return;
+  const images = new Map(
+    rendered.flatMap(({ built, images }) =>
+      built.flatMap((image) => {
+        const reference = images.find(({ label }) => label === image.label)?.reference;
+        return reference === undefined ? [] : [[reference, { image, reference }] as const];
+      }),
+    ),
+  );
+  const { registry } = options.cluster;
+  await publishProofs([...images.values()], { ...proof, builder, registry, progress, signal });
 }
 
 /** Seconds. */

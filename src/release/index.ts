@@ -6,7 +6,19 @@ export { identifyTargets } from './identity.ts';
 export { diffAll, explainImage, type ImageExplanation } from './image-explain.ts';
 export { type OpenImage, type OpenOptions, withImage } from './image-source.ts';
 export { followLogs, type LogsOptions } from './logs.ts';
-export { registryTransport } from './push.ts';
+export { policyOf } from './proof/check.ts';
+export {
+  openConfiguredSigner,
+  type Published,
+  type PublishOptions,
+  publishProofs,
+  signReference,
+} from './proof/publish.ts';
+export { noteReview, type ReviewSource, reviewNotes, reviewsInNotes } from './proof/reviews.ts';
+export { type ProofSettings, proofSettings } from './proof/settings.ts';
+export { imageBill } from './proof/statements.ts';
+export { attachedBill, verifyReference } from './proof/verify.ts';
+export { pushImages, registryTransport } from './push.ts';
 export { renderService } from './render.ts';
 export { type RollbackOptions, rollback } from './rollback.ts';
 export { releaseHistory, serviceStatus, type ViewOptions } from './status.ts';

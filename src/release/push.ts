@@ -20,6 +20,14 @@ export async function pushImages(
   await Promise.all([worker(), worker(), worker(), worker()]);
 }
 
+/** How to reach the registry of an image; undefined for one that is reached by its name. */
+export async function transportFor(
+  reference: string,
+  registry: RegistryAccess | undefined,
+): Promise<RegistryTransport | undefined> {
+  return registry !== undefined && reference.startsWith(`${registry.name}/`) ? registryTransport(registry) : undefined;
+}
+
 /** How to reach a registry that is not reached by its name. */
 export async function registryTransport({
   socketPath,

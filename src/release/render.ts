@@ -4,6 +4,7 @@ import { type Environment, findTarget, type Label, type Target, type Workspace }
 import { type ManifestBundle, parseBundle, type RenderedManifests, renderManifests } from '../manifest/index.ts';
 import type { WorkspaceBuilder } from './builder.ts';
 import { ReleaseFault } from './fault.ts';
+import { checkProofs, type ProofCheck, policyOf } from './proof/check.ts';
 import type { BuiltImage, ReleasedImage } from './types.ts';
 
 /** A service's manifests for one environment, with what went into them. */
@@ -15,17 +16,20 @@ export interface RenderedService extends RenderedManifests {
 }
 
 /**
- * What `banksman render` prints: the service's manifests with every image resolved. Needs no cluster.
+ * What `banksman render` prints: the service's manifests with every image resolved. Needs no cluster. Where the environment has a
+ * policy, the images must be in the registry and fulfil it, as for a deploy.
  *
- * @throws ReleaseFault release/not-a-service; ManifestFault; what building throws
+ * @throws ReleaseFault release/not-a-service; ManifestFault; ProofFault proof/refused; what building throws
  */
 export async function renderService(
   builder: WorkspaceBuilder,
   label: Label,
-  { environment }: { readonly environment: Environment },
+  options: Omit<ProofCheck, 'workspaceRoot'>,
 ): Promise<string> {
-  const [rendered] = await renderServices(builder, [label], environment);
-  return rendered?.text ?? '';
+  const [rendered] = await renderServices(builder, [label], options.environment);
+  if (rendered === undefined) return '';
+  await checkProofs([rendered], { ...options, workspaceRoot: builder.workspace.root });
+  return rendered.text;
 }
 
 /** Several at once: their bundles and images are built in one run. */
@@ -80,9 +84,10 @@ function checkSets(sets: readonly string[], { environments }: Workspace, { label
   });
 }
 
-/** `registry.local/bank/ledger:0123456789ab` */
-function referenceOf({ repository, tag }: BuiltImage, { registry }: Environment): string {
-  return `${registry}/${repository}:${tag}`;
+/** `registry.local/bank/ledger:0123456789ab`; with the digest behind it where a policy asks what runs: a tag can be moved. */
+function referenceOf({ repository, tag, digest }: BuiltImage, environment: Environment): string {
+  const reference = `${environment.registry}/${repository}:${tag}`;
+  return policyOf(environment) === undefined ? reference : `${reference}@${digest}`;
 }
 
 async function bundlesOf(builder: WorkspaceBuilder, labels: readonly Label[]): Promise<ManifestBundle[]> {

@@ -1,5 +1,6 @@
 import { checkManifests } from '../manifest/index.ts';
 import type { RolloutOptions } from './deploy.ts';
+import { checkProofs } from './proof/check.ts';
 import { findRelease, lastRollout, neverDeployed, releaseNamed, rollbackTarget } from './record.ts';
 import { rollOut } from './rollout.ts';
 import { openSession } from './session.ts';
@@ -7,6 +8,8 @@ import type { Release, Service, ServiceDeployment } from './types.ts';
 
 export interface RollbackOptions extends RolloutOptions {
   readonly service: Service;
+  /** Folder that the environment's policy is read from; the current one unless told. */
+  readonly workspaceRoot?: string;
   /** Id of a release, or the beginning of one; the last good one other than the current unless told. */
   readonly to?: string;
 }
@@ -14,7 +17,7 @@ export interface RollbackOptions extends RolloutOptions {
 /**
  * Applies an earlier release again, as it was, and waits until it serves. Builds nothing and needs no work tree.
  *
- * @throws ReleaseFault release/never-deployed, release/no-good-release, release/unknown-release
+ * @throws ReleaseFault release/never-deployed, release/no-good-release, release/unknown-release; ProofFault proof/refused
  */
 export async function rollback(options: RollbackOptions): Promise<ServiceDeployment & { readonly to: Release }> {
   const { service, environment, progress, signal } = options;
@@ -30,11 +33,17 @@ export async function rollback(options: RollbackOptions): Promise<ServiceDeploym
       containers: [],
       namespace: session.namespace,
     });
+    const { workspaceRoot = '.', breakGlass } = options;
+    const { registry } = options.cluster;
+    const check = { environment, workspaceRoot, registry, breakGlass, progress, signal };
+    // Also on the way back: what was let in before the policy may not fulfil it.
+    const [proof] = await checkProofs([{ images: to.images, documents }], check);
     const ended = await rollOut({
       service,
       release: to,
       documents,
       kind: 'rollback',
+      proof,
       cluster: session.cluster,
       namespace: session.namespace,
       store: session.store,

@@ -45,6 +45,8 @@ export interface RolloutRequest {
   /** The release's objects, with places for what the API server may say of their fields. */
   readonly documents: readonly ManifestDocument[];
   readonly kind: Rollout['kind'];
+  /** How its images stood to the environment's policy. */
+  readonly proof?: Rollout['proof'];
   readonly cluster: Cluster;
   readonly namespace: string;
   readonly store: ReleaseStore;
@@ -167,7 +169,7 @@ function isAsItShouldBe(record: ServiceRecord, plan: readonly PlannedObject[], {
   );
 }
 
-function newRollout({ release, kind }: RolloutRequest, record: ServiceRecord): Rollout {
+function newRollout({ release, kind, proof }: RolloutRequest, record: ServiceRecord): Rollout {
   const from = lastRollout(record)?.release;
   return {
     id: randomBytes(8).toString('hex'),
@@ -177,6 +179,7 @@ function newRollout({ release, kind }: RolloutRequest, record: ServiceRecord): R
     by: whoAmI(),
     startedAt: new Date().toISOString(),
     result: 'progressing',
+    ...(proof !== undefined && { proof }),
   };
 }
 

@@ -86,6 +86,25 @@ export interface Rollout {
   readonly result: RolloutResult;
   /** Why it failed, as a person would tell it. */
   readonly reason?: string | undefined;
+  /** How its images stood to the environment's policy; undefined where it has none. */
+  readonly proof?: ProofRecord | undefined;
+}
+
+/** What is remembered of a policy's check. */
+export interface ProofRecord {
+  /** Path of the policy in the workspace. */
+  readonly policy: string;
+  /** SHA-256 of the policy's text, in hex: it may have changed since. */
+  readonly policySum: string;
+  /** `audited`: it was not fulfilled, and only told of. `broken-glass`: somebody went on with a reason. */
+  readonly outcome: 'passed' | 'audited' | 'broken-glass';
+  readonly reason?: string | undefined;
+  /** What was not fulfilled, a line each. */
+  readonly missing?: readonly string[];
+  /** Commits that the images were built of, as their provenance says. */
+  readonly commits?: readonly string[];
+  /** Who approved these commits. */
+  readonly approvers?: readonly string[];
 }
 
 export type Phase =

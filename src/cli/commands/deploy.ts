@@ -11,6 +11,7 @@ import {
 } from '../../release/index.ts';
 import { type ClusterChoice, reachCluster, withClusterOptions, withEnvironmentOption } from '../cluster.ts';
 import type { CommandContext } from '../context.ts';
+import { signing } from '../proof.ts';
 import { UsageFault } from '../usage.ts';
 import { resultLine, rolloutLines } from '../views/services.ts';
 import { here } from '../workspace.ts';
@@ -19,6 +20,7 @@ interface Options extends ClusterChoice {
   readonly env: string;
   readonly deadline?: number;
   readonly force?: boolean;
+  readonly breakGlass?: string;
   readonly json?: boolean;
 }
 
@@ -28,12 +30,17 @@ export function define(command: Command, context: CommandContext): void {
   )
     .option('--deadline <seconds>', 'when a rollout that is not healthy counts as failed', wholeSeconds)
     .option('--force', 'take over fields that another tool has set')
+    .option(
+      '--break-glass <reason>',
+      "go on although images do not fulfil the environment's policy; kept in the history",
+    )
     .option('--json', 'print the results as JSON')
     .addHelpText(
       'after',
       `
 Builds, pushes, renders and applies what changed, and waits until it serves. What did not change is not touched.
 A rollout that can't become healthy ends as failed with its reason, while the old version serves on.
+With BANKSMAN_SIGNING_KEY set, images are signed as 'banksman image attest' does.
 
 Examples:
   banksman deploy --env dev
@@ -70,6 +77,8 @@ Examples:
         observe: watchRollout(context),
         ...(options.deadline !== undefined && { deadline: options.deadline }),
         ...(options.force === true && { force: true }),
+        breakGlass: options.breakGlass,
+        proof: signing(workspace.root, context),
       });
       report(results, context, options);
     });

@@ -3,6 +3,7 @@ import { environmentOf, releaseHistory } from '../../release/index.ts';
 import { type ClusterChoice, reachCluster, withClusterOptions, withEnvironmentOption } from '../cluster.ts';
 import type { CommandContext } from '../context.ts';
 import { serviceNamed } from '../service.ts';
+import { proofLines } from '../views/proof.ts';
 
 export function define(command: Command, context: CommandContext): void {
   withClusterOptions(withEnvironmentOption(command.argument('<service>', 'a service: //bank/ledger')))
@@ -21,7 +22,7 @@ Examples:
       const history = await releaseHistory({ service, environment, cluster, signal });
       if (options.json) return terminal.print(JSON.stringify(history, undefined, 2));
       const origins = new Map(history.releases.map((release) => [release.id, release.origin]));
-      for (const { release, kind, result, startedAt, by, reason } of history.rollouts) {
+      for (const { release, kind, result, startedAt, by, reason, proof } of history.rollouts) {
         const origin = origins.get(release);
         const commit =
           origin?.commit === undefined ? '' : `  commit ${origin.commit.slice(0, 10)}${origin.dirty ? ' + edits' : ''}`;
@@ -35,6 +36,7 @@ Examples:
           `${startedAt}  ${kind.padEnd(8)}  release ${release.slice(0, 12)}  ${word}${terminal.paint.faint(`${commit}  by ${by}`)}`,
         );
         if (reason !== undefined) terminal.print(`    ${reason}`);
+        if (proof !== undefined) for (const line of proofLines(proof)) terminal.print(`    ${line}`);
       }
     });
 }

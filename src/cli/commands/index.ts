@@ -21,7 +21,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: 'image',
-    summary: 'list, inspect, compare and explain images',
+    summary: 'list, inspect, compare, explain and sign images',
     load: () => import('./image/index.ts'),
   },
   {
@@ -31,6 +31,13 @@ export const commands: readonly CommandEntry[] = [
   },
   { name: 'deploy', summary: 'build, push and roll out services', load: () => import('./deploy.ts') },
   { name: 'rollback', summary: 'bring the last good release of a service back', load: () => import('./rollback.ts') },
+  {
+    name: 'verify',
+    summary: 'hold an image against a policy: who signed, built and reviewed it',
+    load: () => import('./verify.ts'),
+  },
+  { name: 'keys', summary: 'make keys to sign images with', load: () => import('./keys.ts') },
+  { name: 'review', summary: 'state who approved a commit, signed', load: () => import('./review.ts') },
   { name: 'history', summary: "show a service's releases in an environment", load: () => import('./history.ts') },
   { name: 'logs', summary: "print the logs of a service's pods", load: () => import('./logs.ts') },
   { name: 'kubectl', summary: 'run kubectl against the cluster', load: () => import('./kubectl.ts') },

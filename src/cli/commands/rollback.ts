@@ -9,6 +9,7 @@ interface Options extends ClusterChoice {
   readonly env: string;
   readonly to?: string;
   readonly deadline?: number;
+  readonly breakGlass?: string;
   readonly json?: boolean;
 }
 
@@ -16,6 +17,10 @@ export function define(command: Command, context: CommandContext): void {
   withClusterOptions(withEnvironmentOption(command.argument('<service>', 'a service: //bank/ledger')))
     .option('--to <release>', 'a release by its id or the beginning of it; the last good one unless told')
     .option('--deadline <seconds>', 'when a rollout that is not healthy counts as failed', wholeSeconds)
+    .option(
+      '--break-glass <reason>',
+      "go on although images do not fulfil the environment's policy; kept in the history",
+    )
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',
@@ -33,6 +38,8 @@ Examples:
       const cluster = await reachCluster(options, environment, { pushes: false });
       const result = await rollback({
         service,
+        workspaceRoot: workspace.root,
+        breakGlass: options.breakGlass,
         environment,
         cluster,
         progress: context.progress,

@@ -12,6 +12,8 @@ import { parseStatement, type Statement } from './statement.ts';
 export interface Proof {
   /** Digest of the manifest that holds it. */
   readonly digest: Digest;
+  /** Digest of the bundle: statement and signature. */
+  readonly bundle: Digest;
   /** The statement's own bytes, which are what is signed. */
   readonly payload: Buffer;
   /** Names of those keys that signed it. */
@@ -74,6 +76,7 @@ function proofOf(bundle: Uint8Array, digest: Digest): Proof {
   }
   return {
     digest,
+    bundle: digestOf(bundle),
     payload: envelope.payload,
     signedBy: (keys) => signersOf(envelope, keys),
     statement: () => parseStatement(envelope.payload, what),

@@ -64,7 +64,9 @@ describe.skipIf(program === undefined)('with the real cosign', () => {
     const signer = await newKeys(folder);
     const registry = await startRegistry();
     const { subject, reference } = await registry.push('bank/ledger', 'one');
-    const repository = openProofRepository(registry.host, 'bank/ledger', 'pull,push', { plainHttp: true });
+    const repository = await openProofRepository({ registry: registry.host, repository: 'bank/ledger' }, 'pull,push', {
+      transport: { plainHttp: true },
+    });
     expect(await attachStatements(repository, subject, statementsOf(subject.digest), signer)).toHaveLength(3);
     // The same again says nothing new.
     expect(await attachStatements(repository, subject, statementsOf(subject.digest), signer)).toEqual([]);
@@ -123,7 +125,9 @@ describe.skipIf(program === undefined)('with the real cosign', () => {
     ]);
     expect(attested, attested.stderr).toMatchObject({ code: 0 });
 
-    const repository = openProofRepository(registry.host, 'bank/ledger', 'pull', { plainHttp: true });
+    const repository = await openProofRepository({ registry: registry.host, repository: 'bank/ledger' }, 'pull', {
+      transport: { plainHttp: true },
+    });
     const { proofs, unusable } = await collectProofs(repository, subject.digest);
     repository.close();
     expect(unusable).toEqual([]);
@@ -175,7 +179,11 @@ describe.skipIf(program === undefined)('with the real cosign', () => {
     process.env.PATH = path;
     try {
       const signer = await openSigner(reference);
-      const repository = openProofRepository(registry.host, 'bank/ledger', 'pull,push', { plainHttp: true });
+      const repository = await openProofRepository(
+        { registry: registry.host, repository: 'bank/ledger' },
+        'pull,push',
+        { transport: { plainHttp: true } },
+      );
       await attachStatements(repository, one.subject, statementsOf(one.subject.digest), signer);
       const { proofs } = await collectProofs(repository, two.subject.digest);
       expect(proofs.map((proof) => proof.signedBy(new Map([['kms', signer.publicKey]])))).toEqual([['kms']]);
@@ -200,7 +208,9 @@ describe.skipIf(program === undefined)('with the real cosign', () => {
     const signer = await newKeys(folder);
     const registry = await startRegistry(withoutReferrers);
     const { subject, reference } = await registry.push('bank/ledger', 'one');
-    const repository = openProofRepository(registry.host, 'bank/ledger', 'pull,push', { plainHttp: true });
+    const repository = await openProofRepository({ registry: registry.host, repository: 'bank/ledger' }, 'pull,push', {
+      transport: { plainHttp: true },
+    });
     await attachStatements(repository, subject, statementsOf(subject.digest), signer);
     expect((await collectProofs(repository, subject.digest)).proofs).toHaveLength(3);
     repository.close();

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { renderFault } from '../../fault/index.ts';
 import { testFolder } from '../testing/folder.ts';
 import { generateKeys } from './keys/generate.ts';
-import { readPolicy } from './policy.ts';
+import { readPolicy } from './read-policy.ts';
 
 let ci: string;
 let reviews: string;

@@ -16,8 +16,8 @@ export interface BuildFacts {
   readonly label: string;
   readonly workspace: string;
   readonly source: Source;
-  /** `linux/amd64` */
-  readonly platform: string;
+  /** `linux/amd64`; several of an index. */
+  readonly platforms: readonly string[];
   /** Versions of compilers and of how layers are made, by the kind of action. */
   readonly toolchains: Readonly<Record<string, string>>;
   /** Everything that was fetched, and images below. */
@@ -63,7 +63,7 @@ export function provenanceOf(facts: BuildFacts): Statement {
           ...(commit !== undefined && { commit }),
           edits,
         },
-        internalParameters: { platform: facts.platform, toolchains: facts.toolchains },
+        internalParameters: { platforms: facts.platforms, toolchains: facts.toolchains },
         resolvedDependencies: [
           ...(commit === undefined
             ? []

@@ -1,9 +1,11 @@
+import type { RegistryAccessOptions } from '../client/endpoints.ts';
 import { openRemoteRepository } from '../client/registry.ts';
 import type { RemoteRepository } from '../client/remote.ts';
-import type { RegistryTransport } from '../client/transport.ts';
+import { endpointsOf } from '../client/settings.ts';
 import { type Digest, isDigest } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
 import type { Descriptor } from '../manifest.ts';
+import type { Reference } from '../names.ts';
 
 /** A repository of a registry, with what refers to its images. */
 export interface ProofRepository extends Omit<RemoteRepository, 'referrers'> {
@@ -16,14 +18,14 @@ export interface ProofRepository extends Omit<RemoteRepository, 'referrers'> {
 /** Entries of a list that are taken; more is an attack or a mistake. */
 const maximumReferrers = 1000;
 
-export function openProofRepository(
-  registry: string,
-  repository: string,
+/** Opens the registry itself, never a mirror: what a mirror lacks is not missing. */
+export async function openProofRepository(
+  reference: Pick<Reference, 'registry' | 'repository'>,
   action: 'pull' | 'pull,push',
-  transport: RegistryTransport = {},
-  signal?: AbortSignal,
-): ProofRepository {
-  const remote = openRemoteRepository({ registry, repository, action, transport, signal });
+  options: RegistryAccessOptions = {},
+): Promise<ProofRepository> {
+  const endpoint = (await endpointsOf(reference, options.registries, options.transport)).at(-1)!;
+  const remote = openRemoteRepository({ ...endpoint, action, signal: options.signal });
   return {
     ...remote,
     async referrers(subject) {

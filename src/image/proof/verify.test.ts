@@ -56,7 +56,7 @@ const facts: BuildFacts = {
   label: '//bank/ledger:image',
   workspace: 'bank',
   source: { uri: 'git+https://git.example/bank', commit, tree: 'a'.repeat(40), edits: false },
-  platform: 'linux/amd64',
+  platforms: ['linux/amd64'],
   toolchains: {},
   materials: [],
   builder: { id: 'https://ci.example/builder', version: { banksman: '0.1.0' } },
@@ -79,6 +79,7 @@ async function said(...statements: readonly (readonly [Signer, Statement])[]): P
       const envelope = await signEnvelope(intotoPayload, formatStatement(statement), signer);
       return {
         digest: digestOf(envelope.payload),
+        bundle: digestOf(envelope.payload),
         payload: envelope.payload,
         signedBy: (keys: Policy['keys']) => signersOf(envelope, keys),
         statement: () => parseStatement(envelope.payload, 'it'),
@@ -242,7 +243,9 @@ describe('in a registry', () => {
   test('an image passes by tag and by digest; a payload that was edited, and one beside another image, do not', async () => {
     const registry = await startRegistry();
     const { subject, reference } = await registry.push('bank/ledger', 'one');
-    const repository = openProofRepository(registry.host, 'bank/ledger', 'pull,push', transport);
+    const repository = await openProofRepository({ registry: registry.host, repository: 'bank/ledger' }, 'pull,push', {
+      transport: { plainHttp: true },
+    });
     const own = subject.digest;
     await attachStatements(
       repository,

@@ -1,6 +1,6 @@
 import { isFault } from '../../fault/index.ts';
+import type { RegistryAccessOptions } from '../client/endpoints.ts';
 import { nameIn } from '../client/push.ts';
-import type { RegistryTransport } from '../client/transport.ts';
 import type { Digest } from '../digest.ts';
 import { hexOf } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
@@ -38,13 +38,11 @@ export interface Verdict {
   readonly approvers: readonly string[];
 }
 
-export interface VerifyRequest {
+export interface VerifyRequest extends RegistryAccessOptions {
   readonly reference: string;
   /** What the reference must name; an error where it names something else. */
   readonly digest?: string | undefined;
   readonly policy: Policy;
-  readonly transport?: RegistryTransport | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -57,7 +55,7 @@ export async function verifyImage(request: VerifyRequest): Promise<Verdict> {
   let collected: Collected;
   try {
     const parsed = parseReference(reference);
-    const remote = openProofRepository(parsed.registry, parsed.repository, 'pull', request.transport, signal);
+    const remote = await openProofRepository(parsed, 'pull', request);
     try {
       const found = await remote.head(nameIn(parsed));
       if (found === undefined)

@@ -25,6 +25,13 @@ const entries: readonly Entry[] = [
     summary: 'which input made an image new since a commit, and what of it came out otherwise',
     load: () => import('./explain.ts'),
   },
+  { name: 'sign', summary: 'state that an image is meant, signed, beside it', load: () => import('./sign.ts') },
+  {
+    name: 'attest',
+    summary: 'sign an image, how it came to be and what is in it',
+    load: () => import('./attest.ts'),
+  },
+  { name: 'sbom', summary: "print an image's bill of materials", load: () => import('./sbom.ts') },
 ];
 
 /** Only what was asked for is loaded. */

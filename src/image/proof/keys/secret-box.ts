@@ -1,5 +1,4 @@
 import { randomBytes, scrypt } from 'node:crypto';
-import { secretbox } from '@noble/ciphers/salsa.js';
 import { ProofFault } from '../fault.ts';
 
 /**
@@ -17,8 +16,14 @@ const costs = [2 ** 15, 2 ** 16, 2 ** 17];
 /** What new files get, as cosign's do: about 100 ms and 64 MiB. */
 const usualCost = 2 ** 16;
 
+/** Loaded when a key is opened or made: most commands do neither. */
+async function secretBox() {
+  return (await import('@noble/ciphers/salsa.js')).secretbox;
+}
+
 /** Encrypts with a password. The bytes differ each time: salt and nonce are random. */
 export async function seal(plain: Uint8Array, password: string): Promise<Buffer> {
+  const secretbox = await secretBox();
   const salt = randomBytes(32);
   const nonce = randomBytes(24);
   const key = await derive(password, salt, usualCost);
@@ -37,6 +42,7 @@ export async function seal(plain: Uint8Array, password: string): Promise<Buffer>
  */
 export async function unseal(bytes: Uint8Array, password: string, what: string): Promise<Buffer> {
   const { salt, cost, nonce, ciphertext } = parse(bytes, what);
+  const secretbox = await secretBox();
   const key = await derive(password, salt, cost);
   try {
     return Buffer.from(secretbox(key, nonce).open(ciphertext));

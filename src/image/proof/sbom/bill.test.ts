@@ -11,9 +11,10 @@ import { mediaTypes } from '../../manifest.ts';
 import { openBlobStore } from '../../store.ts';
 import { arrange, fileEntry, writeTar } from '../../tar/write.ts';
 import { testFolder } from '../../testing/folder.ts';
-import { type BillRequest, billOfMaterials, type Module } from './bill.ts';
+import { type BillRequest, billOfMaterials } from './bill.ts';
 import { takeInventory } from './inventory.ts';
 import { licencesOfCopyright, spdxId } from './licence.ts';
+import type { Module } from './module.ts';
 import { packageUrl } from './package-url.ts';
 
 const copyright = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
@@ -85,7 +86,7 @@ const modules: Module[] = [
 
 async function request(folder: string): Promise<BillRequest> {
   const { layout, digest } = await image(folder);
-  const inventory = await takeInventory(layout, 'amd64');
+  const inventory = await takeInventory(layout);
   const archives = new Map([['libit 1:2.0+b~1 amd64', 'cd'.repeat(32)]]);
   return { name: 'bank/it', digest, inventory, modules, archives, version: '1.2.3' };
 }
@@ -176,7 +177,7 @@ Package: gone\nStatus: deinstall ok config-files\nVersion: 1\nArchitecture: all\
       manifests: [describe(mediaTypes.manifest, manifest)],
     };
     await writeFile(join(folder, 'index.json'), canonicalJson(index));
-    const inventory = await takeInventory(folder, 'amd64');
+    const inventory = await takeInventory(folder);
     expect(inventory.packages.map(({ name }) => name)).toEqual(['a']);
   });
 });

@@ -3,24 +3,8 @@ import { canonicalJson } from '../../canonical.ts';
 import type { Digest } from '../../digest.ts';
 import type { Inventory } from './inventory.ts';
 import { spdxId } from './licence.ts';
+import { debianPurl, type Module, modulePurl } from './module.ts';
 import { packageUrl } from './package-url.ts';
-
-/** A library that was built into a file of the image: the image itself does not tell of it any more. */
-export interface Module {
-  readonly ecosystem: 'maven' | 'golang' | 'pypi' | 'generic';
-  /** Group of Maven, beginning of the path of a Go module; empty where there is none. */
-  readonly namespace: string;
-  readonly name: string;
-  readonly version: string;
-  /** Hex. */
-  readonly sha256?: string | undefined;
-  /** Names or SPDX ids, as the package states them. */
-  readonly licences: readonly string[];
-  /** Where it was fetched from, where that is its only name. */
-  readonly url?: string | undefined;
-  /** The target that it comes from. */
-  readonly label?: string | undefined;
-}
 
 export interface BillRequest {
   /** Repository without the registry: `bank/ledger`. */
@@ -54,7 +38,7 @@ export function billOfMaterials(request: BillRequest): Readonly<Record<string, u
     ...inventory.packages.map((each) => packageComponent(each, request)),
     ...modules.map(moduleComponent),
     ...inventory.files.map(({ path, sha256, layer }) => ({
-      'bom-ref': `file:/${path}`,
+      'bom-ref': `file:/${path}#${sha256.slice(0, 12)}`,
       type: 'file',
       name: `/${path}`,
       hashes: [{ alg: 'SHA-256', content: sha256 }],
@@ -83,22 +67,11 @@ export function billOfMaterials(request: BillRequest): Readonly<Record<string, u
 }
 
 function packageComponent(
-  { name, version, architecture, source, layer, licences }: Inventory['packages'][number],
-  { inventory, archives }: BillRequest,
+  found: Inventory['packages'][number],
+  { inventory: { system }, archives }: BillRequest,
 ): Component {
-  const { id = 'debian', version: release = '' } = inventory.system ?? {};
-  const purl = packageUrl({
-    type: 'deb',
-    namespace: id,
-    name,
-    version,
-    qualifiers: {
-      arch: architecture,
-      distro: release === '' ? undefined : `${id}-${release}`,
-      // What vulnerabilities are told of is the source package: scanners look for it here.
-      upstream: source === name ? undefined : source,
-    },
-  });
+  const { name, version, architecture, layer, licences } = found;
+  const purl = debianPurl(found, system);
   const sha256 = archives.get(`${name} ${version} ${architecture}`);
   return {
     'bom-ref': purl,
@@ -112,20 +85,13 @@ function packageComponent(
   };
 }
 
-function moduleComponent({ ecosystem, namespace, name, version, sha256, licences, url, label }: Module): Component {
-  const purl = packageUrl({
-    type: ecosystem,
-    namespace,
-    name: ecosystem === 'pypi' ? name.toLowerCase().replace(/[-_.]+/g, '-') : name,
-    version: version === '' ? undefined : version,
-    qualifiers: {
-      ...(ecosystem === 'maven' && { type: 'jar' }),
-      ...(ecosystem === 'generic' && {
-        download_url: url,
-        checksum: sha256 === undefined ? undefined : `sha256:${sha256}`,
-      }),
-    },
-  });
+function moduleComponent(module: Module): Component {
+  const { namespace, name, version, sha256, goSum, licences, label } = module;
+  const purl = modulePurl(module);
+  const properties = [
+    ...(goSum === undefined ? [] : [{ name: 'banksman:go-sum', value: goSum }]),
+    ...(label === undefined ? [] : [{ name: 'banksman:label', value: label }]),
+  ];
   return {
     'bom-ref': purl,
     type: 'library',
@@ -135,7 +101,7 @@ function moduleComponent({ ecosystem, namespace, name, version, sha256, licences
     purl,
     ...(sha256 !== undefined && { hashes: [{ alg: 'SHA-256', content: sha256 }] }),
     ...licencesOf(licences),
-    ...(label !== undefined && { properties: [{ name: 'banksman:label', value: label }] }),
+    ...(properties.length > 0 && { properties }),
   };
 }
 

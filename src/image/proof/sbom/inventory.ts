@@ -1,10 +1,10 @@
+import { inParallel } from '../../client/in-parallel.ts';
 import type { Digest } from '../../digest.ts';
-import { readImageLayout } from '../../layout.ts';
+import { readLayout } from '../../layout.ts';
 import type { Descriptor } from '../../manifest.ts';
-import type { Architecture } from '../../platform.ts';
 import { type InstalledPackage, type LayerContents, readLayerContents } from './layer-contents.ts';
 
-/** What is in an image, and in which layer. */
+/** What is in an image, or in all images of an index, and in which layer. */
 export interface Inventory {
   readonly packages: readonly (InstalledPackage & { readonly layer: Digest; readonly licences: readonly string[] })[];
   readonly files: readonly { readonly path: string; readonly sha256: string; readonly layer: Digest }[];
@@ -17,27 +17,50 @@ export interface Inventory {
 const atOnce = 4;
 
 /**
- * Looks into the layers of an image in a layout folder.
+ * Looks into the layers of the images in a layout folder.
  *
  * @param remember keeps what was read of a layer, by its digest: a layer of a package is in many images
  * @throws ImageFault image/bad-layout, image/bad-archive
  */
 export async function takeInventory(
   layout: string,
-  architecture?: Architecture,
   remember: (layer: Digest, read: () => Promise<LayerContents>) => Promise<LayerContents> = (_, read) => read(),
 ): Promise<Inventory> {
-  const { manifest } = await readImageLayout(layout, architecture);
-  const contents: LayerContents[] = [];
-  const waiting = [...manifest.layers.entries()];
-  const worker = async () => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const [index, layer] = next;
+  const { images } = await readLayout(layout);
+  const inventories: Inventory[] = [];
+  for (const { manifest } of images) {
+    const contents: LayerContents[] = [];
+    await inParallel([...manifest.layers.entries()], atOnce, async ([index, layer]) => {
       contents[index] = await remember(layer.digest, () => readLayerContents(layout, layer));
-    }
+    });
+    inventories.push(joinLayers(manifest.layers, contents));
+  }
+  return joinImages(inventories);
+}
+
+/** What several have is there once: packages that are the same for all architectures, say. */
+function joinImages(inventories: readonly Inventory[]): Inventory {
+  const [first] = inventories;
+  if (first !== undefined && inventories.length === 1) return first;
+  const once = <T>(lists: readonly (readonly T[])[], key: (each: T) => string): T[] =>
+    [...new Map(lists.flat().map((each) => [key(each), each]))]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, each]) => each);
+  return {
+    packages: once(
+      inventories.map(({ packages }) => packages),
+      ({ name, architecture, version, layer }) => [name, architecture, version, layer].join(' '),
+    ),
+    files: once(
+      inventories.map(({ files }) => files),
+      ({ path, layer }) => `${path} ${layer}`,
+    ),
+    unlisted: once(
+      inventories.map(({ unlisted }) => unlisted),
+      ({ layer }) => layer,
+    ),
+    system: first?.system,
   };
-  await Promise.all(Array.from({ length: atOnce }, worker));
-  return joinLayers(manifest.layers, contents);
 }
 
 function joinLayers(layers: readonly Descriptor[], contents: readonly LayerContents[]): Inventory {

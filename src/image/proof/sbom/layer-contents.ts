@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { parseParagraphs } from '../../debian/control.ts';
-import { decompress } from '../../debian/decompress.ts';
 import { ImageFault } from '../../fault.ts';
-import { layoutBlob } from '../../layout.ts';
-import { type Descriptor, mediaTypes } from '../../manifest.ts';
+import { layerBytes } from '../../lower.ts';
+import type { Descriptor } from '../../manifest.ts';
 import { type ReadEntry, readTar } from '../../tar/read.ts';
 import { licencesOfCopyright } from './licence.ts';
 
@@ -47,7 +45,7 @@ export async function readLayerContents(layout: string, layer: Descriptor): Prom
   const files: { path: string; sha256: string }[] = [];
   let system: LayerContents['system'];
   let fileCount = 0;
-  for await (const entry of readTar(bytesOf(layout, layer), `layer ${layer.digest}`)) {
+  for await (const entry of readTar(layerBytes(layout, layer), `layer ${layer.digest}`)) {
     const { path, type } = entry;
     const [, folder] = /^usr\/share\/doc\/([^/]+)$/.exec(path) ?? [];
     if (type === 'symlink' && folder !== undefined) links[folder] = entry.target.split('/').at(-1) ?? '';
@@ -70,14 +68,6 @@ export async function readLayerContents(layout: string, layer: Descriptor): Prom
     files: packages.length > 0 ? [] : files,
     fileCount: packages.length > 0 ? 0 : fileCount,
   };
-}
-
-function bytesOf(layout: string, { digest, mediaType }: Descriptor): AsyncIterable<Uint8Array> {
-  const stream = createReadStream(layoutBlob(layout, digest), { highWaterMark: 256 * 1024 });
-  if (mediaType.endsWith('gzip')) return decompress(stream, 'gzip', `layer ${digest}`);
-  if (mediaType === mediaTypes.layerZstd) return decompress(stream, 'zstd', `layer ${digest}`);
-  if (mediaType === mediaTypes.layer) return stream;
-  throw new ImageFault('image/bad-layout', `the layer ${digest} has the unknown media type ${mediaType}`);
 }
 
 async function textOf(entry: ReadEntry): Promise<string> {

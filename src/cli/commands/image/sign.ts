@@ -1,0 +1,63 @@
+import type { Command } from 'commander';
+import { type Published, publishProofs, pushImages, signReference } from '../../../release/index.ts';
+import { withEnvironmentOption } from '../../cluster.ts';
+import type { CommandContext } from '../../context.ts';
+import { imageOfLabel, isLabel, registryFor, signing, withKeyOption } from '../../proof.ts';
+import { count } from '../../views/count.ts';
+
+interface Options {
+  readonly env: string;
+  readonly key?: string;
+  readonly json?: boolean;
+}
+
+export function define(command: Command, context: CommandContext): void {
+  withKeyOption(withEnvironmentOption(command.argument('<image>', "a label, or an image's name in a registry")))
+    .option('--json', 'print {reference, digest, sent} as JSON')
+    .addHelpText(
+      'after',
+      `
+States that an image is meant, and puts the signed statement beside it in the registry. A label is built and pushed first,
+to the registry of the environment.
+
+Examples:
+  banksman image sign //bank/ledger:image --key ci.key
+  banksman image sign registry.example/bank/ledger:c3823eb42513 --key env://SIGNING_KEY`,
+    )
+    .action(async (image: string, options: Options) => {
+      const { key } = options;
+      const published = isLabel(image)
+        ? await publishLabel(image, 'signature', options, context)
+        : await signReference(image, {
+            ...signing('.', context, key),
+            registry: await registryFor(image),
+            signal: context.signal,
+          });
+      tell(published, options, context);
+    });
+}
+
+/** Builds, pushes and signs an image of the workspace. */
+export async function publishLabel(
+  label: string,
+  say: 'signature' | 'all',
+  { env, key }: Options,
+  context: CommandContext,
+): Promise<Published> {
+  const { progress, signal } = context;
+  const { builder, image, reference } = await imageOfLabel(label, env, context);
+  const registry = await registryFor(reference);
+  await pushImages([{ layout: image.layout, reference }], registry, { progress, signal });
+  const options = { ...signing(builder.workspace.root, context, key), builder, say, registry, progress, signal };
+  const [published] = await publishProofs([{ image, reference }], options);
+  return published!;
+}
+
+export function tell({ reference, digest, sent }: Published, options: Options, { terminal }: CommandContext): void {
+  if (options.json) {
+    terminal.print(JSON.stringify({ reference, digest, sent }, undefined, 2));
+    return;
+  }
+  const what = sent.length === 0 ? 'all of it was there' : `${count(sent.length, 'statement')} beside it`;
+  terminal.print(`${terminal.paint.good('✓')} ${reference}  ${digest}  ${what}`);
+}

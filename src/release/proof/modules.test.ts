@@ -1,0 +1,109 @@
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type Graph, type Label, loadTargets, openWorkspace } from '../../graph/index.ts';
+import { ruleFiles } from '../../rules/index.ts';
+import { ingredientsOf } from './modules.ts';
+import { repositoryUri } from './source.ts';
+
+const made: string[] = [];
+afterEach(async () => {
+  for (const folder of made.splice(0)) await rm(folder, { recursive: true, force: true });
+});
+
+async function graphOf(files: Readonly<Record<string, string>>): Promise<{ graph: Graph; folder: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'banksman-modules-'));
+  made.push(folder);
+  for (const [path, text] of Object.entries({ 'banksman.yaml': 'name: x\n', ...files })) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), text);
+  }
+  const { graph } = await loadTargets(await openWorkspace(folder), ['//...'], { ruleFiles: ruleFiles() });
+  return { graph, folder };
+}
+
+const sha = 'ab'.repeat(32);
+const lock = {
+  format: 1,
+  suite: 'bookworm',
+  architecture: 'amd64',
+  requested: ['libit'],
+  exclude: [],
+  packages: { libit: { version: '1:2.0', architecture: 'amd64', sha256: sha, size: 1, depends: [] } },
+};
+const workspace = {
+  BUILD: `
+maven_jar(name = "driver", id = "org.example:driver:1.2", sha256 = "${sha}")
+maven_jar(name = "unused", id = "org.example:unused:1.0", sha256 = "${sha}")
+remote_file(name = "tool", url = "https://dl.example/tool-1.0.tar.gz", hashes = ["${sha}"], licences = ["MIT"])
+java_binary(name = "server", main_class = "M", srcs = ["M.java"], deps = [":driver"])
+genrule(name = "made", srcs = [":tool"], outs = ["made"], cmd = "cp $SRCS $OUT", tools = [":unused"])
+docker_image(name = "base", files = {"/made": ":made"})
+docker_image(name = "image", base_image = ":base", files = {"/server.jar": ":server"}, packages = [":libit"])
+debian_packages(name = "debian", suite = "bookworm", packages = ["libit"])
+`,
+  'M.java': '',
+  'debian.lock.json': JSON.stringify(lock),
+};
+
+describe('what went into an image from outside', () => {
+  it('is found however far it is, and tools and what is not used are left out', async () => {
+    const { graph } = await graphOf(workspace);
+    const found = await ingredientsOf(graph, '//:image' as Label, async () => []);
+    expect(found.modules.map(({ ecosystem, name, version }) => [ecosystem, name, version])).toEqual([
+      ['generic', 'tool-1.0.tar.gz', ''],
+      ['maven', 'driver', '1.2'],
+    ]);
+    expect(found.modules[0]).toMatchObject({
+      url: 'https://dl.example/tool-1.0.tar.gz',
+      sha256: sha,
+      licences: ['MIT'],
+    });
+    expect(found.bases).toEqual(['//:base']);
+    expect([...found.archives]).toEqual([['libit 1:2.0 amd64', sha]]);
+    expect(found.materials.map(({ uri }) => uri)).toEqual([
+      'pkg:deb/debian/libit@1:2.0?arch=amd64&distro=debian-bookworm',
+      `pkg:generic/tool-1.0.tar.gz?checksum=sha256:${sha}&download_url=https:%2F%2Fdl.example%2Ftool-1.0.tar.gz`,
+      'pkg:maven/org.example/driver@1.2?type=jar',
+    ]);
+    expect(Object.keys(found.toolchains)).toEqual(['java']);
+  });
+
+  it.each([
+    [
+      'its pom',
+      'META-INF/maven/a/b/pom.xml',
+      '<project><licenses><license>\n<name>Apache License, Version 2.0</name></license></licenses></project>',
+      ['Apache License, Version 2.0'],
+    ],
+    [
+      'its manifest',
+      'META-INF/MANIFEST.MF',
+      'Manifest-Version: 1.0\r\nBundle-License: BSD-2-Cl\r\n ause;link="https://x"\r\n',
+      ['BSD-2-Clause'],
+    ],
+    ['nothing', 'a.txt', 'a', []],
+  ])('has the licences that a jar states in %s', async (_, name, text, licences) => {
+    const { graph, folder } = await graphOf(workspace);
+    const path = join(folder, 'x.jar');
+    const script = 'import sys, zipfile; zipfile.ZipFile(sys.argv[1], "w").writestr(sys.argv[2], sys.argv[3])';
+    execFileSync('python3', ['-c', script, path, name, text]);
+    const jar = { path: 'x.jar', absolute: path, kind: 'file', sha256: sha, executable: false } as const;
+    const found = await ingredientsOf(graph, '//:image' as Label, async () => [jar]);
+    expect(found.modules.find(({ name }) => name === 'driver')?.licences).toEqual(licences);
+  });
+});
+
+it.each([
+  ['https://git.example/bank.git', 'git+https://git.example/bank'],
+  ['https://user:secret@git.example:8443/a/bank.git/', 'git+https://git.example:8443/a/bank'],
+  ['git@git.example:team/bank.git', 'git+ssh://git.example/team/bank'],
+  ['ssh://git@git.example/bank', 'git+ssh://git.example/bank'],
+  ['/srv/git/bank.git', undefined],
+  ['file:///srv/git/bank.git', undefined],
+  ['../bank', undefined],
+])('the clone of %s is of %s', (remote, uri) => {
+  expect(repositoryUri(remote)).toBe(uri);
+});

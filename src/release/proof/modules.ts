@@ -1,0 +1,184 @@
+import { type BuiltFile, languageActions, readZip, unpack } from '../../build/index.ts';
+import { isFault } from '../../fault/index.ts';
+import { findTarget, type Graph, type Label, type Role, resolvedDependencies, type Target } from '../../graph/index.ts';
+import { debianPurl, type Module, modulePurl, type ResourceDescriptor } from '../../image/index.ts';
+import { isPackage, packageOf } from '../package-target.ts';
+
+/** What the graph knows of what went into a target from outside. */
+export interface Ingredients {
+  readonly modules: readonly Module[];
+  /** Sums of .deb files by `name version architecture`. */
+  readonly archives: ReadonlyMap<string, string>;
+  /** All of it, as a provenance names it; sorted. */
+  readonly materials: readonly ResourceDescriptor[];
+  /** Identity of the compilers, by language. */
+  readonly toolchains: Readonly<Record<string, string>>;
+  /** Images that it stands on. */
+  readonly bases: readonly Label[];
+}
+
+/**
+ * Everything that a target's actions read, however far: what it is made of, without the tools and what is needed when it runs.
+ *
+ * @param built outputs of targets that are looked into for licences
+ */
+export async function ingredientsOf(
+  graph: Graph,
+  label: Label,
+  built: (label: Label) => Promise<readonly BuiltFile[]>,
+): Promise<Ingredients> {
+  const targets = closure(graph, label);
+  // The images of an index are what it is, and nothing that it stands on.
+  const { action, deps } = findTarget(graph, label);
+  const own = new Set([label, ...(action.kind === 'builtin' && action.name === 'image_index' ? deps : [])]);
+  const modules: Module[] = [];
+  const archives = new Map<string, string>();
+  const materials = new Map<string, ResourceDescriptor>();
+  for (const target of targets) {
+    if (isPackage(target)) {
+      const { suite, request } = packageOf(target);
+      const { name, version, architecture, sha256 } = request;
+      archives.set(`${name} ${version} ${architecture}`, sha256);
+      const uri = debianPurl(request, { id: 'debian', version: suite });
+      materials.set(uri, { name, uri, digest: { sha256 } });
+      continue;
+    }
+    const module = moduleOf(target);
+    if (module === undefined) continue;
+    const licences =
+      module.licences.length > 0 || module.ecosystem !== 'maven'
+        ? module.licences
+        : await licencesOfJar(await built(target.label));
+    modules.push({ ...module, licences });
+    const uri = modulePurl(module);
+    const digest = digestOf(module);
+    materials.set(uri, { name: module.name, uri, ...(digest !== undefined && { digest }) });
+  }
+  const toolchains = await toolchainsOf(targets);
+  modules.push(...standardLibrary(toolchains.go));
+  return {
+    modules: modules.sort((a, b) => (modulePurl(a) < modulePurl(b) ? -1 : 1)),
+    archives,
+    materials: [...materials].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, material]) => material),
+    toolchains,
+    bases: targets.filter((each) => isImage(each) && !own.has(each.label)).map((each) => each.label),
+  };
+}
+
+const ingredientRoles: ReadonlySet<Role> = new Set(['srcs', 'deps', 'exported_deps']);
+
+function closure(graph: Graph, label: Label): Target[] {
+  const seen = new Set<Label>([label]);
+  const waiting: Label[] = [label];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    for (const each of resolvedDependencies(graph.targets, findTarget(graph, next), ingredientRoles)) {
+      if (seen.has(each)) continue;
+      seen.add(each);
+      waiting.push(each);
+    }
+  }
+  return [...seen].sort().flatMap((each) => graph.targets.get(each) ?? []);
+}
+
+function isImage({ action }: Target): boolean {
+  return action.kind === 'builtin' && (action.name === 'image' || action.name === 'image_index');
+}
+
+/** What a target brings in from outside of the workspace; undefined where it brings nothing. */
+function moduleOf(target: Target): Module | undefined {
+  const { action, label, licences = [], hashes } = target;
+  const common = { licences, label };
+  if (action.kind === 'builtin') {
+    const config = action.config as Readonly<Record<string, unknown>> | null;
+    const text = (key: string) => (typeof config?.[key] === 'string' ? (config[key] as string) : '');
+    switch (action.name) {
+      case 'maven_jar': {
+        const [namespace = '', name = '', version = ''] = text('id').split(':');
+        return { ...common, ecosystem: 'maven', namespace, name, version, sha256: text('sha256').toLowerCase() };
+      }
+      case 'go_repo':
+      case 'go_mod_download': {
+        const path = text('module');
+        const slash = path.lastIndexOf('/');
+        const goSum = text('sum');
+        return {
+          ...common,
+          ecosystem: 'golang',
+          namespace: slash < 0 ? '' : path.slice(0, slash),
+          name: path.slice(slash + 1),
+          version: text('version'),
+          ...(/^h1:[A-Za-z0-9+/]{43}=$/.test(goSum) && { goSum }),
+        };
+      }
+    }
+    return undefined;
+  }
+  if (action.kind !== 'shell' || !fetchingRules.has(target.rule)) return undefined;
+  // The rule writes the addresses, in quotes, into its command.
+  const [, url] = /'(https?:\/\/[^']+)'/.exec(action.command) ?? [];
+  const sha256 = hashes
+    .map((each) => each.replace(/^sha256:/, '').toLowerCase())
+    .find((each) => /^[0-9a-f]{64}$/.test(each));
+  const name =
+    url
+      ?.replace(/[?#].*$/, '')
+      .split('/')
+      .at(-1) || target.name;
+  return { ...common, ecosystem: 'generic', namespace: '', name, version: '', sha256, url };
+}
+
+const fetchingRules = new Set(['remote_file', 'http_archive', 'new_http_archive', 'github_repo', 'gitlab_repo']);
+
+/** in-toto attestation v1, digest_set.md. */
+function digestOf({ sha256, goSum }: Module): Readonly<Record<string, string>> | undefined {
+  if (goSum !== undefined) return { dirHash: Buffer.from(goSum.slice('h1:'.length), 'base64').toString('hex') };
+  return sha256 === undefined || sha256 === '' ? undefined : { sha256 };
+}
+
+/**
+ * Licences that a jar states: in the pom.xml that Maven puts into it, or in its manifest (OSGi's Bundle-License). Nothing where it
+ * says nothing.
+ */
+async function licencesOfJar(files: readonly BuiltFile[]): Promise<string[]> {
+  const [jar] = files;
+  if (jar === undefined) return [];
+  try {
+    const entries = await readZip(jar.absolute, jar.path);
+    const texts = (pattern: RegExp) =>
+      entries.filter(({ name }) => pattern.test(name)).map((entry) => unpack(entry, jar.path).toString('utf8'));
+    const poms = texts(/^META-INF\/maven\/[^/]+\/[^/]+\/pom\.xml$/);
+    // Several: a jar with others in it. Whose licence is whose can't be told from here.
+    const [, block = ''] = (poms.length === 1 && /<licenses>([\s\S]*?)<\/licenses>/.exec(poms[0]!)) || [];
+    const named = [...block.matchAll(/<license>[\s\S]*?<name>\s*([^<]+?)\s*<\/name>/g)].map(([, name = '']) => name);
+    if (named.length > 0) return named;
+    const [manifest = ''] = texts(/^META-INF\/MANIFEST\.MF$/);
+    // Lines are folded after 72 bytes.
+    const bundle = /^Bundle-License: ?(.+)$/m.exec(manifest.replace(/\r?\n /g, ''))?.[1];
+    const licence = bundle?.split(/[;,]/)[0]?.trim().replace(/^"|"$/g, '');
+    return licence === undefined || licence === '' || /^https?:/.test(licence) ? [] : [licence];
+  } catch (error) {
+    if (isFault(error)) return [];
+    throw error;
+  }
+}
+
+/** A Go program has the standard library in it, whose vulnerabilities are told of under this name. */
+function standardLibrary(toolchain: string | undefined): Module[] {
+  const version = /\bgo([0-9]+(?:\.[0-9]+)+)/.exec(toolchain ?? '')?.[1];
+  if (version === undefined) return [];
+  return [{ ecosystem: 'golang', namespace: '', name: 'stdlib', version, licences: ['BSD-3-Clause'] }];
+}
+
+/** `go` -> `go1.26.8 linux/amd64 ...`: what src/build has as part of the keys of actions of that language. */
+async function toolchainsOf(targets: readonly Target[]): Promise<Record<string, string>> {
+  const toolchains: Record<string, string> = {};
+  for (const { action } of targets) {
+    if (action.kind !== 'builtin') continue;
+    const [language = ''] = action.name.split('_');
+    const key = languageActions[action.name]?.key;
+    // A key that looks at the target is no toolchain's.
+    if (!['go', 'java'].includes(language) || key === undefined || key.length > 0 || language in toolchains) continue;
+    toolchains[language] = await (key as () => Promise<string> | string)();
+  }
+  return toolchains;
+}

@@ -1,0 +1,153 @@
+import {
+  attachBundle,
+  attachStatements,
+  collectProofs,
+  type Descriptor,
+  type Digest,
+  digestOf,
+  type OpenKeyOptions,
+  openProofRepository,
+  openSigner,
+  ProofFault,
+  type ProofRepository,
+  parseReference,
+  predicateTypes,
+  type Signer,
+  type Source,
+} from '../../image/index.ts';
+import type { Progress } from '../../progress/index.ts';
+import type { WorkspaceBuilder } from '../builder.ts';
+import { transportFor } from '../push.ts';
+import type { BuiltImage, RegistryAccess } from '../types.ts';
+import type { ReviewSource } from './reviews.ts';
+import type { ProofSettings } from './settings.ts';
+import { sourceOf } from './source.ts';
+import { signatureStatement, statementsOf } from './statements.ts';
+
+export interface PublishOptions {
+  readonly builder: WorkspaceBuilder;
+  readonly settings: ProofSettings;
+  /** What is said: that images are meant, or that and how they came to be. */
+  readonly say?: 'signature' | 'all';
+  readonly registry?: RegistryAccess | undefined;
+  /** None unless told. */
+  readonly reviews?: ReviewSource | undefined;
+  readonly askPassword?: OpenKeyOptions['askPassword'];
+  readonly progress: Progress;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What was put beside one image. */
+export interface Published {
+  readonly reference: string;
+  readonly digest: Digest;
+  /** Digests of the manifests that were sent; empty where all of it was there. */
+  readonly sent: readonly Digest[];
+}
+
+/**
+ * Signs images that are in a registry, with what the builder knows of them, and puts all of it beside them. What was said before
+ * by the same key is not said again.
+ *
+ * @param images pushed, with the reference that each has there
+ * @throws ProofFault where there is no key, or it does not open; ImageFault where an image is not there, or is another one
+ */
+export async function publishProofs(
+  images: readonly { readonly image: BuiltImage; readonly reference: string }[],
+  options: PublishOptions,
+): Promise<Published[]> {
+  const { builder, settings, say = 'all', progress, signal } = options;
+  const signer = await openConfiguredSigner(settings, options);
+  const source = await sourceOf(builder.workspace.root, signal);
+  const published: Published[] = [];
+  for (const { image, reference } of images) {
+    const task = progress.begin(`sign ${image.repository}`);
+    try {
+      const statements =
+        say === 'signature' ? [signatureStatement(image)] : await statementsOf({ builder, image, source, settings });
+      published.push(
+        await withSubject(reference, image.digest, options, async (repository, subject) => [
+          ...(await attachStatements(repository, subject, statements, signer)),
+          ...(say === 'all' ? await attachReviews(repository, subject, source, options.reviews) : []),
+        ]),
+      );
+      task.done();
+    } catch (error) {
+      task.fail();
+      throw error;
+    }
+  }
+  return published;
+}
+
+/** Signs an image by its name in a registry, whoever built it. @throws ProofFault, ImageFault */
+export async function signReference(
+  reference: string,
+  options: Pick<PublishOptions, 'settings' | 'registry' | 'askPassword' | 'signal'>,
+): Promise<Published> {
+  const signer: Signer = await openConfiguredSigner(options.settings, options);
+  return withSubject(reference, undefined, options, async (repository, subject) => {
+    const name = parseReference(reference).repository;
+    const statement = signatureStatement({ repository: name, digest: subject.digest });
+    return attachStatements(repository, subject, [statement], signer);
+  });
+}
+
+/** @throws ProofFault proof/no-key where none is configured */
+export async function openConfiguredSigner(
+  { key }: ProofSettings,
+  { askPassword, signal }: Pick<PublishOptions, 'askPassword' | 'signal'>,
+): Promise<Signer> {
+  if (key === undefined) {
+    throw new ProofFault('proof/no-key', 'there is no key to sign with', {
+      next: 'give one with --key, or put its reference into BANKSMAN_SIGNING_KEY; `banksman keys generate` makes one',
+    });
+  }
+  return openSigner(key, { ...(askPassword !== undefined && { askPassword }), signal });
+}
+
+async function withSubject(
+  reference: string,
+  expected: string | undefined,
+  { registry, signal }: Pick<PublishOptions, 'registry' | 'signal'>,
+  body: (repository: ProofRepository, subject: Descriptor) => Promise<Digest[]>,
+): Promise<Published> {
+  const parsed = parseReference(reference);
+  const transport = await transportFor(reference, registry);
+  const repository = await openProofRepository(parsed, 'pull,push', { transport, signal });
+  try {
+    const { digest, mediaType, bytes } = await repository.manifest(parsed.digest ?? parsed.tag ?? 'latest');
+    if (expected !== undefined && digest !== expected) {
+      throw new ProofFault(
+        'proof/refused',
+        `${reference} is ${digest} in the registry, not ${expected}, which was built`,
+        {
+          next: 'find out who pushed another image under this tag',
+        },
+      );
+    }
+    return { reference, digest, sent: await body(repository, { mediaType, digest, size: bytes.length }) };
+  } finally {
+    repository.close();
+  }
+}
+
+/** Brings the reviews of the commit to where whoever verifies will look for them. */
+async function attachReviews(
+  repository: ProofRepository,
+  subject: Descriptor,
+  { commit, edits }: Source,
+  reviews: ReviewSource | undefined,
+): Promise<Digest[]> {
+  if (commit === undefined || edits || reviews === undefined) return [];
+  const bundles = await reviews(commit);
+  if (bundles.length === 0) return [];
+  const { proofs } = await collectProofs(repository, subject.digest);
+  const there = new Set(proofs.map((proof) => proof.bundle));
+  const sent: Digest[] = [];
+  for (const bundle of bundles) {
+    if (there.has(digestOf(bundle))) continue;
+    sent.push(await attachBundle(repository, subject, bundle, predicateTypes.review));
+  }
+  return sent;
+}
