@@ -94,7 +94,11 @@ async function bring(
   const blobs = [manifest.config, ...manifest.layers];
   await inParallel(blobs, atOnce, async ({ digest, size }) => {
     if ((await store.size(digest)) === size) return;
-    await store.put(remote.blob(digest, size), { digest, size });
+    await store.put(remote.blob(digest, size), { digest, size }).catch((error) => {
+      // Damaged on its way, or at a place that serves damaged bytes: one more try tells which.
+      if (!(error instanceof ImageFault) || error.code !== 'image/wrong-content') throw error;
+      return store.put(remote.blob(digest, size), { digest, size });
+    });
   });
   const stored = await store.put(found.bytes, { digest: found.digest });
   return { descriptor: { mediaType: manifest.mediaType, ...stored }, blobs: blobs.map(({ digest }) => digest) };

@@ -13,7 +13,7 @@ export interface RegistryTransport {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
-  /** PEM text: authorities beside the system's. */
+  /** PEM text: authorities beside the system's, also for the storage that the registry leads to. */
   readonly moreCa?: string;
   /**
    * HTTP without TLS: for tests, and for what no network carries. Where nothing is said, a registry on this machine's
@@ -26,6 +26,8 @@ export interface RegistryTransport {
   readonly idleTimeout?: number;
   /** Milliseconds before the second try; 200 unless told. */
   readonly firstPause?: number;
+  /** Bytes of a piece of a large blob, each of which is safe once it is answered; 32 MiB unless told. */
+  readonly chunkSize?: number;
 }
 
 export interface Call {
@@ -44,10 +46,12 @@ export interface Connection {
   /** One try. The answer's body must be read or resumed. */
   send(call: Call): Promise<IncomingMessage>;
   readonly firstPause: number;
+  readonly chunkSize: number;
   close(): void;
 }
 
 const defaultIdleTimeout = 60_000;
+const defaultChunkSize = 32 * 1024 * 1024;
 
 /** @param host host, and port where it is not the usual one */
 export function connect(host: string, transport: RegistryTransport): Connection {
@@ -63,7 +67,7 @@ export function connect(host: string, transport: RegistryTransport): Connection 
   function secureAgent(): HttpsAgent {
     https ??= new HttpsAgent({
       ...options,
-      ca: ca ?? [...systemAuthorities(), ...(moreCa === undefined ? [] : [moreCa])],
+      ca: ca ?? authoritiesWith(moreCa),
       ...(cert && { cert }),
       ...(key && { key }),
       minVersion: 'TLSv1.2',
@@ -81,7 +85,7 @@ export function connect(host: string, transport: RegistryTransport): Connection 
     let agent: HttpAgent | HttpsAgent;
     if (!secure) agent = http ??= new HttpAgent(options);
     else if (own) agent = secureAgent();
-    else agent = elsewhere ??= new HttpsAgent({ ...options, ca: systemAuthorities() });
+    else agent = elsewhere ??= new HttpsAgent({ ...options, ca: authoritiesWith(moreCa) });
     return new Promise<IncomingMessage>((resolve, reject) => {
       const request = (secure ? httpsRequest : httpRequest)(
         url,
@@ -120,6 +124,7 @@ export function connect(host: string, transport: RegistryTransport): Connection 
     },
     send,
     firstPause: transport.firstPause ?? defaultFirstPause,
+    chunkSize: transport.chunkSize ?? defaultChunkSize,
     close() {
       http?.destroy();
       https?.destroy();
@@ -137,9 +142,9 @@ export function isLoopback(host: string): boolean {
 let authorities: string[] | undefined;
 
 /** Those that come with Node, and those that this machine's owner has added. */
-function systemAuthorities(): string[] {
+function authoritiesWith(more: string | undefined): string[] {
   authorities ??= [...new Set([...getCACertificates('bundled'), ...getCACertificates('system')])];
-  return authorities;
+  return more === undefined ? authorities : [...authorities, more];
 }
 
 function stalled(milliseconds: number): NodeJS.ErrnoException {

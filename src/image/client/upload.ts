@@ -6,10 +6,6 @@ import { backOff, type Call, type Connection, maximumTries, mayPass, retryAfter 
 /** A blob that is sent: its bytes from a position on, as often as they are asked for. */
 export type Source = (from: number) => AsyncIterable<Uint8Array>;
 
-/** Bytes: a blob up to here goes in one request; a larger one in pieces, each of which is safe once it is answered. */
-const wholeUpTo = 32 * 1024 * 1024;
-const chunkSize = 32 * 1024 * 1024;
-
 export interface UploadRequest {
   readonly connection: Connection;
   /** One try with the authorization of the repository. */
@@ -38,8 +34,10 @@ export async function upload(request: UploadRequest): Promise<number> {
   let location: URL | undefined;
   let at = 0;
   let sent = 0;
-  let chunked = size > wholeUpTo;
+  // What fits into one piece goes in one request; of more, each piece is safe once it is answered.
+  let chunked = size > connection.chunkSize;
   let failures = 0;
+  let damaged = false;
   const sum = runningSum(request);
 
   /** Counts a failure; waits before the next try. */
@@ -65,7 +63,7 @@ export async function upload(request: UploadRequest): Promise<number> {
         location = opened;
         at = 0;
       }
-      const end = chunked ? Math.min(at + chunkSize, size) : size;
+      const end = chunked ? Math.min(at + connection.chunkSize, size) : size;
       const final = end === size && !(chunked && at < size);
       const target = new URL(location);
       if (final) target.searchParams.set('digest', digest);
@@ -101,7 +99,15 @@ export async function upload(request: UploadRequest): Promise<number> {
         location = undefined;
         continue;
       }
-      const again = answer.statusCode === 416 || answer.statusCode === 404 || mayPass(answer.statusCode);
+      // Damaged on its way: the sum was right here. Once more from the start.
+      if (final && answer.statusCode === 400 && !damaged && sum.complete()) {
+        answer.resume();
+        damaged = true;
+        location = undefined;
+        continue;
+      }
+      // 409: the registry has not seen yet that the last request broke off.
+      const again = [404, 409, 416].includes(answer.statusCode ?? 0) || mayPass(answer.statusCode);
       if (last || !again) return await refused(answer, what);
       await pause(answer);
     } catch (error) {
@@ -113,7 +119,6 @@ export async function upload(request: UploadRequest): Promise<number> {
       const state = await status(request, location);
       location = state?.location;
       at = state?.at ?? 0;
-      // Half of a blob is continued by a piece, even where it was begun as a whole.
     }
   }
 }
@@ -181,6 +186,8 @@ function runningSum({ source, digest, size }: UploadRequest) {
   const hash = hashFor(digest);
   let hashed = 0;
   return {
+    /** Whether all of it was read, and was right. */
+    complete: () => hashed === size,
     async *piece(from: number, end: number): AsyncGenerator<Uint8Array> {
       let position = from;
       for await (const whole of source(from)) {

@@ -345,3 +345,17 @@ test('an index can not refer to itself, since it would have to know its own sum'
   });
   expect([refused.status, await code(refused)]).toEqual([404, 'MANIFEST_BLOB_UNKNOWN']);
 });
+
+test('a request that has fallen silent gives way to the next one for the same upload', async () => {
+  const registry = await startRegistry();
+  const { headers } = await fetch(`${registry.base}/v2/a/blobs/uploads/`, { method: 'POST' });
+  const url = new URL(headers.get('location') ?? '', registry.base);
+  const silent = httpRequest(url, { method: 'PATCH', headers: { 'content-length': 100 } });
+  silent.on('error', () => {});
+  silent.write('first');
+  await expect.poll(async () => (await fetch(url)).headers.get('range')).toBe('0-4');
+  const next = () => fetch(url, { method: 'PATCH', body: ' second', headers: { 'content-range': '5-11' } });
+  expect((await next()).status).toBe(409);
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  expect((await next()).status).toBe(202);
+});

@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type AnyDigest, type Digest, hashFor, isAnyDigest, isDigest } from '../digest.ts';
 import { isRepository } from '../names.ts';
 import type { BlobStore } from '../store.ts';
@@ -52,20 +53,46 @@ interface Sum {
   size: number;
 }
 
+/** Milliseconds after which a request that sends nothing gives way, and for which another one waits for its end. */
+const silence = 2_000;
+const patience = 400;
+
+interface Writer {
+  readonly request: IncomingMessage | undefined;
+  lastByte: number;
+  readonly ended: Promise<void>;
+}
+
 export function createUploads(options: UploadsOptions): Uploads {
   const { root, store, folder, usage, discover, maximumBlob, pace } = options;
   /** Sums of what has come so far, so that a large blob is not read a second time; made again where they are lost. */
   const sums = new Map<string, Sum>();
   /** One request at a time writes to an upload. */
-  const busy = new Set<string>();
+  const busy = new Map<string, Writer>();
 
-  async function exclusively<T>(id: string, body: () => Promise<T>): Promise<T> {
+  /** @param request undefined for what sends nothing */
+  async function exclusively<T>(id: string, request: IncomingMessage | undefined, body: () => Promise<T>): Promise<T> {
+    const other = busy.get(id);
+    if (other !== undefined) {
+      // A line that broke may look alive from here: its client is the one that asks now.
+      if (other.request !== undefined && Date.now() - other.lastByte > silence) other.request.destroy();
+      await Promise.race([other.ended, sleep(patience, undefined, { ref: false })]);
+    }
     if (busy.has(id)) throw new Refusal(409, 'BLOB_UPLOAD_INVALID', 'another request is writing to this upload');
-    busy.add(id);
+    let end = () => {};
+    const writer: Writer = {
+      request,
+      lastByte: Date.now(),
+      ended: new Promise((resolve) => {
+        end = resolve;
+      }),
+    };
+    busy.set(id, writer);
     try {
       return await body();
     } finally {
       busy.delete(id);
+      end();
     }
   }
 
@@ -96,6 +123,8 @@ export function createUploads(options: UploadsOptions): Uploads {
         for (let at = 0; at < piece.length; ) at += (await file.write(piece, at)).bytesWritten;
         sum.hash.update(piece);
         sum.size += piece.length;
+        const writer = busy.get(id);
+        if (writer) writer.lastByte = Date.now();
       }
     } finally {
       await file.close();
@@ -209,7 +238,7 @@ export function createUploads(options: UploadsOptions): Uploads {
     },
 
     append: (request, response, repository, id) =>
-      exclusively(id, async () => {
+      exclusively(id, request, async () => {
         const upload = await found(repository, id);
         checkRange(request, upload.size, location(repository, id, upload.size));
         const { size } = await add(request, repository, id, upload);
@@ -217,7 +246,7 @@ export function createUploads(options: UploadsOptions): Uploads {
       }),
 
     finish: (request, response, repository, id, query) =>
-      exclusively(id, async () => {
+      exclusively(id, request, async () => {
         const upload = await found(repository, id);
         const expected = digestIn(query.get('digest'));
         checkRange(request, upload.size, location(repository, id, upload.size));
@@ -227,13 +256,16 @@ export function createUploads(options: UploadsOptions): Uploads {
       }),
 
     async status(response, repository, id) {
+      // After a broken line the last of what came may still be on its way to the disk.
+      const other = busy.get(id);
+      if (other !== undefined) await Promise.race([other.ended, sleep(patience, undefined, { ref: false })]);
       const { size } = await found(repository, id);
       answer(response, 204, location(repository, id, size));
     },
 
     async cancel(response, repository, id) {
       await found(repository, id);
-      await exclusively(id, () => forget(repository, id));
+      await exclusively(id, undefined, () => forget(repository, id));
       answer(response, 204, {});
     },
   };
