@@ -1,7 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { banksman, makeWorkspace, repository } from '../e2e/workspace.ts';
+import { banksman, makeWorkspace } from '../e2e/workspace.ts';
 
 const made: { remove(): Promise<void> }[] = [];
 async function workspace(files: Readonly<Record<string, string>>): Promise<string> {
@@ -151,27 +149,6 @@ describe('completion', () => {
     expect(await complete(root, 'banksman build -k //a/b:o')).toEqual(['//a/b:one', '//a/b:other']);
     expect(await complete(`${root}/a/b`, 'banksman build :on')).toEqual([':one']);
     expect(await complete(root, 'banksman build //a/wrong:')).toEqual([]);
-  });
-
-  it('works in bash, which splits words at colons', async () => {
-    const root = await workspace({ 'banksman.yaml': 'name: x\n', 'a/BUILD': 'filegroup(name = "one", srcs = [])\n' });
-    const { stdout: script } = await banksman(root, ['completion', 'bash']);
-    const program = join(repository, 'bin');
-    const answer = execFileSync(
-      'bash',
-      [
-        '-c',
-        `compopt() { :; }; PATH=${program}:$PATH\n${script}\nCOMP_LINE='banksman build //a:o' COMP_POINT=19\n_banksman; echo "\${COMPREPLY[@]}"`,
-      ],
-      { cwd: root, encoding: 'utf8' },
-    );
-    expect(answer).toBe('one\n');
-  });
-
-  it.each(['zsh', 'fish'])('has a script for %s', async (shell) => {
-    const outcome = await banksman(await workspace({}), ['completion', shell]);
-    expect(outcome).toMatchObject({ code: 0, stderr: '' });
-    expect(outcome.stdout).toContain('banksman completion --line');
   });
 });
 
