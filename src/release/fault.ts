@@ -20,6 +20,8 @@ export class ReleaseFault extends Fault<
   | 'release/never-deployed'
   | 'release/no-container'
   | 'release/bad-record'
+  | 'release/bad-artifact'
+  | 'release/uncommitted'
   | 'release/record-too-large'
   | 'release/bad-metric'
   | 'release/gate-closed'

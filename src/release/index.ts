@@ -6,6 +6,7 @@ export { identifyTargets } from './identity.ts';
 export { diffAll, explainImage, type ImageExplanation } from './image-explain.ts';
 export { type OpenImage, type OpenOptions, withImage } from './image-source.ts';
 export { followLogs, type LogsOptions } from './logs.ts';
+export { type MadeRelease, type MakeReleasesOptions, makeReleases } from './make-release.ts';
 export { policyOf } from './proof/check.ts';
 export {
   openConfiguredSigner,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { nearest } from '../fault/index.ts';
-import { type Environment, findTarget, type Label, type Target, type Workspace } from '../graph/index.ts';
+import { nearest, type Place } from '../fault/index.ts';
+import { type Environment, findTarget, type Label, splitLabel, type Target, type Workspace } from '../graph/index.ts';
 import { type ManifestBundle, parseBundle, type RenderedManifests, renderManifests } from '../manifest/index.ts';
 import type { WorkspaceBuilder } from './builder.ts';
 import { ReleaseFault } from './fault.ts';
@@ -41,19 +41,12 @@ export async function renderServices(
   const bundles = await bundlesOf(builder, labels);
   const wanted = [...new Set(bundles.flatMap(({ containers }) => containers))].sort();
   const images = new Map((await builder.images(wanted)).map((image) => [image.label, image]));
-  const references = new Map([...images].map(([label, image]) => [label, referenceOf(image, environment)]));
-  return bundles.map(({ service, containers, files, patches = {} }) => {
+  return bundles.map((bundle) => {
+    const { service, containers } = bundle;
     const target = findTarget(builder.graph, service);
-    checkSets(Object.keys(patches), builder.workspace, target);
-    const rendered = renderManifests(files, references, {
-      package: target.package,
-      containers,
-      namespace: environment.namespace,
-      parameters: environment.parameters,
-      patches: setsOf(environment).flatMap((set) => (Object.hasOwn(patches, set) ? (patches[set] ?? []) : [])),
-      place: target.place,
-    });
+    checkSets(Object.keys(bundle.patches ?? {}), builder.workspace, target);
     const built = containers.flatMap((label) => images.get(label) ?? []);
+    const rendered = renderBundle(bundle, built, environment, target.place);
     const released = built.map((image) => ({
       label: image.label,
       reference: referenceOf(image, environment),
@@ -63,6 +56,31 @@ export async function renderServices(
     return { ...rendered, service, images: released, built };
   });
 }
+
+/**
+ * What a service's manifests are in an environment: parameters, patches and images are put in.
+ *
+ * @param place where the service is defined, where that is known
+ */
+export function renderBundle(
+  { service, containers, files, patches = {} }: ManifestBundle,
+  images: readonly NamedImage[],
+  environment: Environment,
+  place?: Place,
+): RenderedManifests {
+  const references = new Map(images.map((image) => [image.label, referenceOf(image, environment)]));
+  return renderManifests(files, references, {
+    package: splitLabel(service).package,
+    containers,
+    namespace: environment.namespace,
+    parameters: environment.parameters,
+    patches: setsOf(environment).flatMap((set) => (Object.hasOwn(patches, set) ? (patches[set] ?? []) : [])),
+    ...(place !== undefined && { place }),
+  });
+}
+
+/** What a reference to an image is made of. */
+type NamedImage = Pick<BuiltImage, 'label' | 'repository' | 'tag' | 'digest'>;
 
 /** Names of the sets of patches that an environment applies, in their order. */
 function setsOf({ name, patches }: Environment): readonly string[] {
@@ -85,12 +103,12 @@ function checkSets(sets: readonly string[], { environments }: Workspace, { label
 }
 
 /** `registry.local/bank/ledger:0123456789ab`; with the digest behind it where a policy asks what runs: a tag can be moved. */
-function referenceOf({ repository, tag, digest }: BuiltImage, environment: Environment): string {
+function referenceOf({ repository, tag, digest }: NamedImage, environment: Environment): string {
   const reference = `${environment.registry}/${repository}:${tag}`;
   return policyOf(environment) === undefined ? reference : `${reference}@${digest}`;
 }
 
-async function bundlesOf(builder: WorkspaceBuilder, labels: readonly Label[]): Promise<ManifestBundle[]> {
+export async function bundlesOf(builder: WorkspaceBuilder, labels: readonly Label[]): Promise<ManifestBundle[]> {
   for (const label of labels) {
     const { action, place, rule } = findTarget(builder.graph, label);
     if (action.kind === 'builtin' && action.name === 'k8s_config') continue;

@@ -46,6 +46,7 @@ describe('help', () => {
     'query',
     'image',
     'render',
+    'release',
     'deploy',
     'rollback',
     'verify',

@@ -29,6 +29,7 @@ export const commands: readonly CommandEntry[] = [
     summary: "print a service's manifests with every image resolved",
     load: () => import('./render.ts'),
   },
+  { name: 'release', summary: 'make releases of services from a commit', load: () => import('./release.ts') },
   { name: 'deploy', summary: 'build, push and roll out services', load: () => import('./deploy.ts') },
   { name: 'rollback', summary: 'bring the last good release of a service back', load: () => import('./rollback.ts') },
   {
