@@ -1,6 +1,9 @@
 /**
- * The figures of the graph: `node bench/graph.ts [RUNS] [TARGETS]`, medians of 3 runs on a made monorepo of 100,000 targets unless
- * told. Each figure is that of a process of its own, with its start; memory is the peak of that process.
+ * The figures of the graph: `node bench/graph.ts [RUNS] [TARGETS] [BUILT]`, medians of 3 runs on a made monorepo of 100,000 targets
+ * unless told. Each figure is that of a process of its own, with its start; memory is the peak of that process.
+ *
+ * A build with nothing to do needs a build before it, which takes some minutes for each 10,000 targets: it is measured in the
+ * monorepo of a tenth of the size, and in the large one where BUILT is `all`.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -11,6 +14,7 @@ import { commitAll, makeMonorepo } from './monorepo.ts';
 
 const runs = Math.max(1, Number(process.argv[2] ?? 3));
 const largest = Math.max(1000, Number(process.argv[3] ?? 100_000));
+const buildsAll = process.argv[4] === 'all';
 const seed = 1;
 const repository = fileURLToPath(new URL('..', import.meta.url));
 const program = join(repository, 'bin/banksman');
@@ -83,7 +87,7 @@ async function figure(
 
 const forget = () => rmSync(join(base, 'cache'), { recursive: true, force: true });
 
-async function sized(targets: number): Promise<{ cold: number; warm: number }> {
+async function sized(targets: number, builds: boolean): Promise<{ cold: number; warm: number }> {
   const folder = join(base, `repository-${targets}`);
   mkdirSync(folder);
   const made = makeMonorepo(folder, targets, seed);
@@ -109,6 +113,11 @@ async function sized(targets: number): Promise<{ cold: number; warm: number }> {
     await measure(folder, ['query', 'targets', '//...']);
     git('checkout', '--quiet', 'main');
   });
+  if (builds) {
+    const { seconds } = await measure(folder, ['build', '//...']);
+    console.log(`${'build of everything, nothing kept (one run)'.padEnd(58)} ${seconds.toFixed(2).padStart(7)} s`);
+    await figure('build of everything, nothing to do', folder, ['build', '//...']);
+  }
   return { cold, warm };
 }
 
@@ -120,8 +129,8 @@ console.log(
 try {
   await measure(repository, ['query', 'targets', '//bank/...']);
   await figure("start of a query in the bank's workspace", repository, ['query', 'targets', '//bank/...']);
-  const small = await sized(largest / 10);
-  const large = await sized(largest);
+  const small = await sized(largest / 10, true);
+  const large = await sized(largest, buildsAll);
   const exponent = (key: 'cold' | 'warm') => Math.log10(large[key] / small[key]).toFixed(2);
   console.log(
     `\ngrowth of the time with the number of targets, as an exponent: cold ${exponent('cold')}, warm ${exponent('warm')}`,
