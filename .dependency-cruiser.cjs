@@ -5,6 +5,7 @@
 const layers = [
   ['fault', 'progress', 'process', 'disk'],
   ['language'],
+  ['form'],
   ['graph'],
   ['rules', 'build', 'image', 'manifest', 'kube'],
   ['release', 'local'],

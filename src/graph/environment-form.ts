@@ -1,8 +1,8 @@
 import { nearest } from '../fault/index.ts';
+import { entriesOf, type FormNode, fieldsOf, jsonOf, listOf, textOf, truthOf, wrong } from '../form/index.ts';
 import { gatesOf } from './gate-form.ts';
 import { durationOf } from './time-form.ts';
 import type { Environment, Json } from './types.ts';
-import { entriesOf, type FormNode, fieldsOf, jsonOf, listOf, textOf, truthOf, wrong } from './yaml-form.ts';
 
 const environmentKeys = [
   'cluster',

@@ -1,8 +1,8 @@
 import { isFault } from '../fault/index.ts';
+import { entriesOf, type FormNode, fieldsOf, listOf, numberOf, textOf, wrong } from '../form/index.ts';
 import { parseLabel } from './label.ts';
 import { durationOf, lengthOf, localTimeOf, ruleOf, zoneOf } from './time-form.ts';
 import type { GateForm, Label, SpanForm } from './types.ts';
-import { entriesOf, type FormNode, fieldsOf, listOf, numberOf, textOf, wrong } from './yaml-form.ts';
 
 const gateKeys = ['soak', 'tests', 'approvals', 'windows', 'freezes', 'metrics', 'provenance'] as const;
 const spanKeys = ['name', 'starts', 'for', 'until', 'rule', 'zone'] as const;

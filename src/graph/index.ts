@@ -6,7 +6,6 @@ export { type Role, resolvedDependencies } from './dependency.ts';
 export { type Cause, type Explanation, explain, type FileChange } from './explain.ts';
 export { GraphFault } from './fault.ts';
 export { outputPaths, targetsMaking, targetsReading } from './file-query.ts';
-export { type FormReader, formReader } from './form-reader.ts';
 export { formatTarget } from './format-target.ts';
 export { buildFunctions } from './functions.ts';
 export type { GrowingTargets } from './grow.ts';
@@ -54,4 +53,3 @@ export type {
 export { matchPath } from './wildcard.ts';
 export { openWorkTree } from './work-tree.ts';
 export { openWorkspace } from './workspace.ts';
-export type { FormNode } from './yaml-form.ts';

@@ -36,8 +36,8 @@ describe('a workspace opened again', () => {
     await openWorkspace(root);
     writeFileSync(join(root, 'banksman.yaml'), form.replace('name: x', 'name: other'));
     expect((await openWorkspace(root)).name).toBe('other');
-    writeFileSync(join(root, '.plzconfig'), '[buildconfig]\nlevel = 2\n');
-    expect((await openWorkspace(root)).please?.config).toEqual({ LEVEL: '2' });
+    writeFileSync(join(root, '.plzconfig'), '[buildconfig]\nlevel = two\n');
+    expect((await openWorkspace(root)).please?.config).toEqual({ LEVEL: 'two' });
     for (const damage of ['', 'x', readFileSync(kept()[0]!).subarray(0, 40)]) {
       writeFileSync(kept()[0]!, damage);
       expect((await openWorkspace(root)).name).toBe('other');

@@ -1,4 +1,4 @@
-import { type FormNode, textOf, wrong } from './yaml-form.ts';
+import { type FormNode, textOf, wrong } from '../form/index.ts';
 
 const pattern = /^(?=.)(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?$/;
 const form = 'a length of time such as 30s, 10m, 8h, 14d or 1h30m';

@@ -1,7 +1,3 @@
-import type { Source } from '../language/index.ts';
-import { environments, registryName } from './environment-form.ts';
-import { lastPart, resolvePath } from './paths.ts';
-import type { Json, PleaseConfig, RemoteCacheForm, Workspace } from './types.ts';
 import {
   entriesOf,
   type FormNode,
@@ -13,7 +9,12 @@ import {
   textOf,
   truthOf,
   wrong,
-} from './yaml-form.ts';
+} from '../form/index.ts';
+import type { Source } from '../language/index.ts';
+import { environments, registryName } from './environment-form.ts';
+import { GraphFault } from './fault.ts';
+import { lastPart, resolvePath } from './paths.ts';
+import type { Json, PleaseConfig, RemoteCacheForm, Workspace } from './types.ts';
 
 const workspaceKeys = [
   'name',
@@ -35,7 +36,7 @@ const configKey = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** Reads a `banksman.yaml`; what it doesn't say comes from a `.plzconfig` beside it. */
 export function readWorkspace(root: string, source: Source, please?: PleaseConfig): Workspace {
-  const top = parseForm(source);
+  const top = parseForm(source, (message, details) => new GraphFault('graph/bad-workspace', message, details));
   if (top.node === null) throw wrong(top, 'is empty', 'give the workspace a name: name: x');
   const fields = fieldsOf(top, workspaceKeys);
   if (fields.name === undefined) throw wrong(top, 'name is missing', 'add the line: name: x');

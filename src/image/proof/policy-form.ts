@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { type FormNode, formReader } from '../../graph/index.ts';
+import { entriesOf, type FormNode, fieldsOf, listOf, parseForm, textOf, truthOf, wrong } from '../../form/index.ts';
+import { ProofFault } from './fault.ts';
 import { type PublicKey, parsePublicKey } from './keys/public-key.ts';
 import type { Policy, ProvenanceRule, ReviewRule } from './policy.ts';
-
-const { entriesOf, fieldsOf, listOf, parseForm, textOf, truthOf, wrong } = await formReader();
 
 const topKeys = ['mode', 'keys', 'signed_by', 'provenance', 'sbom', 'review'] as const;
 
@@ -13,10 +12,11 @@ const topKeys = ['mode', 'keys', 'signed_by', 'provenance', 'sbom', 'review'] as
  *
  * @param file how it is called in faults
  * @param folder what paths of keys are relative to
- * @throws GraphFault with the place, as for other files that people write; ProofFault proof/bad-key
+ * @throws ProofFault proof/bad-policy with the place, proof/bad-key
  */
 export async function parsePolicy(text: string, file: string, folder: string): Promise<Policy> {
-  const top = parseForm({ file, text, internal: false });
+  const source = { file, text, internal: false };
+  const top = parseForm(source, (message, details) => new ProofFault('proof/bad-policy', message, details));
   if (top.node === null) throw wrong(top, 'is empty', 'docs/proof.md shows a policy');
   const fields = fieldsOf(top, topKeys);
   if (fields.keys === undefined) throw wrong(top, 'keys is missing', 'add keys: { ci: ci.pub }');

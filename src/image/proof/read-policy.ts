@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { Fault } from '../../fault/index.ts';
 import { ProofFault } from './fault.ts';
 import type { Policy } from './policy.ts';
 
@@ -23,13 +22,7 @@ export async function readPolicy(path: string, shown = path): Promise<Policy> {
       },
     );
   }
-  try {
-    // Loaded here: only who has a policy needs YAML for it.
-    const { parsePolicy } = await import('./policy-form.ts');
-    return await parsePolicy(text, shown, dirname(path));
-  } catch (error) {
-    // The reader of YAML forms is the workspace's: its faults are told as this file's.
-    if (!(error instanceof Fault) || error instanceof ProofFault) throw error;
-    throw new ProofFault('proof/bad-policy', error.message, { place: error.place, next: error.next });
-  }
+  // Loaded here: only who has a policy needs YAML for it.
+  const { parsePolicy } = await import('./policy-form.ts');
+  return parsePolicy(text, shown, dirname(path));
 }

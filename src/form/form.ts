@@ -1,12 +1,17 @@
 import { isAlias, isMap, isPair, isScalar, isSeq, type Node, parseDocument, type YAMLMap } from 'yaml';
-import { nearest, type Place } from '../fault/index.ts';
-import { placeOf, type Source } from '../language/index.ts';
-import { GraphFault } from './fault.ts';
-import type { Json } from './types.ts';
+import { type Fault, nearest, type Place } from '../fault/index.ts';
+import { type JsonValue, placeOf, type Source } from '../language/index.ts';
+
+/** Makes the fault for what is wrong with a form: whose file it is, is not known here. */
+export type FormFault = (
+  message: string,
+  details: { readonly place?: Place; readonly next?: string | undefined },
+) => Fault;
 
 /** One value of a YAML file, with what is needed to say where it stands. */
 export interface FormNode {
   readonly source: Source;
+  readonly fault: FormFault;
   /** Null where nothing stands behind a key. */
   readonly node: Node | null;
   /** How a person would name it: `environments.dev.cluster`. */
@@ -17,31 +22,40 @@ export interface FormNode {
 /** Bytes of a file that people write by hand. */
 const maximumLength = 1024 * 1024;
 
-/** Parses a file into its top node. @throws GraphFault graph/bad-workspace with the place */
-export function parseForm(source: Source): FormNode {
+/**
+ * Parses a file into its top node.
+ *
+ * @throws what `fault` makes, with the place
+ */
+export function parseForm(source: Source, fault: FormFault): FormNode {
   if (source.text.length > maximumLength) {
-    throw new GraphFault('graph/bad-workspace', `${source.file} is longer than ${maximumLength} characters`);
+    throw fault(`${source.file} is longer than ${maximumLength} characters`, { place: { file: source.file } });
   }
   const document = parseDocument(source.text, { prettyErrors: false });
   const [error] = [...document.errors, ...document.warnings];
   if (error !== undefined) {
-    throw new GraphFault('graph/bad-workspace', `${source.file} is not valid YAML: ${error.message}`, {
+    throw fault(`${source.file} is not valid YAML: ${error.message}`, {
       place: placeOf(source, error.pos[0], error.pos[1]),
     });
   }
-  return formNode(source, document.contents as Node | null, '');
+  return formNode({ source, fault }, document.contents as Node | null, '');
 }
 
-function formNode(source: Source, node: Node | null, path: string, fallback?: Place): FormNode {
+function formNode(
+  { source, fault }: Pick<FormNode, 'source' | 'fault'>,
+  node: Node | null,
+  path: string,
+  fallback?: Place,
+): FormNode {
   const place = node?.range ? placeOf(source, node.range[0], node.range[1]) : (fallback ?? { file: source.file });
-  if (isAlias(node))
-    throw wrong({ source, node, path, place }, 'an alias (*name) is not taken here', 'write the value out');
-  return { source, node, path, place };
+  const form = { source, fault, node, path, place };
+  if (isAlias(node)) throw wrong(form, 'an alias (*name) is not taken here', 'write the value out');
+  return form;
 }
 
-export function wrong(form: FormNode, why: string, next?: string): GraphFault {
+export function wrong(form: FormNode, why: string, next?: string): Fault {
   const what = form.path === '' ? form.source.file : form.path;
-  return new GraphFault('graph/bad-workspace', `${what}: ${why}`, { place: form.place, next });
+  return form.fault(`${what}: ${why}`, { place: form.place, next });
 }
 
 export function isMapping(form: FormNode): boolean {
@@ -58,18 +72,18 @@ export function entriesOf(form: FormNode): { key: string; value: FormNode; place
     const key = item.key.value;
     const range = (item.key as Node).range!;
     const place = placeOf(form.source, range[0], range[1]);
-    const value = formNode(form.source, item.value ?? null, form.path === '' ? key : `${form.path}.${key}`, place);
+    const value = formNode(form, item.value ?? null, form.path === '' ? key : `${form.path}.${key}`, place);
     return { key, value, place };
   });
 }
 
-/** A mapping whose keys are known beforehand. @throws GraphFault for an unknown one, with the nearest */
+/** A mapping whose keys are known beforehand. Another one is a fault, with the nearest */
 export function fieldsOf<Key extends string>(form: FormNode, keys: readonly Key[]): Partial<Record<Key, FormNode>> {
   const fields: Partial<Record<Key, FormNode>> = {};
   for (const { key, value, place } of entriesOf(form)) {
     if (!(keys as readonly string[]).includes(key)) {
       const near = nearest(key, keys);
-      throw new GraphFault('graph/bad-workspace', `${value.path}: there is no such key`, {
+      throw form.fault(`${value.path}: there is no such key`, {
         place,
         next: near === undefined ? `the keys here are ${keys.join(', ')}` : `did you mean ${near}?`,
       });
@@ -104,12 +118,12 @@ export function numberOf(form: FormNode, least = -Number.MAX_VALUE): number {
 export function listOf(form: FormNode): FormNode[] {
   if (!isSeq(form.node)) throw wrong(form, `must be a list, not ${kindOf(form)}`);
   return form.node.items.map((item, index) =>
-    formNode(form.source, item as Node | null, `${form.path}[${index}]`, form.place),
+    formNode(form, item as Node | null, `${form.path}[${index}]`, form.place),
   );
 }
 
 /** A value of any shape. Fractions are refused: the BUILD language has none. */
-export function jsonOf(form: FormNode): Json {
+export function jsonOf(form: FormNode): JsonValue {
   if (form.node === null) return null;
   if (isMap(form.node)) return Object.fromEntries(entriesOf(form).map(({ key, value }) => [key, jsonOf(value)]));
   if (isSeq(form.node)) return listOf(form).map(jsonOf);
