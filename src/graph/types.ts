@@ -244,7 +244,8 @@ export interface Workspace {
   readonly environments: ReadonlyMap<string, Environment>;
   readonly registry: string;
   /** Whether a tag is the first 12 hex digits of the content's sum or all 64. */
-  readonly images: { readonly tags: 'short' | 'long' };
+  /** `run`: what carries RUN of Dockerfiles out; nothing does where it is absent. */
+  readonly images: { readonly tags: 'short' | 'long'; readonly run?: 'buildah' };
   /** A cache of results that machines share; undefined where there is none. */
   readonly remoteCache?: RemoteCacheForm;
   /** Folders, by name, of subrepos: they stand in for what BUILD files would fetch. */

@@ -59,11 +59,14 @@ export function readWorkspace(root: string, source: Source, please?: PleaseConfi
   });
 }
 
-/** How images are named. */
+/** How images are named and made. */
 function images(form: FormNode | undefined): Workspace['images'] {
-  const { tags } = form === undefined ? {} : fieldsOf(form, ['tags']);
-  if (tags === undefined) return { tags: 'short' };
-  return { tags: textOf(tags, /^(short|long)$/, 'short or long') === 'long' ? 'long' : 'short' };
+  const { tags, run } = form === undefined ? {} : fieldsOf(form, ['tags', 'run']);
+  if (run !== undefined) textOf(run, /^buildah$/, 'what carries RUN of Dockerfiles out: buildah');
+  return {
+    tags: tags !== undefined && textOf(tags, /^(short|long)$/, 'short or long') === 'long' ? 'long' : 'short',
+    ...(run !== undefined && { run: 'buildah' as const }),
+  };
 }
 
 function remoteCache(form: FormNode): RemoteCacheForm {

@@ -28,6 +28,7 @@ export { type DebianLock, formatDebianLock, type LockedPackage, parseDebianLock 
 export type { DebianSource } from './debian/sources.ts';
 export { type AnyDigest, type Digest, digestOf, hexOf, isAnyDigest, isDigest, parseDigest } from './digest.ts';
 export { type BuildArguments, parseBuildArguments } from './dockerfile/build-arguments.ts';
+export { type RunSettings, reproducibleLabel } from './dockerfile/buildah.ts';
 export type { ContextFile } from './dockerfile/context.ts';
 export { DockerfileFault } from './dockerfile/fault.ts';
 export {

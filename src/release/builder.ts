@@ -21,7 +21,7 @@ import {
   targetsMatching,
   type Workspace,
 } from '../graph/index.ts';
-import { claimTag, hexOf, openBlobStore, readLayout, repositoryFor } from '../image/index.ts';
+import { claimTag, hexOf, openBlobStore, readLayout, repositoryFor, reproducibleLabel } from '../image/index.ts';
 import type { Progress } from '../progress/index.ts';
 import { ruleFiles } from '../rules/index.ts';
 import { releaseActions } from './actions.ts';
@@ -144,10 +144,13 @@ export async function createWorkspaceBuilder(
       return await Promise.all(
         targets.map(async (target): Promise<BuiltImage> => {
           const layout = built.get(target.label)?.outputs[0]?.absolute ?? noImage(target);
-          const { content, digest } = await readLayout(layout);
+          const { content, digest, images } = await readLayout(layout);
           const tag = hexOf(content).slice(0, workspace.images.tags === 'long' || isLong(target) ? 64 : 12);
           await claimTag(await openStore(), tag, content);
-          return { label: target.label, repository: repositoryOf(target), tag, digest, layout };
+          const reproducible = !images.some(
+            ({ configuration }) => (configuration.config.Labels as Labels)?.[reproducibleLabel] === 'false',
+          );
+          return { label: target.label, repository: repositoryOf(target), tag, digest, layout, reproducible };
         }),
       );
     },
@@ -155,6 +158,8 @@ export async function createWorkspaceBuilder(
     services: () => servicesOf(graph),
   };
 }
+
+type Labels = Readonly<Record<string, unknown>> | undefined;
 
 function imagesOf(graph: Graph): Label[] {
   return [...graph.targets.values()]

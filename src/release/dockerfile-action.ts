@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises';
-import { posix } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { posix, resolve } from 'node:path';
 import type { BuiltFile, BuiltinRequest } from '../build/index.ts';
-import { type Label, parseLabel, type Target } from '../graph/index.ts';
+import { type Label, parseLabel, type Target, type Workspace } from '../graph/index.ts';
 import {
   type Architecture,
   type BlobStore,
@@ -13,6 +14,7 @@ import {
   parseBuildArguments,
 } from '../image/index.ts';
 import { badRule, type Config, configOf, readRecord, readText, readTexts } from './action-config.ts';
+import { ReleaseFault } from './fault.ts';
 
 /** Whether a docker_image target has a Dockerfile. */
 export function hasDockerfile(target: Target): boolean {
@@ -20,8 +22,8 @@ export function hasDockerfile(target: Target): boolean {
 }
 
 /** What beside its inputs decides on the image of a Dockerfile. */
-export function dockerfileFacts(): string {
-  return `Dockerfile ${dockerfileImageVersion}`;
+export function dockerfileFacts({ images: { run } }: Workspace): string {
+  return `Dockerfile ${dockerfileImageVersion}${run === undefined ? '' : `, RUN by ${run}`}`;
 }
 
 /** Makes the image of a target with a Dockerfile. */
@@ -30,6 +32,7 @@ export async function makeFromDockerfile(
   store: BlobStore,
   output: string,
   architecture: Architecture,
+  workspace: Workspace,
 ): Promise<void> {
   const { target, progress, signal, temporaryFolder, update } = request;
   const config = configOf(target);
@@ -51,12 +54,42 @@ export async function makeFromDockerfile(
     args: { ...given.args, ...textRecord(config, 'args', target) },
     target: typeof config.target === 'string' ? config.target : given.target,
     labels: { ...given.labels, ...textRecord(config, 'image_labels', target) },
+    run: await runSettings(config, target, workspace),
     architecture,
     platform: given.platform,
     progress,
     signal,
   } satisfies DockerfileImageRequest);
   for (const { file, line, message } of warnings) progress.say(`warning: ${file}:${line}: ${message}`);
+}
+
+/** What carries RUN out where banksman.yaml turns that on; secrets are files of this machine, and part of no key. */
+async function runSettings(
+  config: Config,
+  target: Target,
+  { images: { run }, root }: Workspace,
+): Promise<DockerfileImageRequest['run']> {
+  const given = Object.entries(textRecord(config, 'secrets', target));
+  if (run === undefined) {
+    if (given.length === 0) return undefined;
+    throw new ReleaseFault('release/bad-rule', `${target.label} has secrets for RUN, which nothing carries out`, {
+      place: target.place,
+      next: 'take them out, or turn RUN on in banksman.yaml: images: { run: buildah }',
+    });
+  }
+  const secrets: Record<string, string> = {};
+  for (const [id, path] of given) {
+    const absolute = resolve(root, path.replace(/^~(?=\/)/, homedir()));
+    const found = await stat(absolute).catch(() => undefined);
+    if (!found?.isFile() || !/^[A-Za-z0-9._-]+$/.test(id) || absolute.includes(',')) {
+      throw new ReleaseFault('release/bad-rule', `the secret ${id} of ${target.label} is not a file: ${path}`, {
+        place: target.place,
+        next: 'put it there; a path is absolute, or relative to the workspace',
+      });
+    }
+    secrets[id] = absolute;
+  }
+  return { program: run, secrets };
 }
 
 /** The workspace path of the folder that is the context. */

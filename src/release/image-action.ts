@@ -27,7 +27,8 @@ import { isPackage, packageOf } from './package-target.ts';
 export function imageAction(graph: () => Graph, store: () => Promise<BlobStore>): BuiltinAction {
   return {
     version: imageVersion,
-    key: (target) => [machineArchitecture(), ...(hasDockerfile(target) ? [dockerfileFacts()] : [])].join(' '),
+    key: (target) =>
+      [machineArchitecture(), ...(hasDockerfile(target) ? [dockerfileFacts(graph().workspace)] : [])].join(' '),
     async run(original) {
       const { target, outputFolder, update } = original;
       const config = configOf(target);
@@ -37,7 +38,7 @@ export function imageAction(graph: () => Graph, store: () => Promise<BlobStore>)
       const output = join(outputFolder, onlyOutput(target));
       await mkdir(dirname(output), { recursive: true });
       if (hasDockerfile(target)) {
-        await makeFromDockerfile(request, await store(), output, architecture);
+        await makeFromDockerfile(request, await store(), output, architecture, graph().workspace);
         return;
       }
       const base = config.base_image;

@@ -39,6 +39,8 @@ export interface BuiltImage {
   readonly digest: string;
   /** OCI image layout folder. */
   readonly layout: string;
+  /** Whether anybody can make the same bytes again: false where RUN of a Dockerfile was carried out for it. */
+  readonly reproducible: boolean;
 }
 
 export interface ReleasedImage {

@@ -20,6 +20,7 @@ import {
   type Variables,
 } from './arguments.ts';
 import { isLabel, pinnedImage } from './base-image.ts';
+import { buildWithBuildah, type RunSettings } from './buildah.ts';
 import { type Changes, recordChanges } from './changes.ts';
 import { type ContextFile, contextTree, ignoreFilter } from './context.ts';
 import { DockerfileFault } from './fault.ts';
@@ -27,6 +28,7 @@ import { findOwner } from './find-owner.ts';
 import type { Instruction } from './instruction.ts';
 import { readLayerRecord, writeLayerRecord } from './layer-record.ts';
 import { nameOf, treeOfLayers } from './layer-tree.ts';
+import { hasRun, neededStages } from './needed-stages.ts';
 import { type Dockerfile, parseDockerfile, type Stage, type Warning } from './parse.ts';
 import { type CopyStep, emptyConfig, type FolderStep, planStage, type StageScope } from './plan-stage.ts';
 import { refuseRun } from './run-advice.ts';
@@ -58,6 +60,8 @@ export interface DockerfileImageRequest extends RegistryAccessOptions {
   readonly target?: string | undefined;
   /** Labels beside those of the Dockerfile. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** What carries RUN out; RUN is refused where this is absent. */
+  readonly run?: RunSettings | undefined;
   /** This machine's unless told. */
   readonly architecture?: Architecture | undefined;
   /** In place of the architecture, as `docker build --platform` has it. */
@@ -130,7 +134,7 @@ class Build {
 
   async image(): Promise<DockerfileImage> {
     const { store, output, labels = {} } = this.#request;
-    const made = await this.#stage(this.#target);
+    const made = await this.#made();
     const { architecture } = made.platform;
     const own =
       Object.keys(labels).length > 0 ? { Labels: { ...(made.config.Labels as object | undefined), ...labels } } : {};
@@ -148,6 +152,44 @@ class Build {
     return { ...image, warnings: this.#warnings };
   }
 
+  async #made(): Promise<Pick<Made, 'platform' | 'layers' | 'diffIds' | 'history' | 'config' | 'author'>> {
+    const { run, temporaryFolder, store, progress, signal, args = {} } = this.#request;
+    if (run === undefined) return await this.#stage(this.#target);
+    const needed = neededStages(this.#dockerfile, this.#target, (stage) => this.#baseName(stage));
+    if (!hasRun(needed)) return await this.#stage(this.#target);
+    const platform = this.#platformOf(this.#target);
+    const isHere = platform.architecture === machineArchitecture();
+    this.#warn(this.#dockerfile.source.file, [
+      { line: 1, message: 'RUN is carried out: the image is not reproducible, and is marked so' },
+    ]);
+    const image = await buildWithBuildah({
+      store,
+      dockerfile: this.#dockerfile,
+      stages: needed,
+      target: this.#target,
+      context: await this.#contextTree(),
+      args,
+      settings: run,
+      temporaryFolder,
+      platform: isHere ? undefined : `${platform.os}/${platform.architecture}`,
+      layoutOf: (stage, word, line) => this.#foreignLayout(stage, word, line),
+      progress,
+      signal,
+    });
+    return { ...image, platform };
+  }
+
+  /** The layout of what a word of FROM or --from names; undefined for a stage and for `scratch`. */
+  async #foreignLayout(stage: Stage, word: Word, line: LogicalLine): Promise<string | undefined> {
+    const isFrom = word === stage.from.meaning.image;
+    const name = isFrom ? this.#baseName(stage) : word.text;
+    if (isFrom && name === 'scratch') return undefined;
+    const above = this.#dockerfile.stages.slice(0, stage.index);
+    if (above.some(({ from }) => from.meaning.stage === name.toLowerCase())) return undefined;
+    if (!isFrom && /^[0-9]+$/.test(name)) return undefined;
+    return await this.#layoutOf(name, this.#platformOf(stage), line, word);
+  }
+
   #warn(file: string, warnings: readonly Warning[]): void {
     this.#warnings.push(...warnings.map((warning) => ({ ...warning, file })));
   }
@@ -161,16 +203,18 @@ class Build {
     return made;
   }
 
-  async #makeStage(stage: Stage): Promise<Made> {
-    const { line, meaning } = stage.from;
-    const platform = this.#platformOf(stage);
+  #baseName({ from: { line, meaning } }: Stage): string {
     const { text } = substituteWord(line, meaning.image, this.#dockerfile.escape, (name) => this.#globals.get(name));
-    if (text === '') {
-      throw new DockerfileFault('dockerfile/bad-value', 'FROM names nothing when its variables are replaced', {
-        place: placeOf(line, meaning.image),
-        next: 'give the ARG a value, in the Dockerfile before the first FROM or in args',
-      });
-    }
+    if (text !== '') return text;
+    throw new DockerfileFault('dockerfile/bad-value', 'FROM names nothing when its variables are replaced', {
+      place: placeOf(line, meaning.image),
+      next: 'give the ARG a value, in the Dockerfile before the first FROM or in args',
+    });
+  }
+
+  async #makeStage(stage: Stage): Promise<Made> {
+    const platform = this.#platformOf(stage);
+    const text = this.#baseName(stage);
     const below = await this.#below(stage, text, platform);
     const scope: StageScope = {
       escape: this.#dockerfile.escape,
@@ -258,21 +302,20 @@ class Build {
     return made;
   }
 
+  async #layoutOf(text: string, { architecture }: Platform, line: LogicalLine, word: Word): Promise<string> {
+    if (!isLabel(text)) return await pinnedImage(this.#request, text, architecture, line, word);
+    const layout = this.#request.imageOf(text);
+    if (layout !== undefined) return layout;
+    throw new DockerfileFault('dockerfile/undeclared-image', `${text} is not declared by the target`, {
+      place: placeOf(line, word),
+      next: `add it to the docker_image: base_image = "${text}", or base_images = ["${text}"] where there are several`,
+    });
+  }
+
   async #takeImage(text: string, platform: Platform, line: LogicalLine, word: Word): Promise<Made> {
-    const { store, imageOf } = this.#request;
+    const { store } = this.#request;
     const { architecture } = platform;
-    let layout: string | undefined;
-    if (isLabel(text)) {
-      layout = imageOf(text);
-      if (layout === undefined) {
-        throw new DockerfileFault('dockerfile/undeclared-image', `${text} is not declared by the target`, {
-          place: placeOf(line, word),
-          next: `add it to the docker_image: base_image = "${text}", or base_images = ["${text}"] where there are several`,
-        });
-      }
-    } else {
-      layout = await pinnedImage(this.#request, text, architecture, line, word);
-    }
+    const layout = await this.#layoutOf(text, platform, line, word);
     let base: Awaited<ReturnType<typeof takeBase>>;
     try {
       base = await takeBase(store, layout, architecture);

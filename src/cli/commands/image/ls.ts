@@ -7,7 +7,7 @@ export function define(command: Command, context: CommandContext): void {
   command
     .argument('[patterns...]', 'which ones; all unless told')
     .option('--long', 'the long tags, of 64 digits')
-    .option('--json', 'a JSON list of {label, repository, tag, digest}')
+    .option('--json', 'a JSON list of {label, repository, tag, digest, reproducible}')
     .addHelpText(
       'after',
       `
@@ -17,7 +17,7 @@ Examples:
     )
     .action(async (patterns: string[], options: { json?: boolean; long?: boolean }) => {
       const { workspace, currentPackage } = await here();
-      const named = options.long ? { ...workspace, images: { tags: 'long' as const } } : workspace;
+      const named = options.long ? { ...workspace, images: { ...workspace.images, tags: 'long' as const } } : workspace;
       const builder = await createWorkspaceBuilder(named, {
         progress: context.progress,
         signal: context.signal,
@@ -26,10 +26,13 @@ Examples:
       });
       const images = await builder.images(builder.imageLabels());
       if (options.json) {
-        const list = images.map(({ label, repository, tag, digest }) => ({ label, repository, tag, digest }));
+        const list = images.map(({ layout: _, ...image }) => image);
         return context.terminal.print(JSON.stringify(list, undefined, 2));
       }
       const width = Math.max(0, ...images.map(({ label }) => label.length));
-      for (const { label, tag, digest } of images) context.terminal.print(`${label.padEnd(width)}  ${tag}  ${digest}`);
+      for (const { label, tag, digest, reproducible } of images) {
+        const mark = reproducible ? '' : '  not reproducible';
+        context.terminal.print(`${label.padEnd(width)}  ${tag}  ${digest}${mark}`);
+      }
     });
 }

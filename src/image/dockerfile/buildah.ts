@@ -1,0 +1,235 @@
+import { chmod, copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { ProcessFault, run } from '../../process/index.ts';
+import type { Progress } from '../../progress/index.ts';
+import type { Digest } from '../digest.ts';
+import { layoutBlob, readImageLayout } from '../layout.ts';
+import type { Descriptor } from '../manifest.ts';
+import { mediaTypes } from '../manifest.ts';
+import type { BlobStore } from '../store.ts';
+import { DockerfileFault } from './fault.ts';
+import type { Dockerfile, Stage } from './parse.ts';
+import { type LogicalLine, placeAt, placeOf, type Word } from './source.ts';
+import type { FolderNode, Tree } from './tree.ts';
+
+/** What is said of an image whose bytes nobody can make again. */
+export const reproducibleLabel = 'banksman.reproducible';
+
+/** How RUN is carried out. */
+export interface RunSettings {
+  readonly program: 'buildah';
+  /** Name, as `--mount=type=secret,id=` has it, and the file with the secret. */
+  readonly secrets: Readonly<Record<string, string>>;
+}
+
+export interface BuildahRequest {
+  readonly store: BlobStore;
+  readonly dockerfile: Dockerfile;
+  /** Stages that are built, in their order. */
+  readonly stages: readonly Stage[];
+  readonly target: Stage;
+  readonly context: Tree;
+  readonly args: Readonly<Record<string, string>>;
+  readonly settings: RunSettings;
+  /** Empty; all that buildah writes lies in it. */
+  readonly temporaryFolder: string;
+  /** `linux/arm64`; undefined for this machine's. */
+  readonly platform: string | undefined;
+  /** The layout of what FROM or --from names where that is no stage. */
+  layoutOf(stage: Stage, word: Word, line: LogicalLine): Promise<string | undefined>;
+  readonly progress?: Progress | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface BuildahImage {
+  readonly layers: readonly Descriptor[];
+  readonly diffIds: readonly Digest[];
+  readonly history: readonly Readonly<Record<string, unknown>>[];
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly author: string | undefined;
+}
+
+/** Milliseconds that all RUNs of a Dockerfile may take. */
+const patience = 3600_000;
+
+/** Fields of Docker's configuration that mean something for an image. */
+const fields = [
+  'User',
+  'ExposedPorts',
+  'Env',
+  'Entrypoint',
+  'Cmd',
+  'Volumes',
+  'WorkingDir',
+  'Labels',
+  'StopSignal',
+  'Healthcheck',
+  'Shell',
+  'OnBuild',
+];
+
+/**
+ * Builds stages with buildah, in a chroot, with a storage of its own that is gone afterwards. Images below are those that the
+ * Dockerfile may name here, too.
+ *
+ * @throws DockerfileFault dockerfile/run-failed with the last lines that were printed, secrets taken out
+ */
+export async function buildWithBuildah(request: BuildahRequest): Promise<BuildahImage> {
+  const { temporaryFolder, dockerfile, settings, target, store } = request;
+  const folder = join(temporaryFolder, 'buildah');
+  const context = join(folder, 'context');
+  await mkdir(context, { recursive: true });
+  await writeTree(request.context.root, context);
+  const storage = ['--root', join(folder, 'root'), '--runroot', join(folder, 'run'), '--storage-driver', 'vfs'];
+  const call = (args: readonly string[], cwd = folder) => callBuildah(request, [...storage, ...args], folder, cwd);
+
+  // A path with capitals can't become the name of an image: layouts are named from where they lie.
+  const pull = async (layout: string) =>
+    (await call(['pull', '--quiet', `oci:${basename(layout)}`], dirname(layout))).trim();
+  await writeFile(join(folder, 'Dockerfile'), await withImages(request, pull));
+  await writeFile(join(folder, 'ignore'), '');
+  const secrets = Object.entries(settings.secrets).flatMap(([id, path]) => ['--secret', `id=${id},src=${path}`]);
+  const { stage: name } = target.from.meaning;
+  await call([
+    'bud',
+    '--isolation=chroot',
+    '--layers=false',
+    '--timestamp=0',
+    '--format=docker',
+    '--pull-never',
+    '--file=Dockerfile',
+    '--ignorefile=ignore',
+    '--iidfile=id',
+    ...(target === dockerfile.stages.at(-1) ? [] : [`--target=${name ?? target.index}`]),
+    ...(request.platform === undefined ? [] : [`--platform=${request.platform}`]),
+    // Values go by the environment: a command line can be seen by everybody on the machine.
+    ...Object.keys(request.args).map((arg) => `--build-arg=${arg}`),
+    ...secrets,
+    'context',
+  ]);
+  const id = (await readFile(join(folder, 'id'), 'utf8')).trim();
+  await call(['push', '--quiet', '--disable-compression', '--format=oci', id, 'oci:made']);
+  const inspected = JSON.parse(await call(['inspect', '--type=image', id])) as {
+    Docker?: { config?: Record<string, unknown>; author?: string };
+  };
+  return await take(store, join(folder, 'made'), dockerfile.source.file, inspected.Docker ?? {});
+}
+
+async function take(
+  store: BlobStore,
+  layout: string,
+  file: string,
+  { config = {}, author }: { readonly config?: Record<string, unknown>; readonly author?: string },
+): Promise<BuildahImage> {
+  const { manifest, configuration } = await readImageLayout(layout);
+  const layers: Descriptor[] = [];
+  for (const { digest, size } of manifest.layers) {
+    await store.putFile(layoutBlob(layout, digest), { digest, size });
+    layers.push({ mediaType: mediaTypes.layer, digest, size });
+  }
+  const { 'io.buildah.version': _, ...labels } = (config.Labels ?? {}) as Record<string, string>;
+  const isEmpty = (value: unknown) =>
+    value === undefined ||
+    value === null ||
+    value === '' ||
+    (typeof value === 'object' && Object.keys(value).length === 0);
+  const given = fields.map((name) => [name, config[name]] as const).filter(([, value]) => !isEmpty(value));
+  return {
+    layers,
+    diffIds: configuration.diffIds,
+    // buildah's own history holds the values of build arguments.
+    history: layers.map(() => ({ created: '1970-01-01T00:00:00Z', created_by: `buildah, from ${file}` })),
+    config: { ...Object.fromEntries(given), Labels: { ...labels, [reproducibleLabel]: 'false' } },
+    author: author === '' ? undefined : author,
+  };
+}
+
+async function callBuildah(
+  { settings, args: given, signal, dockerfile, stages }: BuildahRequest,
+  args: readonly string[],
+  home: string,
+  cwd: string,
+): Promise<string> {
+  const passed = Object.entries(process.env).filter(([name]) => /^(?:https?|ftp|no|all)_proxy$/i.test(name));
+  const env = {
+    ...Object.fromEntries(passed),
+    ...given,
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: home,
+    TMPDIR: home,
+    LC_ALL: 'C.UTF-8',
+  };
+  try {
+    const { stdout } = await run('buildah', args, { cwd, env, timeout: patience, ...(signal && { signal }) });
+    return stdout.toString('utf8');
+  } catch (error) {
+    if (!(error instanceof ProcessFault)) throw error;
+    const secrets = await Promise.all(
+      Object.values(settings.secrets).map((path) => readFile(path, 'utf8').catch(() => '')),
+    );
+    const first = stages.flatMap(({ instructions }) => instructions).find(({ meaning }) => meaning.kind === 'run');
+    throw new DockerfileFault(
+      'dockerfile/run-failed',
+      `${dockerfile.source.file} could not be built with buildah: ${error.message}`,
+      {
+        ...(first && { place: placeOf(first.line, first.keywordWord) }),
+        notes: error.notes.map((note) => withoutSecrets(note, secrets)),
+        next:
+          error.code === 'process/not-found'
+            ? 'install buildah; script/bootstrap does'
+            : 'look at its last lines above',
+      },
+    );
+  }
+}
+
+function withoutSecrets(text: string, secrets: readonly string[]): string {
+  // Shorter ones are no secrets, and words like others.
+  const known = secrets.flatMap((secret) => [secret, ...secret.split('\n')]).filter((each) => each.trim().length >= 6);
+  return known.reduce((shown, secret) => shown.replaceAll(secret.trim(), '***'), text);
+}
+
+/** The Dockerfile with images by their ids in buildah's storage. */
+async function withImages(request: BuildahRequest, pull: (layout: string) => Promise<string>): Promise<string> {
+  const { dockerfile, stages } = request;
+  const lines = dockerfile.source.text.replace(/^\ufeff/, '').split('\n');
+  const ids = new Map<string, string>();
+  const edits: { line: number; column: number; length: number; text: string }[] = [];
+  for (const stage of stages) {
+    const words: [Word, LogicalLine][] = [[stage.from.meaning.image, stage.from.line]];
+    for (const { meaning, line } of stage.instructions) {
+      if ((meaning.kind === 'copy' || meaning.kind === 'add') && meaning.flags.from)
+        words.push([meaning.flags.from, line]);
+    }
+    for (const [word, line] of words) {
+      const layout = await request.layoutOf(stage, word, line);
+      if (layout === undefined) continue;
+      const id = ids.get(layout) ?? (await pull(layout));
+      ids.set(layout, id);
+      const { line: number = 1, column = 1 } = placeAt(line, word.at, word.text.length);
+      edits.push({ line: number, column, length: word.text.length, text: id });
+    }
+  }
+  // From the end of a line to its start, so that columns stay what they are.
+  for (const { line, column, length, text } of edits.toSorted((a, b) => b.line - a.line || b.column - a.column)) {
+    const before = lines[line - 1] ?? '';
+    lines[line - 1] = before.slice(0, column - 1) + text + before.slice(column - 1 + length);
+  }
+  return lines.join('\n');
+}
+
+async function writeTree(folder: FolderNode, path: string): Promise<void> {
+  for (const [name, node] of folder.children) {
+    const place = join(path, name);
+    if (node.type === 'directory') {
+      await mkdir(place, { recursive: true });
+      await writeTree(node, place);
+    } else if (node.type === 'symlink') await symlink(node.target, place);
+    else if (node.type === 'file') {
+      const { bytes } = node.content;
+      if (bytes instanceof Uint8Array) await writeFile(place, bytes);
+      else await copyFile(bytes.path, place);
+      await chmod(place, node.mode);
+    }
+  }
+}
