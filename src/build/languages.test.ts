@@ -1,19 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Label } from '../graph/index.ts';
 import type { BuildFault } from './fault.ts';
+import { ruleFilesForTests } from './testing/rules.ts';
 import { makeWorkspace, type TestWorkspace } from './testing/workspace.ts';
 import { readZip } from './zip/read.ts';
 
 // Real compilers, and the standard library of Go compiled the first time that anything on this machine needs it.
 const patience = 300_000;
 
-const rulesFolder = new URL('../rules/', import.meta.url);
-const rules = readdirSync(rulesFolder)
-  .filter((name) => name.endsWith('.build_defs'))
-  .map((name) => ({ path: `src/rules/${name}`, source: readFileSync(new URL(name, rulesFolder), 'utf8') }));
+const rules = ruleFilesForTests();
 
 const workspaces: TestWorkspace[] = [];
 async function workspace(files: Record<string, string>, folder?: string): Promise<TestWorkspace> {
@@ -151,6 +148,17 @@ describe('Go', { timeout: patience }, () => {
   it('makes the same bytes wherever it is built', async () => {
     const [one, other] = await builtTwice(goFiles, '//app:app');
     expect(one).toBe(other);
+  });
+
+  it("tests a program's package", async () => {
+    const w = await workspace({
+      'app/BUILD':
+        'go_binary(name = "app", srcs = ["main.go"])\ngo_test(name = "test", srcs = ["main_test.go"], deps = [":app"], definitions = {"app.version": "7"})',
+      'app/main.go': 'package main\n\nvar version = "none"\n\nfunc secret() int { return 1 }\n\nfunc main() {}\n',
+      'app/main_test.go':
+        'package main\n\nimport "testing"\n\nfunc TestSecret(t *testing.T) {\n\tif secret() != 1 || version != "7" {\n\t\tt.Fatal(version)\n\t}\n}\n',
+    });
+    expect((await test(w, '//app:test')).status).toBe('passed');
   });
 
   it('runs tests inside and outside of the package, and examples', async () => {

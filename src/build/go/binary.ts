@@ -4,6 +4,7 @@ import { configList, configTexts, configValue } from '../config.ts';
 import { BuildFault } from '../fault.ts';
 import { resolveTool } from '../tool.ts';
 import type { BuiltinAction, BuiltinRequest } from '../types.ts';
+import { compilerFolder } from './cgo.ts';
 import type { Archives } from './compilation.ts';
 import { compile, importConfig } from './compile.ts';
 import { archivesOf, type GoDependency, goDependencies } from './dependency.ts';
@@ -105,6 +106,6 @@ export async function link(request: BuiltinRequest, toolchain: Toolchain, what: 
     ],
     // The linker takes the root for file names of the standard library from here.
     env: { GOROOT: '' },
-    readable: [toolchain.goroot, toolchain.folder],
+    readable: [toolchain.goroot, toolchain.folder, ...(compiler === undefined ? [] : compilerFolder(compiler))],
   });
 }

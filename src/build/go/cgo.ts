@@ -1,7 +1,7 @@
 import { mkdir, readdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { BuildFault } from '../fault.ts';
-import { resolveTool } from '../tool.ts';
+import { resolveTool, type Tool } from '../tool.ts';
 import type { BuiltinRequest } from '../types.ts';
 import { type Archives, type Compilation, type NativeCompilation, prefixOf } from './compilation.ts';
 import { cgoRuntime, type Toolchain } from './toolchain.ts';
@@ -51,7 +51,7 @@ export async function compileNative(
   const cFlags = [...files.cppFlags, ...files.cFlags, ...native.compilerFlags, ...(await pkgConfig('--cflags'))];
   const cxxFlags = [...files.cppFlags, ...files.cxxFlags, ...native.compilerFlags];
   const ldFlags = [...files.ldFlags, ...native.linkerFlags, ...(await pkgConfig('--libs'))];
-  const readable = [toolchain.goroot, toolchain.folder];
+  const readable = [toolchain.goroot, toolchain.folder, ...compilerFolder(compiler)];
   request.update('compiling C');
   await request.run({
     program: toolchain.cgo,
@@ -130,6 +130,12 @@ export async function compileNative(
   const goFiles = [...made.filter((name) => name.endsWith('.go')).map((name) => join(folder, name)), dynamic];
   const runtime = await cgoRuntime(toolchain, compiler, request.signal);
   return { goFiles, objects, imports: new Map([['runtime/cgo', runtime]]), folder };
+}
+
+/** A compiler outside of the system's folders has to be made visible. */
+export function compilerFolder({ path, realPath }: Tool): string[] {
+  const folders = [path, realPath].map((each) => dirname(each));
+  return [...new Set(folders)].filter((folder) => !/^\/(usr|bin|opt)(\/|$)/.test(folder));
 }
 
 /** The words of a line as pkg-config prints them: quoted as for a shell. */

@@ -1,6 +1,6 @@
 import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { configText } from '../config.ts';
+import { configText, configValue } from '../config.ts';
 import { BuildFault } from '../fault.ts';
 import type { BuiltinAction, BuiltinRequest } from '../types.ts';
 import { compile } from './compile.ts';
@@ -20,6 +20,7 @@ export const goLibrary: BuiltinAction = {
   async run(request) {
     const { target, outputFolder } = request;
     const importPath = configText(request, 'import_path');
+    const out = (ending: string) => join(outputFolder, target.outs.find((name) => name.endsWith(ending)) ?? '');
     const toolchain = await openToolchain(request.cacheFolder, request.progress, request.update, request.signal);
     request.update('compiling');
     const place = await stagePackage(request);
@@ -31,7 +32,8 @@ export const goLibrary: BuiltinAction = {
         next: 'give them to a go_test; in a glob: exclude = ["*_test.go"]',
       });
     }
-    if (found.name === 'main') {
+    // What a test of a program is compiled with is that program's package.
+    if (found.name === 'main' && configValue(request, 'program') !== true) {
       throw new BuildFault('build/bad-config', `the files of ${target.label} are package main`, {
         place: target.place,
         next: 'use go_binary',
@@ -45,13 +47,13 @@ export const goLibrary: BuiltinAction = {
       shownAs: place.shownAs,
       group: found.library,
       imports: archivesOf((await goDependencies(request)).filter(({ direct }) => direct)),
-      output: join(outputFolder, `${target.name}.a`),
+      output: out('.a'),
       ...beyondGo,
     });
     const compiler = beyondGo.native?.compiler;
-    await writeFile(join(outputFolder, `${target.name}.importcfg`), await aboutArchive(importPath, compiler));
+    await writeFile(out('.importcfg'), await aboutArchive(importPath, compiler));
     if (target.namedOuts.sources === undefined) return;
-    await writeSources(join(outputFolder, `${target.name}.gosrcs`), place, found.library, importPath, beyondGo);
+    await writeSources(out('.gosrcs'), place, found.library, importPath, beyondGo);
   },
 };
 

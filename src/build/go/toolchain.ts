@@ -213,7 +213,7 @@ async function compileInspect(go: Found, to: string, signal: AbortSignal): Promi
     await copyFile(inspectSource, join(work, 'inspect.go'));
     const made = `${to}.${randomBytes(6).toString('hex')}`;
     const args = ['build', '-trimpath', '-ldflags=-s -w', '-o', made, join(work, 'inspect.go')];
-    await run(go.program, args, goOptions(go, work, signal));
+    await run(go.program, args, goOptions(go, work, signal, { GOCACHE: join(dirname(to), 'objects') }));
     await rename(made, to);
   } finally {
     await rm(work, { recursive: true, force: true });
@@ -240,7 +240,9 @@ export async function cgoRuntime(toolchain: Toolchain, compiler: Tool, signal: A
   await once(archive, `${toolchain.folder}.lock`, async () => {
     const work = await mkdtemp(join(tmpdir(), 'banksman-go-'));
     try {
-      const options = goOptions(go, work, signal, { CGO_ENABLED: '1', CC: compiler.path });
+      // Another compiler leaves most of it as it was.
+      const GOCACHE = join(toolchain.folder, 'objects');
+      const options = goOptions(go, work, signal, { CGO_ENABLED: '1', CC: compiler.path, GOCACHE });
       const args = ['list', '-trimpath', '-export', '-f', '{{.Export}}', 'runtime/cgo'];
       const from = (await run(go.program, args, options)).stdout.toString('utf8').trim();
       await mkdir(dirname(archive), { recursive: true });
