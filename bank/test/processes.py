@@ -152,7 +152,9 @@ class Bank:
     def start_ledger(self, name: str = "ledger") -> Process:
         self.ports.setdefault(name, free_port())
         jar = str(self.programs / "ledger/server.jar")
-        command = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx96m", "-Xss512k", "-jar", jar]
+        # The runtime of its image, with those modules only that it needs.
+        java = str(self.programs / "ledger/runtime/bin/java")
+        command = [java, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx96m", "-Xss512k", "-jar", jar]
         return self._start(name, command, self.ledger_env(self.ports[name]))
 
     def start_statements(self) -> Process:

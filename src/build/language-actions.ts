@@ -3,6 +3,7 @@ import { goLibrary } from './go/library.ts';
 import { goModDownload, goModule, goRepo } from './go/module/actions.ts';
 import { goTest } from './go/test.ts';
 import { javaBinary, javaLibrary, javaTest } from './java/actions.ts';
+import { javaRuntime } from './java/runtime.ts';
 import { mavenJar } from './maven/action.ts';
 import { pythonBinary, pythonTest } from './python/actions.ts';
 import { pythonWheel } from './python/wheel.ts';
@@ -17,6 +18,7 @@ export const languageActions: BuiltinActions = {
   go_module: goModule,
   go_repo: goRepo,
   java_library: javaLibrary,
+  java_runtime: javaRuntime,
   java_binary: javaBinary,
   java_test: javaTest,
   maven_jar: mavenJar,
