@@ -5,9 +5,8 @@ import {
   type BuiltImage,
   createWorkspaceBuilder,
   environmentOf,
-  type PublishOptions,
-  proofSettings,
   type RegistryAccess,
+  type ReviewSource,
   reviewsInNotes,
   type WorkspaceBuilder,
 } from '../release/index.ts';
@@ -54,15 +53,12 @@ export async function imageOfLabel(label: string, env: string, context: CommandC
   return { builder, environment, image: image!, reference: `${environment.registry}/${repository}:${tag}` };
 }
 
-/** How a deploy or a command signs; without a key it does not. */
-export function signing(
-  root: string,
-  context: CommandContext,
-  key?: string,
-): Pick<PublishOptions, 'settings' | 'reviews' | 'askPassword'> {
-  return {
-    settings: proofSettings(process.env, key),
-    reviews: reviewsInNotes(root, (fault) => context.progress.say(`warning: ${fault.message}`)),
-    askPassword: (what) => askPassword(`password of ${what}`),
-  };
+/** What a signing command is told beside its key. */
+export function signing(context: CommandContext, key?: string) {
+  return { key, askPassword: (what: string) => askPassword(`password of ${what}`), signal: context.signal };
+}
+
+/** Reviews of commits, out of git's notes. */
+export function reviewsOf(root: string, { progress }: CommandContext): ReviewSource {
+  return reviewsInNotes(root, (fault) => progress.say(`warning: ${fault.message}`));
 }

@@ -33,7 +33,7 @@ export interface DeployOptions extends RolloutOptions {
   /** All services unless told. */
   readonly labels?: readonly Label[];
   /** With what images are signed, and who says so; not at all where there is no key. */
-  readonly proof?: Pick<PublishOptions, 'settings' | 'reviews' | 'askPassword'>;
+  readonly proof?: Pick<PublishOptions, 'settings' | 'reviews'> | undefined;
 }
 
 /**
@@ -91,7 +91,7 @@ export async function deploy(options: DeployOptions): Promise<ServiceDeployment[
 
 async function publishFor(rendered: readonly RenderedService[], options: DeployOptions): Promise<void> {
   const { builder, proof, progress, signal } = options;
-  if (proof?.settings.key === undefined) return;
+  if (proof === undefined) return;
   const images = new Map(
     rendered.flatMap(({ built, images }) =>
       built.flatMap((image) => {

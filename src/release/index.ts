@@ -9,14 +9,13 @@ export { followLogs, type LogsOptions } from './logs.ts';
 export { type MadeRelease, type MakeReleasesOptions, makeReleases } from './make-release.ts';
 export { policyOf } from './proof/check.ts';
 export {
-  openConfiguredSigner,
   type Published,
   type PublishOptions,
   publishProofs,
   signReference,
 } from './proof/publish.ts';
 export { noteReview, type ReviewSource, reviewNotes, reviewsInNotes } from './proof/reviews.ts';
-export { type ProofSettings, proofSettings } from './proof/settings.ts';
+export { openProofSettings, type ProofSettings, requireProofSettings } from './proof/settings.ts';
 export { imageBill } from './proof/statements.ts';
 export { attachedBill, verifyReference } from './proof/verify.ts';
 export { pushImages, registryTransport } from './push.ts';

@@ -6,12 +6,13 @@ import {
   deploy,
   environmentOf,
   findService,
+  openProofSettings,
   type Phase,
   type ServiceDeployment,
 } from '../../release/index.ts';
 import { type ClusterChoice, reachCluster, withClusterOptions, withEnvironmentOption } from '../cluster.ts';
 import type { CommandContext } from '../context.ts';
-import { signing } from '../proof.ts';
+import { reviewsOf, signing } from '../proof.ts';
 import { UsageFault } from '../usage.ts';
 import { resultLine, rolloutLines } from '../views/services.ts';
 import { here } from '../workspace.ts';
@@ -50,6 +51,7 @@ Examples:
     .action(async (labels: string[], options: Options) => {
       const { workspace, currentPackage } = await here();
       const environment = environmentOf(workspace, options.env);
+      const settings = await openProofSettings(signing(context));
       const builder = await createWorkspaceBuilder(workspace, {
         progress: context.progress,
         signal: context.signal,
@@ -78,7 +80,7 @@ Examples:
         ...(options.deadline !== undefined && { deadline: options.deadline }),
         ...(options.force === true && { force: true }),
         breakGlass: options.breakGlass,
-        proof: signing(workspace.root, context),
+        proof: settings && { settings, reviews: reviewsOf(workspace.root, context) },
       });
       report(results, context, options);
     });

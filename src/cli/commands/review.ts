@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { writeAtomically } from '../../disk/index.ts';
 import { formatBundle, formatStatement, intotoPayload, reviewStatement, signEnvelope } from '../../image/index.ts';
-import { noteReview, openConfiguredSigner, reviewNotes } from '../../release/index.ts';
+import { noteReview, requireProofSettings, reviewNotes } from '../../release/index.ts';
 import { commitNamed } from '../commit.ts';
 import type { CommandContext } from '../context.ts';
 import { signing, withKeyOption } from '../proof.ts';
@@ -46,10 +46,7 @@ Examples:
     .action(async (text: string, options: Options) => {
       const { workspace } = await here();
       const { commit, author } = await commitNamed(workspace.root, text);
-      const signer = await openConfiguredSigner(signing(workspace.root, context, options.key).settings, {
-        ...signing(workspace.root, context),
-        signal: context.signal,
-      });
+      const { signer } = await requireProofSettings(signing(context, options.key));
       const statement = reviewStatement({
         commit,
         author: options.author ?? author,

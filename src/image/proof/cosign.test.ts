@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { findCosign } from '../../../test/support/cosign.ts';
+import { type Digest, hexOf } from '../digest.ts';
 import { testFolder } from '../testing/folder.ts';
 import { withoutReferrers } from '../testing/local-registry.ts';
 import { startRegistry } from '../testing/registry.ts';
@@ -17,7 +18,9 @@ import { openSigner } from './keys/open.ts';
 import { parsePublicKey } from './keys/public-key.ts';
 import { signerOf } from './keys/signer.ts';
 import type { Policy } from './policy.ts';
+import { provenanceOf } from './provenance.ts';
 import { openProofRepository } from './referrers.ts';
+import { billOfMaterials } from './sbom/bill.ts';
 import { formatStatement, predicateTypes, type Statement } from './statement.ts';
 import { verifyImage } from './verify.ts';
 
@@ -42,19 +45,43 @@ async function newKeys(folder: string) {
   return signerOf(pair.privateKey, password, 'the key');
 }
 
-function statementsOf(digest: string): Statement[] {
-  const subject = [{ name: 'bank/ledger', digest: { sha256: digest.slice('sha256:'.length) } }];
+function statementsOf(digest: Digest): Statement[] {
+  const name = 'bank/ledger';
+  const layer = digest;
+  const pack = { name: 'libc6', version: '2.36-9+deb12u14', architecture: 'amd64', source: 'glibc', layer };
+  const bill = billOfMaterials({
+    name,
+    digest,
+    inventory: {
+      packages: [{ ...pack, licences: ['LGPL-2.1+'] }],
+      files: [{ path: 'app/ledger.jar', sha256: 'ab'.repeat(32), layer }],
+      unlisted: [],
+      system: { id: 'debian', version: '12' },
+    },
+    modules: [{ ecosystem: 'maven', namespace: 'org.x', name: 'y', version: '1', licences: ['BSD-2-Clause'] }],
+    archives: new Map(),
+    version: '0.1.0',
+  });
+  const provenance = provenanceOf({
+    name,
+    digest,
+    label: '//bank/ledger:image',
+    workspace: 'bank',
+    source: { uri: 'git+https://git.example/bank', commit: 'c'.repeat(40), tree: 'd'.repeat(40), edits: false },
+    platforms: ['linux/amd64'],
+    toolchains: { java: 'javac 17' },
+    materials: [{ name: 'y', uri: 'pkg:maven/org.x/y@1?type=jar', digest: { sha256: 'ab'.repeat(32) } }],
+    builder: {
+      id: 'https://ci.example/builder',
+      version: { banksman: '0.1.0' },
+      invocation: 'https://ci.example/runs/1',
+    },
+  });
+  const subject = [{ name, digest: { sha256: hexOf(digest) } }];
   return [
     { subject, predicateType: predicateTypes.signature, predicate: {} },
-    {
-      subject,
-      predicateType: predicateTypes.provenance,
-      predicate: {
-        buildDefinition: { buildType: 'https://banksman.local/build/image/v1', externalParameters: {} },
-        runDetails: { builder: { id: 'https://ci.example/builder' } },
-      },
-    },
-    { subject, predicateType: predicateTypes.sbom, predicate: { bomFormat: 'CycloneDX', specVersion: '1.6' } },
+    provenance,
+    { subject, predicateType: predicateTypes.sbom, predicate: bill },
   ];
 }
 
@@ -78,8 +105,9 @@ describe.skipIf(program === undefined)('with the real cosign', () => {
       const attested = await cosign(folder, ['verify-attestation', ...withKey, '--type', type, reference]);
       expect(attested, attested.stderr).toMatchObject({ code: 0 });
       const [line = ''] = attested.stdout.trim().split('\n');
-      const { predicateType } = JSON.parse(Buffer.from(JSON.parse(line).payload, 'base64').toString());
-      expect(predicateType).toBe(type === 'cyclonedx' ? predicateTypes.sbom : predicateTypes.provenance);
+      const statement = JSON.parse(Buffer.from(JSON.parse(line).payload, 'base64').toString());
+      const expected = statementsOf(subject.digest)[type === 'cyclonedx' ? 2 : 1];
+      expect(statement).toMatchObject({ predicateType: expected?.predicateType, predicate: expected?.predicate });
     }
 
     const other = await testFolder();

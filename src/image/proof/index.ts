@@ -16,5 +16,6 @@ export { billOfMaterials } from './sbom/bill.ts';
 export { type Inventory, takeInventory } from './sbom/inventory.ts';
 export { type LayerContents, layerContentsFormat } from './sbom/layer-contents.ts';
 export { debianPurl, type Module, modulePurl } from './sbom/module.ts';
+export { packageUrl } from './sbom/package-url.ts';
 export { formatStatement, predicateTypes, type ResourceDescriptor, type Statement } from './statement.ts';
 export { type Check, refusal, type Verdict, type VerifyRequest, verifyImage } from './verify.ts';

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -26,11 +26,12 @@ import {
   environmentOf,
   findService,
   noteReview,
-  proofSettings,
+  openProofSettings,
   publishProofs,
   pushImages,
   releaseHistory,
   renderService,
+  requireProofSettings,
   reviewsInNotes,
   rollback,
   verifyReference,
@@ -125,10 +126,11 @@ afterAll(async () => {
 });
 
 const builderOf = async () => createWorkspaceBuilder(await openWorkspace(root), { progress: silent });
-const settings = () => {
-  process.env.COSIGN_PASSWORD = '';
-  return { ...proofSettings({ BANKSMAN_BUILDER: builderId }), key: join(folder, 'ci.key') };
-};
+const settings = () =>
+  requireProofSettings({
+    key: join(folder, 'ci.key'),
+    env: { BANKSMAN_BUILDER: builderId, BANKSMAN_KEY_PASSWORD: '' },
+  });
 
 async function approve(commit: string, approver: string): Promise<void> {
   const signer = await openSigner(join(folder, 'review.key'), { env: { COSIGN_PASSWORD: '' } });
@@ -137,13 +139,26 @@ async function approve(commit: string, approver: string): Promise<void> {
   await noteReview(root, commit, formatBundle(envelope, signer.publicKey));
 }
 
+it('what opens a key is out of the environment once it is open, so that no program inherits it', async () => {
+  const key = await readFile(join(folder, 'ci.key'), 'utf8');
+  const env: Record<string, string | undefined> = {
+    BANKSMAN_SIGNING_KEY: 'env://KEY',
+    KEY: key,
+    COSIGN_PASSWORD: '',
+    PATH: '/bin',
+  };
+  expect(await openProofSettings({ env })).toMatchObject({ builder: 'https://banksman.local/builder/unnamed' });
+  expect(Object.keys(env)).toEqual(['BANKSMAN_SIGNING_KEY', 'PATH']);
+  expect(await openProofSettings({ env: {} })).toBeUndefined();
+});
+
 describe('what a builder states of an image', () => {
   it('is the same of the same commit, and says what was edited', async () => {
     const state = async () => {
       const builder = await builderOf();
       const [built] = await builder.images([image]);
       const source = await sourceOf(root);
-      return (await statementsOf({ builder, image: built!, source, settings: settings() })).map((each) =>
+      return (await statementsOf({ builder, image: built!, source, settings: await settings() })).map((each) =>
         formatStatement(each).toString(),
       );
     };
@@ -204,7 +219,7 @@ describe.skipIf(engine === undefined)('an environment with a policy (skipped wit
     const builder = await builderOf();
     const { sign = false, breakGlass } = more;
     const environment = environmentOf(builder.workspace, name);
-    const proof = { settings: sign ? settings() : proofSettings({}), reviews: reviewsInNotes(root) };
+    const proof = sign ? { settings: await settings(), reviews: reviewsInNotes(root) } : undefined;
     const [ended] = await deploy({
       builder,
       environment,
@@ -307,7 +322,7 @@ describe.skipIf(engine === undefined)('an environment with a policy (skipped wit
     const [built] = await builder.images([image]);
     const again = await publishProofs([{ image: built!, reference }], {
       builder,
-      settings: settings(),
+      settings: await settings(),
       registry,
       reviews: reviewsInNotes(root),
       progress: silent,
@@ -324,7 +339,12 @@ describe.skipIf(engine === undefined)('an environment with a policy (skipped wit
     const reference = `registry.local/one:${built!.tag}`;
     expect(await refused(renderService(builder, one, { environment, registry }))).toMatch(/does not have|no signature/);
     await pushImages([{ layout: built!.layout, reference }], registry, { progress: silent });
-    await publishProofs([{ image: built!, reference }], { builder, settings: settings(), registry, progress: silent });
+    await publishProofs([{ image: built!, reference }], {
+      builder,
+      settings: await settings(),
+      registry,
+      progress: silent,
+    });
     expect(await refused(renderService(builder, one, { environment, registry }))).toMatch(/files differed from commit/);
     await write('one/text.txt', 'third\n');
   });

@@ -42,9 +42,19 @@ java_binary(name = "server", main_class = "M", srcs = ["M.java"], deps = [":driv
 genrule(name = "made", srcs = [":tool"], outs = ["made"], cmd = "cp $SRCS $OUT", tools = [":unused"])
 docker_image(name = "base", files = {"/made": ":made"})
 docker_image(name = "image", base_image = ":base", files = {"/server.jar": ":server"}, packages = [":libit"])
+pip_library(name = "lib", package_name = "Some_Lib", version = "3.1", hashes = ["${sha}"])
+python_wheel(name = "wheel", version = "2.0", url = "https://dl.example/wheel-2.0-py3-none-any.whl", hashes = ["${sha}"])
+python_binary(name = "program", main = "p.py", deps = [":lib", ":wheel"])
+docker_image(name = "python", files = {"/p.pyz": ":program"})
+docker_image(name = "docked", srcs = ["M.java"], dockerfile = "Dockerfile", args = {"TOOLS": "registry.example/tools:1@sha256:${'e'.repeat(64)}"})
 debian_packages(name = "debian", suite = "bookworm", packages = ["libit"])
 `,
   'M.java': '',
+  'p.py': '',
+  Dockerfile: `# FROM old@sha256:${'a'.repeat(64)}
+FROM debian:12@sha256:${'d'.repeat(64)} AS base
+COPY M.java /
+`,
   'debian.lock.json': JSON.stringify(lock),
 };
 
@@ -93,6 +103,45 @@ describe('what went into an image from outside', () => {
     const jar = { path: 'x.jar', absolute: path, kind: 'file', sha256: sha, executable: false } as const;
     const found = await ingredientsOf(graph, '//:image' as Label, async () => [jar]);
     expect(found.modules.find(({ name }) => name === 'driver')?.licences).toEqual(licences);
+  });
+});
+
+describe('an image of', () => {
+  it('a program in Python has its libraries, with what they state of licences', async () => {
+    const { graph, folder } = await graphOf(workspace);
+    await mkdir(join(folder, 'x.pylib/some_lib-3.1.dist-info'), { recursive: true });
+    const metadata = 'Metadata-Version: 2.4\nName: Some_Lib\nLicense-Expression: MIT\n\nLicense: not this\n';
+    await writeFile(join(folder, 'x.pylib/some_lib-3.1.dist-info/METADATA'), metadata);
+    const library = {
+      path: 'x.pylib',
+      absolute: join(folder, 'x.pylib'),
+      kind: 'folder',
+      sha256: sha,
+      executable: false,
+    } as const;
+    const { modules, materials } = await ingredientsOf(graph, '//:python' as Label, async () => [library]);
+    expect(modules).toMatchObject([
+      { ecosystem: 'pypi', name: 'Some_Lib', version: '3.1', sha256: sha, licences: ['MIT'] },
+      { ecosystem: 'pypi', name: 'wheel', version: '2.0', sha256: sha },
+    ]);
+    expect(materials.map(({ uri }) => uri)).toEqual(['pkg:pypi/some-lib@3.1', 'pkg:pypi/wheel@2.0']);
+  });
+
+  it('a Dockerfile stands on what that names by digest, in itself and through arguments', async () => {
+    const { graph } = await graphOf(workspace);
+    const { materials } = await ingredientsOf(graph, '//:docked' as Label, async () => []);
+    expect(materials).toEqual([
+      {
+        name: 'debian:12',
+        uri: `pkg:oci/debian@sha256:${'d'.repeat(64)}?repository_url=debian`,
+        digest: { sha256: 'd'.repeat(64) },
+      },
+      {
+        name: 'registry.example/tools:1',
+        uri: `pkg:oci/tools@sha256:${'e'.repeat(64)}?repository_url=registry.example%2Ftools`,
+        digest: { sha256: 'e'.repeat(64) },
+      },
+    ]);
   });
 });
 

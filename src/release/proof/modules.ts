@@ -1,8 +1,10 @@
-import { type BuiltFile, languageActions, readZip, unpack } from '../../build/index.ts';
-import { isFault } from '../../fault/index.ts';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type BuiltFile, languageActions } from '../../build/index.ts';
 import { findTarget, type Graph, type Label, type Role, resolvedDependencies, type Target } from '../../graph/index.ts';
-import { debianPurl, type Module, modulePurl, type ResourceDescriptor } from '../../image/index.ts';
+import { debianPurl, type Module, modulePurl, packageUrl, type ResourceDescriptor } from '../../image/index.ts';
 import { isPackage, packageOf } from '../package-target.ts';
+import { licencesOfJar, licencesOfWheel } from './licences.ts';
 
 /** What the graph knows of what went into a target from outside. */
 export interface Ingredients {
@@ -31,6 +33,7 @@ export async function ingredientsOf(
   // The images of an index are what it is, and nothing that it stands on.
   const { action, deps } = findTarget(graph, label);
   const own = new Set([label, ...(action.kind === 'builtin' && action.name === 'image_index' ? deps : [])]);
+  const wheels = new Set(targets.flatMap(wheelsOf));
   const modules: Module[] = [];
   const archives = new Map<string, string>();
   const materials = new Map<string, ResourceDescriptor>();
@@ -43,13 +46,11 @@ export async function ingredientsOf(
       materials.set(uri, { name, uri, digest: { sha256 } });
       continue;
     }
-    const module = moduleOf(target);
-    if (module === undefined) continue;
-    const licences =
-      module.licences.length > 0 || module.ecosystem !== 'maven'
-        ? module.licences
-        : await licencesOfJar(await built(target.label));
-    modules.push({ ...module, licences });
+    for (const base of await pinnedBases(graph, target, built)) materials.set(base.uri ?? '', base);
+    const module = moduleOf(target, graph);
+    // A wheel is told of by the library that is unpacked of it.
+    if (module === undefined || wheels.has(target.label)) continue;
+    modules.push({ ...module, licences: await licencesFor(module, target, built) });
     const uri = modulePurl(module);
     const digest = digestOf(module);
     materials.set(uri, { name: module.name, uri, ...(digest !== undefined && { digest }) });
@@ -63,6 +64,17 @@ export async function ingredientsOf(
     toolchains,
     bases: targets.filter((each) => isImage(each) && !own.has(each.label)).map((each) => each.label),
   };
+}
+
+/** Those that the target gives count, then those that the library states itself. */
+async function licencesFor(
+  { licences, ecosystem }: Module,
+  { label }: Target,
+  built: (label: Label) => Promise<readonly BuiltFile[]>,
+): Promise<readonly string[]> {
+  if (licences.length > 0) return licences;
+  if (ecosystem === 'maven') return licencesOfJar(await built(label));
+  return ecosystem === 'pypi' ? licencesOfWheel(await built(label)) : [];
 }
 
 const ingredientRoles: ReadonlySet<Role> = new Set(['srcs', 'deps', 'exported_deps']);
@@ -85,7 +97,7 @@ function isImage({ action }: Target): boolean {
 }
 
 /** What a target brings in from outside of the workspace; undefined where it brings nothing. */
-function moduleOf(target: Target): Module | undefined {
+function moduleOf(target: Target, graph: Graph): Module | undefined {
   const { action, label, licences = [], hashes } = target;
   const common = { licences, label };
   if (action.kind === 'builtin') {
@@ -95,6 +107,21 @@ function moduleOf(target: Target): Module | undefined {
       case 'maven_jar': {
         const [namespace = '', name = '', version = ''] = text('id').split(':');
         return { ...common, ecosystem: 'maven', namespace, name, version, sha256: text('sha256').toLowerCase() };
+      }
+      case 'python_wheel': {
+        // From an address: the labels of the rule say what it is.
+        const [, named, told] = target.labels.map((each) => /^(?:whl|pip):(.+?)==(.+)$/.exec(each)).find(Boolean) ?? [];
+        const hashes = Array.isArray(config?.hashes) ? (config.hashes as string[]) : [];
+        const sums = [...hashes, ...wheelsOf(target).flatMap((each) => graph.targets.get(each)?.hashes ?? [])];
+        return {
+          ...common,
+          ecosystem: 'pypi',
+          namespace: '',
+          name: text('name') || named || target.name,
+          version: text('version') || told || '',
+          // Of several wheels that would do, nobody says which one was taken.
+          sha256: sums.length === 1 ? plainSum(sums[0]!) : undefined,
+        };
       }
       case 'go_repo':
       case 'go_mod_download': {
@@ -116,9 +143,7 @@ function moduleOf(target: Target): Module | undefined {
   if (action.kind !== 'shell' || !fetchingRules.has(target.rule)) return undefined;
   // The rule writes the addresses, in quotes, into its command.
   const [, url] = /'(https?:\/\/[^']+)'/.exec(action.command) ?? [];
-  const sha256 = hashes
-    .map((each) => each.replace(/^sha256:/, '').toLowerCase())
-    .find((each) => /^[0-9a-f]{64}$/.test(each));
+  const sha256 = hashes.map(plainSum).find((each) => each !== undefined);
   const name =
     url
       ?.replace(/[?#].*$/, '')
@@ -127,39 +152,60 @@ function moduleOf(target: Target): Module | undefined {
   return { ...common, ecosystem: 'generic', namespace: '', name, version: '', sha256, url };
 }
 
+/** Targets that give the wheels of a Python library. */
+function wheelsOf({ action, srcs }: Target): Label[] {
+  if (action.kind !== 'builtin' || action.name !== 'python_wheel') return [];
+  return (srcs.named.wheel ?? []).flatMap((input) => (input.kind === 'label' ? [input.label] : []));
+}
+
+/** A SHA-256 sum as rules take it, in plain hex. */
+function plainSum(text: string): string | undefined {
+  const sum = text.replace(/^sha256:\s*/, '').toLowerCase();
+  return /^[0-9a-f]{64}$/.test(sum) ? sum : undefined;
+}
+
+/** Images of registries that a Dockerfile names: all of them by digest, or it would not have been built. */
+async function pinnedBases(
+  graph: Graph,
+  { action, srcs }: Target,
+  built: (label: Label) => Promise<readonly BuiltFile[]>,
+): Promise<ResourceDescriptor[]> {
+  const [input] = srcs.named.dockerfile ?? [];
+  if (action.kind !== 'builtin' || action.name !== 'image' || input === undefined) return [];
+  const path =
+    input.kind === 'file'
+      ? join(graph.workspace.root, input.path)
+      : input.kind === 'label'
+        ? (await built(input.label))[0]?.absolute
+        : undefined;
+  const text = path === undefined ? '' : await readFile(path, 'utf8');
+  // Names may come through arguments.
+  const args = JSON.stringify((action.config as { args?: unknown; build_args?: unknown } | null) ?? {});
+  const lines = [...text.split('\n').filter((line) => !line.trimStart().startsWith('#')), args].join('\n');
+  return [...lines.matchAll(/([a-z0-9][a-zA-Z0-9._:/-]*)@sha256:([0-9a-f]{64})/g)].map(
+    ([, name = '', sha256 = '']) => ({
+      name,
+      uri: packageUrl({
+        type: 'oci',
+        name:
+          name
+            .replace(/:[^/]*$/, '')
+            .split('/')
+            .at(-1) ?? name,
+        version: `sha256:${sha256}`,
+        qualifiers: { repository_url: name.replace(/:[^/]*$/, '') },
+      }),
+      digest: { sha256 },
+    }),
+  );
+}
+
 const fetchingRules = new Set(['remote_file', 'http_archive', 'new_http_archive', 'github_repo', 'gitlab_repo']);
 
 /** in-toto attestation v1, digest_set.md. */
 function digestOf({ sha256, goSum }: Module): Readonly<Record<string, string>> | undefined {
   if (goSum !== undefined) return { dirHash: Buffer.from(goSum.slice('h1:'.length), 'base64').toString('hex') };
   return sha256 === undefined || sha256 === '' ? undefined : { sha256 };
-}
-
-/**
- * Licences that a jar states: in the pom.xml that Maven puts into it, or in its manifest (OSGi's Bundle-License). Nothing where it
- * says nothing.
- */
-async function licencesOfJar(files: readonly BuiltFile[]): Promise<string[]> {
-  const [jar] = files;
-  if (jar === undefined) return [];
-  try {
-    const entries = await readZip(jar.absolute, jar.path);
-    const texts = (pattern: RegExp) =>
-      entries.filter(({ name }) => pattern.test(name)).map((entry) => unpack(entry, jar.path).toString('utf8'));
-    const poms = texts(/^META-INF\/maven\/[^/]+\/[^/]+\/pom\.xml$/);
-    // Several: a jar with others in it. Whose licence is whose can't be told from here.
-    const [, block = ''] = (poms.length === 1 && /<licenses>([\s\S]*?)<\/licenses>/.exec(poms[0]!)) || [];
-    const named = [...block.matchAll(/<license>[\s\S]*?<name>\s*([^<]+?)\s*<\/name>/g)].map(([, name = '']) => name);
-    if (named.length > 0) return named;
-    const [manifest = ''] = texts(/^META-INF\/MANIFEST\.MF$/);
-    // Lines are folded after 72 bytes.
-    const bundle = /^Bundle-License: ?(.+)$/m.exec(manifest.replace(/\r?\n /g, ''))?.[1];
-    const licence = bundle?.split(/[;,]/)[0]?.trim().replace(/^"|"$/g, '');
-    return licence === undefined || licence === '' || /^https?:/.test(licence) ? [] : [licence];
-  } catch (error) {
-    if (isFault(error)) return [];
-    throw error;
-  }
 }
 
 /** A Go program has the standard library in it, whose vulnerabilities are told of under this name. */

@@ -5,14 +5,11 @@ import {
   type Descriptor,
   type Digest,
   digestOf,
-  type OpenKeyOptions,
   openProofRepository,
-  openSigner,
   ProofFault,
   type ProofRepository,
   parseReference,
   predicateTypes,
-  type Signer,
   type Source,
 } from '../../image/index.ts';
 import type { Progress } from '../../progress/index.ts';
@@ -32,7 +29,6 @@ export interface PublishOptions {
   readonly registry?: RegistryAccess | undefined;
   /** None unless told. */
   readonly reviews?: ReviewSource | undefined;
-  readonly askPassword?: OpenKeyOptions['askPassword'];
   readonly progress: Progress;
   readonly signal?: AbortSignal | undefined;
 }
@@ -50,14 +46,13 @@ export interface Published {
  * by the same key is not said again.
  *
  * @param images pushed, with the reference that each has there
- * @throws ProofFault where there is no key, or it does not open; ImageFault where an image is not there, or is another one
+ * @throws ProofFault proof/signer-failed, proof/refused where another image is there; ImageFault where there is none
  */
 export async function publishProofs(
   images: readonly { readonly image: BuiltImage; readonly reference: string }[],
   options: PublishOptions,
 ): Promise<Published[]> {
   const { builder, settings, say = 'all', progress, signal } = options;
-  const signer = await openConfiguredSigner(settings, options);
   const source = await sourceOf(builder.workspace.root, signal);
   const published: Published[] = [];
   for (const { image, reference } of images) {
@@ -67,7 +62,7 @@ export async function publishProofs(
         say === 'signature' ? [signatureStatement(image)] : await statementsOf({ builder, image, source, settings });
       published.push(
         await withSubject(reference, image.digest, options, async (repository, subject) => [
-          ...(await attachStatements(repository, subject, statements, signer)),
+          ...(await attachStatements(repository, subject, statements, settings.signer)),
           ...(say === 'all' ? await attachReviews(repository, subject, source, options.reviews) : []),
         ]),
       );
@@ -83,27 +78,13 @@ export async function publishProofs(
 /** Signs an image by its name in a registry, whoever built it. @throws ProofFault, ImageFault */
 export async function signReference(
   reference: string,
-  options: Pick<PublishOptions, 'settings' | 'registry' | 'askPassword' | 'signal'>,
+  options: Pick<PublishOptions, 'settings' | 'registry' | 'signal'>,
 ): Promise<Published> {
-  const signer: Signer = await openConfiguredSigner(options.settings, options);
   return withSubject(reference, undefined, options, async (repository, subject) => {
     const name = parseReference(reference).repository;
     const statement = signatureStatement({ repository: name, digest: subject.digest });
-    return attachStatements(repository, subject, [statement], signer);
+    return attachStatements(repository, subject, [statement], options.settings.signer);
   });
-}
-
-/** @throws ProofFault proof/no-key where none is configured */
-export async function openConfiguredSigner(
-  { key }: ProofSettings,
-  { askPassword, signal }: Pick<PublishOptions, 'askPassword' | 'signal'>,
-): Promise<Signer> {
-  if (key === undefined) {
-    throw new ProofFault('proof/no-key', 'there is no key to sign with', {
-      next: 'give one with --key, or put its reference into BANKSMAN_SIGNING_KEY; `banksman keys generate` makes one',
-    });
-  }
-  return openSigner(key, { ...(askPassword !== undefined && { askPassword }), signal });
 }
 
 async function withSubject(

@@ -1,8 +1,14 @@
 import type { Command } from 'commander';
-import { type Published, publishProofs, pushImages, signReference } from '../../../release/index.ts';
+import {
+  type Published,
+  publishProofs,
+  pushImages,
+  requireProofSettings,
+  signReference,
+} from '../../../release/index.ts';
 import { withEnvironmentOption } from '../../cluster.ts';
 import type { CommandContext } from '../../context.ts';
-import { imageOfLabel, isLabel, registryFor, signing, withKeyOption } from '../../proof.ts';
+import { imageOfLabel, isLabel, registryFor, reviewsOf, signing, withKeyOption } from '../../proof.ts';
 import { count } from '../../views/count.ts';
 
 interface Options {
@@ -29,7 +35,7 @@ Examples:
       const published = isLabel(image)
         ? await publishLabel(image, 'signature', options, context)
         : await signReference(image, {
-            ...signing('.', context, key),
+            settings: await requireProofSettings(signing(context, key)),
             registry: await registryFor(image),
             signal: context.signal,
           });
@@ -45,10 +51,13 @@ export async function publishLabel(
   context: CommandContext,
 ): Promise<Published> {
   const { progress, signal } = context;
+  // The key first: nothing is built where it does not open.
+  const settings = await requireProofSettings(signing(context, key));
   const { builder, image, reference } = await imageOfLabel(label, env, context);
   const registry = await registryFor(reference);
   await pushImages([{ layout: image.layout, reference }], registry, { progress, signal });
-  const options = { ...signing(builder.workspace.root, context, key), builder, say, registry, progress, signal };
+  const reviews = reviewsOf(builder.workspace.root, context);
+  const options = { settings, reviews, builder, say, registry, progress, signal };
   const [published] = await publishProofs([{ image, reference }], options);
   return published!;
 }
