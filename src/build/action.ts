@@ -22,6 +22,7 @@ import { actionEnvironment, baseEnvironment, type Layout, substitute } from './v
 
 /** What all actions of a builder share. */
 export interface Workshop {
+  /** Where sources lie. */
   readonly workspaceRoot: string;
   readonly outputRoot: string;
   readonly scratchFolder: string;

@@ -69,16 +69,18 @@ export function createBuilder(options: BuilderOptions): Builder {
   const growing = options.graph.grow?.();
   const graph = growing === undefined ? options.graph : { ...options.graph, targets: growing.targets };
   const cacheFolder = options.cacheFolder ?? cachePlace('build');
-  const outputRoot = options.outputRoot ?? join(graph.workspace.root, outputFolder);
+  const sourceRoot = options.sourceRoot ?? graph.workspace.root;
+  const outputRoot = options.outputRoot ?? join(sourceRoot, outputFolder);
   const cache = openCache(cacheFolder, options.cacheLimit ?? defaultLimit);
   const slots = createSlots(options.jobs ?? Math.max(1, cpus().length));
-  const history = openHistory(cacheFolder, graph.workspace.root);
-  const watch = createSourceWatch(graph.workspace.root);
+  // What is built elsewhere is no part of what was built here.
+  const history = openHistory(cacheFolder, options.sourceRoot === undefined ? graph.workspace.root : 'elsewhere');
+  const watch = createSourceWatch(sourceRoot);
   const made = new Map<Label, Made>();
   let confinement: Promise<Sandbox> | undefined;
   let remote: Promise<RemoteCache | undefined> | undefined;
   const shop: Workshop = {
-    workspaceRoot: graph.workspace.root,
+    workspaceRoot: sourceRoot,
     outputRoot,
     scratchFolder: join(cacheFolder, 'scratch'),
     cacheRoot: cachePlace(),

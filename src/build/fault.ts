@@ -25,4 +25,5 @@ export class BuildFault extends Fault<
   | 'build/secret-in-output'
   | 'build/output-clash'
   | 'build/cycle'
+  | 'build/bad-source'
 > {}

@@ -128,6 +128,8 @@ export interface BuilderOptions {
   readonly jobs?: number;
   /** `<workspace>/banksman-out` unless told. */
   readonly outputRoot?: string;
+  /** Folder that has the graph's source files at their paths, where that is not the workspace itself; outputs go below it, too. */
+  readonly sourceRoot?: string;
   /** Where `BANKSMAN_REMOTE_CACHE` and the remote cache's token are looked for; the process's own unless told. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }

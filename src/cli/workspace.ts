@@ -12,6 +12,11 @@ export async function here(): Promise<{ workspace: Workspace; currentPackage: st
 /** Bytes of git's index, about 100 for each tracked file, from which on whole graphs are kept in the cache. */
 const largeIndex = 500_000;
 
-export function graphOptions(): Pick<LoadOptions, 'ruleFiles' | 'cache'> {
-  return { ruleFiles: ruleFiles(), cache: { minimumIndex: largeIndex } };
+export function graphOptions(): Pick<LoadOptions, 'ruleFiles' | 'cache' | 'build'> {
+  return {
+    ruleFiles: ruleFiles(),
+    cache: { minimumIndex: largeIndex },
+    // What builds takes its time to load, and is hardly ever wanted here.
+    build: async (request) => (await import('../release/index.ts')).buildIncluded(request),
+  };
 }

@@ -10,6 +10,7 @@ export { formatTarget } from './format-target.ts';
 export { buildFunctions } from './functions.ts';
 export type { GrowingTargets } from './grow.ts';
 export { createTargetHasher, type HashOptions, targetHash } from './hash.ts';
+export type { BuiltText } from './included.ts';
 export {
   besideName,
   isTargetVisible,
@@ -20,7 +21,7 @@ export {
   splitLabel,
 } from './label.ts';
 export { type LabelFilter, passesFilter } from './label-filter.ts';
-export { type Graph, type LoadOptions, loadGraph, loadTargets, loadUnchecked } from './load.ts';
+export { type BuildIncluded, type Graph, type LoadOptions, loadGraph, loadTargets, loadUnchecked } from './load.ts';
 export type { Origin } from './origin.ts';
 export {
   buildDependencies,

@@ -156,9 +156,9 @@ filegroup(name = "f", srcs = ["banksman.yaml"])
     ['build_rule(name = "x", build_timeout = "soon")', 'graph/bad-target', 'no length of time', 1, 1],
     ['build_rule(name = "x", hashes = ["123"])', 'graph/bad-target', 'no SHA-256 sum', 1, 34],
     [
-      'build_rule(name = "x", post_build = lambda x: x)',
+      'build_rule(name = "x", post_build = lambda: None)',
       'graph/bad-target',
-      'post_build of build_rule is not supported',
+      'the function post_build takes 0 arguments',
       1,
       1,
     ],

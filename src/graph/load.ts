@@ -1,9 +1,10 @@
-import { nearest } from '../fault/index.ts';
+import { isFault, nearest } from '../fault/index.ts';
 import type { Progress } from '../progress/index.ts';
 import { checkTargets } from './check.ts';
 import { dependenciesOf } from './dependency.ts';
 import { GraphFault } from './fault.ts';
 import { type GrowingTargets, growTargets } from './grow.ts';
+import { BuildNeeded, type BuiltIncludes, type BuiltText } from './included.ts';
 import { formatPattern, type LabelPattern, nearestLabel, parsePattern, splitLabel } from './label.ts';
 import { type LoadFault, PackageLoader } from './packages.ts';
 import { joinFaults } from './place.ts';
@@ -30,7 +31,21 @@ export interface LoadOptions {
   readonly progress?: Progress;
   /** Whether whole graphs are kept on the disk; not unless told. */
   readonly cache?: GraphCacheOptions | undefined;
+  /** Builds what BUILD files include; without it, including what is built is a fault. */
+  readonly build?: BuildIncluded | undefined;
 }
+
+/**
+ * Builds a target that is included, from the files of the graph's tree, which can be a commit's.
+ *
+ * @returns its files, in the order of its outputs
+ */
+export type BuildIncluded = (request: {
+  /** What the target reaches. */
+  readonly graph: Graph;
+  readonly label: Label;
+  readonly progress: Progress | undefined;
+}) => Promise<readonly BuiltText[]>;
 
 export interface GraphCacheOptions {
   /** Bytes of git's index from which on it pays: small workspaces are evaluated sooner than git can say what changed. */
@@ -51,19 +66,21 @@ export async function evaluateGraph(
   workspace: Workspace,
   options: LoadOptions,
 ): Promise<{ readonly graph: Graph; readonly loader: PackageLoader }> {
-  const { tree, loader } = await prepare(workspace, options);
-  const packages = new Map<string, Package>();
-  const targets = new Map<Label, Target>();
-  const names = loader.find('');
-  // A package may tell that a folder read before is a subrepo, so that its packages have to be read again.
-  for (const name of names) loader.load(name);
-  const loaded = names.map((name) => loader.load(name)).filter((each) => each !== undefined);
-  loader.runPreBuild(loaded.flatMap((each) => [...each.targets.values()].map(({ label }) => label)));
-  for (const each of loaded) {
-    packages.set(each.name, each);
-    for (const target of each.targets.values()) targets.set(target.label, target);
-  }
-  return { graph: checkedGraph(workspace, tree, loader, packages, targets), loader };
+  const evaluation = await openEvaluation(workspace, options);
+  return evaluation.attempt((loader) => {
+    const packages = new Map<string, Package>();
+    const targets = new Map<Label, Target>();
+    const names = loader.find('');
+    // A package may tell that a folder read before is a subrepo, so that its packages have to be read again.
+    for (const name of names) loader.load(name);
+    const loaded = names.map((name) => loader.load(name)).filter((each) => each !== undefined);
+    loader.runPreBuild(loaded.flatMap((each) => [...each.targets.values()].map(({ label }) => label)));
+    for (const each of loaded) {
+      packages.set(each.name, each);
+      for (const target of each.targets.values()) targets.set(target.label, target);
+    }
+    return { graph: checkedGraph(evaluation, loader, { packages, targets }, [...loader.faults.values()]), loader };
+  });
 }
 
 /**
@@ -71,9 +88,11 @@ export async function evaluateGraph(
  * lock file without a package that is already depended on.
  */
 export async function loadUnchecked(workspace: Workspace, options: LoadOptions): Promise<ReadonlyMap<Label, Target>> {
-  const { loader } = await prepare(workspace, options);
-  const targets = loader.find('').flatMap((name) => [...(loader.load(name)?.targets.values() ?? [])]);
-  return new Map(targets.map((target) => [target.label, target]));
+  const evaluation = await openEvaluation(workspace, options);
+  return evaluation.attempt((loader) => {
+    const targets = loader.find('').flatMap((name) => [...(loader.load(name)?.targets.values() ?? [])]);
+    return new Map(targets.map((target) => [target.label, target]));
+  });
 }
 
 /**
@@ -89,17 +108,32 @@ export async function loadTargets(
   patterns: readonly string[],
   options: LoadOptions & { readonly from?: string },
 ): Promise<{ readonly graph: Graph; readonly labels: readonly Label[] }> {
-  const { tree, loader } = await prepare(workspace, options);
-  const faults: LoadFault[] = [];
-  const labels = new Set<Label>();
-  for (const text of patterns) {
-    try {
-      for (const label of wantedLabels(loader, parsePattern(text, loader.scope(options.from ?? '')))) labels.add(label);
-    } catch (error) {
-      if (!(error instanceof GraphFault)) throw error;
-      faults.push(error);
+  const evaluation = await openEvaluation(workspace, options);
+  return evaluation.attempt((loader) => {
+    const faults: LoadFault[] = [];
+    const labels = new Set<Label>();
+    for (const text of patterns) {
+      try {
+        const pattern = parsePattern(text, loader.scope(options.from ?? ''));
+        for (const label of wantedLabels(loader, pattern)) labels.add(label);
+      } catch (error) {
+        if (!(error instanceof GraphFault)) throw error;
+        faults.push(error);
+      }
     }
-  }
+    const reached = reachedBy(loader, labels);
+    const graph = checkedGraph(evaluation, loader, reached, [...faults, ...loader.faults.values()]);
+    return { graph, labels: [...labels] };
+  });
+}
+
+interface Reached {
+  readonly packages: Map<string, Package>;
+  readonly targets: Map<Label, Target>;
+}
+
+/** All that targets depend on, `pre_build` functions having run. */
+function reachedBy(loader: PackageLoader, labels: Iterable<Label>): Reached {
   const packages = new Map<string, Package>();
   const targets = new Map<Label, Target>();
   const pending = [...labels].reverse();
@@ -131,38 +165,105 @@ export async function loadTargets(
     }
     reach();
   }
-  const graph = checkedGraph(workspace, tree, loader, packages, targets, faults);
-  return { graph, labels: [...labels] };
+  return { packages, targets };
 }
 
-async function prepare(
-  workspace: Workspace,
-  options: LoadOptions,
-): Promise<{ tree: SourceTree; loader: PackageLoader }> {
+/** One evaluation of one source tree. */
+interface Evaluation {
+  readonly workspace: Workspace;
+  readonly tree: SourceTree;
+  /**
+   * Evaluates, and again from where that stopped because something that is included had to be built first. What was evaluated
+   * is not evaluated again.
+   *
+   * @throws GraphFault | LanguageFault
+   */
+  attempt<T>(body: (loader: PackageLoader) => T): Promise<T>;
+}
+
+async function openEvaluation(workspace: Workspace, options: LoadOptions): Promise<Evaluation> {
+  const { ruleFiles, progress, build } = options;
   const tree = options.tree ?? (await openWorkTree(workspace.root));
   const said = new Set<string>();
   const say = (line: string) => {
     if (said.has(line)) return;
     said.add(line);
-    options.progress?.say(line);
+    progress?.say(line);
   };
-  return { tree, loader: new PackageLoader(workspace, { ruleFiles: options.ruleFiles, tree, say }) };
+  const built: BuiltIncludes | undefined = build && new Map();
+  const open = (preloads: boolean) => new PackageLoader(workspace, { ruleFiles, tree, say, built, preloads });
+  let whole: PackageLoader | undefined;
+  let bare: PackageLoader | undefined;
+  const main = () => (whole ??= open(true));
+  // What every BUILD file includes is built without it.
+  const forBuilding = () => {
+    if (whole !== undefined) return whole;
+    bare ??= open(false);
+    return bare;
+  };
+
+  const attempt = async <T>(
+    loader: () => PackageLoader,
+    body: (loader: PackageLoader) => T,
+    path: readonly Label[],
+  ): Promise<T> => {
+    for (;;) {
+      try {
+        return body(loader());
+      } catch (error) {
+        if (!(error instanceof BuildNeeded)) throw error;
+        built!.set(error.label, await provide(error, path));
+      }
+    }
+  };
+
+  const provide = async ({ label, place }: BuildNeeded, path: readonly Label[]) => {
+    if (path.includes(label)) {
+      return new GraphFault('graph/cycle', `${label} can't be included by what it is made of`, {
+        place,
+        notes: [[...path.slice(path.indexOf(label)), label].join(' needs ')],
+        next: 'include it elsewhere, or take what it is made of out of that package',
+      });
+    }
+    try {
+      const graph = await attempt(forBuilding, (loader) => graphOf(loader, label), [...path, label]);
+      return await build!({ graph, label, progress });
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      return new GraphFault('graph/subinclude', `${label} can't be included: ${error.message}`, {
+        place,
+        related: [
+          ...(error.place === undefined ? [] : [{ message: 'the reason', place: error.place }]),
+          ...error.related,
+        ],
+        notes: error.notes,
+        next: error.next,
+        cause: error,
+        others: error.others,
+      });
+    }
+  };
+
+  /** What one target reaches: what is wrong elsewhere does not matter. */
+  const graphOf = (loader: PackageLoader, label: Label): Graph => {
+    const reached = reachedBy(loader, [label]);
+    const named = [...reached.targets.values()].flatMap((target) => dependenciesOf(target).map((each) => each.label));
+    const packages = new Set([label, ...named].map((each) => splitLabel(each).package));
+    const faults = [...packages].flatMap((name) => loader.faults.get(name) ?? []);
+    return checkedGraph({ workspace, tree }, loader, reached, faults);
+  };
+
+  return { workspace, tree, attempt: (body) => attempt(main, body, []) };
 }
 
 function checkedGraph(
-  workspace: Workspace,
-  tree: SourceTree,
+  { workspace, tree }: Pick<Evaluation, 'workspace' | 'tree'>,
   loader: PackageLoader,
-  packages: ReadonlyMap<string, Package>,
-  targets: ReadonlyMap<Label, Target>,
-  found: readonly LoadFault[] = [],
+  { packages, targets }: Reached,
+  found: readonly LoadFault[],
 ): Graph {
   const broken = new Set(loader.faults.keys());
-  const faults = [
-    ...found,
-    ...loader.faults.values(),
-    ...checkTargets({ targets, tree, buildFiles: workspace.buildFiles, broken }),
-  ];
+  const faults = [...found, ...checkTargets({ targets, tree, buildFiles: workspace.buildFiles, broken })];
   if (faults.length > 0) throw joinFaults(faults);
   const graph: Graph = { workspace, tree, packages, targets };
   const isFixed = [...targets.values()].every(({ postBuild }) => postBuild === undefined);

@@ -19,6 +19,7 @@ import { GraphFault } from './fault.ts';
 import { buildFunctions, logFunctions } from './functions.ts';
 import { type History, openHistory } from './git/history.ts';
 import { buildFileOf, findPackages } from './glob.ts';
+import { BuildNeeded, type BuiltIncludes } from './included.ts';
 import { type LabelScope, parseLabel, splitLabel } from './label.ts';
 import { childPath, parentPath } from './paths.ts';
 import type { PluginAtHand } from './please-config.ts';
@@ -48,6 +49,13 @@ export interface PackageOptions {
   readonly ruleFiles: readonly RuleFile[];
   readonly tree: SourceTree;
   readonly say: (line: string) => void;
+  /**
+   * What is known of built targets that are included. Where one is not in it, `BuildNeeded` is thrown; without it such a target is a
+   * fault.
+   */
+  readonly built?: BuiltIncludes | undefined;
+  /** False leaves out what `.plzconfig` has every BUILD file include: for what has to be built for that. */
+  readonly preloads?: boolean;
 }
 
 /** Evaluates packages of one source tree, each once. */
@@ -79,7 +87,7 @@ export class PackageLoader {
   readonly recorder = new ReadingRecorder();
   /** The tree of the options, as evaluation sees it: noted is what it looks at. */
   private readonly tree: SourceTree;
-  /** Whether something asked for more than the files of the tree: a branch's name, a tag. */
+  /** Whether something asked for more than the files of the tree: a branch's name, a tag, the output of a build. */
   usesHistory = false;
   private hadPreBuild = false;
 
@@ -110,7 +118,7 @@ export class PackageLoader {
     }
     this.plugins = this.subrepos.pluginsAtHand();
     if (this.plugins.size > 0) this.config = this.withChanges(baseConfig(workspace, this.plugins));
-    const preloaded = workspace.please?.preloadedSubincludes ?? [];
+    const preloaded = options.preloads === false ? [] : (workspace.please?.preloadedSubincludes ?? []);
     if (preloaded.length > 0) {
       // As a file that includes them all, whose names every BUILD file then sees.
       const text = preloaded.map((label) => `subinclude(${JSON.stringify(label)})\n`).join('');
@@ -154,6 +162,8 @@ export class PackageLoader {
       this.packages.set(name, loaded);
       return loaded;
     } catch (error) {
+      // What it has made so far is made again.
+      if (error instanceof BuildNeeded) this.contexts.delete(name);
       if (!(error instanceof GraphFault) && !(error instanceof LanguageFault)) throw error;
       this.faults.set(name, error);
       return undefined;
@@ -220,6 +230,7 @@ export class PackageLoader {
         this.evaluator.invoke(callee, [name], context, source);
         this.sealPostBuilds(context, this.postBuilds);
       } catch (error) {
+        if (error instanceof BuildNeeded) this.preBuild.set(label, callee);
         if (!(error instanceof GraphFault) && !(error instanceof LanguageFault)) throw error;
         this.faults.set(packageName, error);
       }
@@ -286,6 +297,19 @@ export class PackageLoader {
 
   /** A package's targets, `pre_build` functions having run. @throws GraphFault where the package is wrong */
   evaluated(packageName: string): ReadonlyMap<string, Target> | undefined {
+    try {
+      return this.evaluatedNow(packageName);
+    } catch (error) {
+      if (!(error instanceof BuildNeeded)) throw error;
+      throw new GraphFault(
+        'graph/subinclude',
+        `//${packageName} can't be read in the middle of a build: it includes ${error.label}, which is built`,
+        { place: error.place, next: `name a target of //${packageName} in the BUILD file, so that it is read first` },
+      );
+    }
+  }
+
+  private evaluatedNow(packageName: string): ReadonlyMap<string, Target> | undefined {
     const loaded = this.load(packageName);
     if (loaded !== undefined && this.preBuild.size > 0) {
       // These look at all that targets depend on.
@@ -463,17 +487,23 @@ export class PackageLoader {
     // A file can be named as it is, without a target around it.
     if (this.tree.kind(direct) === 'file') return this.include(direct, packageName, call.context);
     const names = new Map<string, Value>();
-    for (const file of this.filesOf(label, call.place(), [])) {
-      for (const [key, value] of this.include(file, packageName, call.context)) names.set(key, value);
+    for (const { path, text } of this.filesOf(label, call.place(), [])) {
+      for (const [key, value] of this.include(path, packageName, call.context, text)) names.set(key, value);
     }
     return names;
   }
 
-  private include(file: string, packageName: string, into: EvaluationContext): ReadonlyMap<string, Value> {
+  /** @param known the text of a file that is no source */
+  private include(
+    file: string,
+    packageName: string,
+    into: EvaluationContext,
+    known?: string,
+  ): ReadonlyMap<string, Value> {
     let names = this.included.get(file);
     if (names === undefined) {
       names = this.recorder.inFile(file, () => {
-        const text = readText(this.tree, file);
+        const text = known ?? readText(this.tree, file);
         if (text === undefined) throw new GraphFault('graph/missing-source', `there is no file ${file} to include`);
         const source = { file, text, internal: false };
         const context = this.context(packageName, undefined);
@@ -489,8 +519,12 @@ export class PackageLoader {
     return names;
   }
 
-  /** Source files behind a target: evaluation can't wait for a build. */
-  private filesOf(label: Label, place: Place, path: readonly Label[]): string[] {
+  /**
+   * Files behind a target: source files as they are, others with their text.
+   *
+   * @throws BuildNeeded for one that has to be built first
+   */
+  private filesOf(label: Label, place: Place, path: readonly Label[]): { path: string; text?: string }[] {
     if (path.includes(label))
       throw new GraphFault('graph/cycle', `${label} is made of itself`, { notes: [[...path, label].join(' needs ')] });
     const { package: packageName, name } = splitLabel(label);
@@ -511,22 +545,37 @@ export class PackageLoader {
         next: `name a target, or a file: //${packageName}:${name.includes('.') ? name : `${name}.build_defs`}`,
       });
     }
-    if (target.action.kind !== 'filegroup') {
-      throw new GraphFault(
-        'graph/subinclude',
-        `${label} can't be included: it is built, and BUILD files are read before anything is`,
-        {
-          related: [{ message: 'the target', place: target.place }],
-          next: 'include source files, or a filegroup of them',
-        },
-      );
+    const { action, outs } = target;
+    if (action.kind === 'text') {
+      return outs.map((out) => ({ path: `${outputPlace}/${childPath(packageName, out)}`, text: action.content }));
     }
+    if (action.kind !== 'filegroup') return this.builtFilesOf(target, place);
     return target.srcs.all.flatMap((input) =>
       input.kind === 'file'
-        ? [input.path]
+        ? [{ path: input.path }]
         : input.kind === 'label'
           ? this.filesOf(input.label, place, [...path, label])
           : [],
     );
   }
+
+  private builtFilesOf({ label, place: declared }: Target, place: Place): { path: string; text: string }[] {
+    // What comes out hangs on programs of this machine, too.
+    this.usesHistory = true;
+    const known = this.options.built?.get(label);
+    if (known instanceof GraphFault) throw known;
+    if (known !== undefined) return known.map(({ path, text }) => ({ path: `${outputPlace}/${path}`, text }));
+    if (this.options.built !== undefined) throw new BuildNeeded(label, place);
+    throw new GraphFault(
+      'graph/subinclude',
+      `${label} can't be included: it is built, and nothing is built to answer this`,
+      {
+        related: [{ message: 'the target', place: declared }],
+        next: 'include source files, or a filegroup of them',
+      },
+    );
+  }
 }
+
+/** Where files that are built are said to be. */
+const outputPlace = 'banksman-out/gen';

@@ -87,7 +87,14 @@ export class Subrepos {
         // Asked for once: a package that needs one below it is in the middle of its own evaluation.
         this.declaring.set(folder, false);
       }
-      if (declares) this.loadPackage(folder);
+      if (!declares) continue;
+      try {
+        this.loadPackage(folder);
+      } catch (error) {
+        // It will be read again.
+        this.declaring.set(folder, true);
+        throw error;
+      }
     }
   }
 

@@ -27,6 +27,7 @@ import { ruleFiles } from '../rules/index.ts';
 import { releaseActions } from './actions.ts';
 import { servicesOf } from './environment.ts';
 import { ReleaseFault } from './fault.ts';
+import { buildIncluded } from './included.ts';
 import type { BuiltImage, Service } from './types.ts';
 
 /** A workspace's graph with what builds it. */
@@ -68,8 +69,11 @@ interface Loaded {
 }
 
 /** What the patterns reach. */
-async function loadWanted(workspace: Workspace, { patterns, from }: WorkspaceBuilderOptions): Promise<Loaded> {
-  const options = { ruleFiles: ruleFiles(), ...(from !== undefined && { from }) };
+async function loadWanted(
+  workspace: Workspace,
+  { patterns, from, progress }: WorkspaceBuilderOptions,
+): Promise<Loaded> {
+  const options = { ruleFiles: ruleFiles(), build: buildIncluded, progress, ...(from !== undefined && { from }) };
   return loadTargets(workspace, patterns ?? ['//...'], options);
 }
 
@@ -94,7 +98,11 @@ async function loadKept(
 ): Promise<Loaded | undefined> {
   if (!readsKept(workspace, { patterns, cache })) return undefined;
   try {
-    const { graph, hash, indexed } = await loadWholeGraph(workspace, { ruleFiles: ruleFiles(), cache });
+    const { graph, hash, indexed } = await loadWholeGraph(workspace, {
+      ruleFiles: ruleFiles(),
+      cache,
+      build: buildIncluded,
+    });
     // With subrepos a label means what the package says in which it stands.
     if (indexed === undefined || !indexed.graph.separable) return undefined;
     const labels = targetsMatching(graph, patterns, from);

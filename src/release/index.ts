@@ -5,6 +5,7 @@ export { ReleaseFault } from './fault.ts';
 export { identifyTargets } from './identity.ts';
 export { diffAll, explainImage, type ImageExplanation } from './image-explain.ts';
 export { type OpenImage, type OpenOptions, withImage } from './image-source.ts';
+export { buildIncluded } from './included.ts';
 export { followLogs, type LogsOptions } from './logs.ts';
 export { type MadeRelease, type MakeReleasesOptions, makeReleases } from './make-release.ts';
 export { policyOf } from './proof/check.ts';
