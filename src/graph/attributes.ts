@@ -1,52 +1,70 @@
-import type { Action, Json, Target } from './types.ts';
+import type { Action, Inputs, Json, Target } from './types.ts';
 
 /**
  * All of a target's definition that determines its outputs, its runs and its tests, under the names by which BUILD files
  * give it. Order counts where a command can see it (sources, outputs), not among dependencies. Hashes are made of these, and
  * explanations compare them, so that neither knows of a difference that the other doesn't.
  */
-export function attributesOf(target: Target): readonly (readonly [name: string, value: unknown])[] {
-  const { test, secrets, stamp } = target;
-  return [
-    ['name', target.label],
-    ...actionAttributes(target.action),
-    ['srcs', target.srcs],
-    ['tools', target.tools],
-    ['data', target.data],
-    ['deps', target.deps.toSorted()],
-    ['exported_deps', target.exportedDeps.toSorted()],
-    ['outs', [target.outs, target.namedOuts]],
-    ['env', target.env],
-    ['pass_env', target.passEnv.toSorted()],
-    ['binary', target.binary],
-    ['needs_transitive_deps', target.needsTransitiveDeps],
-    ['output_is_complete', target.outputIsComplete],
-    ['sandbox', target.sandbox],
-    ['build_timeout', target.timeout ?? null],
-    ['requires', target.requires.toSorted()],
-    ['provides', target.provides],
-    ['hashes', target.hashes.toSorted()],
-    ['test', test !== undefined],
-    ['test_cmd', test?.command ?? null],
-    ['test_tools', test?.tools ?? null],
-    ['test_timeout', test?.timeout ?? null],
-    ['flaky', test?.attempts ?? null],
-    ['no_test_output', test?.noOutput ?? null],
-    ['test_sandbox', test?.sandbox ?? null],
-    // What few targets have leaves no trace in the hashes of others.
-    ...given('output_dirs', target.outputDirs),
-    ...given('optional_outs', target.optionalOuts),
-    ...given('test_outputs', test?.outputs),
-    ...given('secrets', secrets && [secrets.all, secrets.named]),
-    ...given('stamp', stamp && [stamp.revision, stamp.describe, stamp.date]),
-    ...given('src_list_files', target.srcListFiles),
-    ...given('exit_on_error', target.exitOnError),
-    ...given('post_build', target.postBuild && [target.postBuild.definition, target.postBuild.open]),
-  ];
+export function attributesOf(target: Target): readonly Attribute[] {
+  const { test, secrets, stamp, postBuild } = target;
+  const found: Attribute[] = [['name', target.label], ...actionAttributes(target.action)];
+  // What a target leaves as it usually is leaves no trace: most leave nearly everything so, and a new attribute changes no
+  // hashes but those of its users.
+  const add = (name: string, value: unknown) => {
+    if (value !== undefined && value !== false && !isEmpty(value)) found.push([name, value]);
+  };
+  add('srcs', inputsOrNone(target.srcs));
+  add('tools', inputsOrNone(target.tools));
+  add('data', inputsOrNone(target.data));
+  add('deps', sorted(target.deps));
+  add('exported_deps', sorted(target.exportedDeps));
+  if (target.outs.length > 0 || !isEmpty(target.namedOuts)) add('outs', [target.outs, target.namedOuts]);
+  add('env', target.env);
+  add('pass_env', sorted(target.passEnv));
+  add('binary', target.binary);
+  add('needs_transitive_deps', target.needsTransitiveDeps);
+  add('output_is_complete', target.outputIsComplete);
+  if (!target.sandbox) found.push(['sandbox', false]);
+  add('build_timeout', target.timeout);
+  add('requires', sorted(target.requires));
+  add('provides', target.provides);
+  add('hashes', sorted(target.hashes));
+  if (test !== undefined) {
+    found.push(
+      ['test', true],
+      ['test_cmd', test.command],
+      ['test_tools', test.tools],
+      ['test_timeout', test.timeout],
+      ['flaky', test.attempts],
+      ['no_test_output', test.noOutput],
+      ['test_sandbox', test.sandbox ?? null],
+    );
+  }
+  add('output_dirs', target.outputDirs);
+  add('optional_outs', target.optionalOuts);
+  add('test_outputs', test?.outputs);
+  add('secrets', secrets && [secrets.all, secrets.named]);
+  add('stamp', stamp && [stamp.revision, stamp.describe, stamp.date]);
+  add('src_list_files', target.srcListFiles);
+  if (target.exitOnError !== undefined) found.push(['exit_on_error', target.exitOnError]);
+  add('post_build', postBuild && [postBuild.definition, postBuild.open]);
+  return found;
 }
 
-function given(name: string, value: unknown): (readonly [name: string, value: unknown])[] {
-  return value === undefined ? [] : [[name, value]];
+export type Attribute = readonly [name: string, value: unknown];
+
+function inputsOrNone(inputs: Inputs): Inputs | undefined {
+  return inputs.all.length === 0 && isEmpty(inputs.named) ? undefined : inputs;
+}
+
+function sorted(list: readonly string[]): readonly string[] {
+  return list.length > 1 ? list.toSorted() : list;
+}
+
+function isEmpty(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  for (const _ in value) return false;
+  return true;
 }
 
 function actionAttributes(action: Action): (readonly [name: string, value: Json])[] {

@@ -12,7 +12,7 @@ export interface HashOptions {
 }
 
 /** Part of every hash: a change of what is hashed makes all of them new. */
-const version = 'banksman target 3';
+const version = 'banksman target 4';
 
 /** A function that gives hashes of one graph's targets, each computed once. */
 export function createTargetHasher(graph: Graph, options: HashOptions = {}): (label: Label) => string {

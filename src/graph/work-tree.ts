@@ -97,9 +97,10 @@ class WorkTreeStore implements TreeStore {
     if (this.changes?.has(path) === false && !path.startsWith(`${outputFolder}/`)) {
       const index = this.tracked();
       const full = this.inRepository(path);
-      const mode = index?.modeOf(full);
-      if (mode === 0o100644) return index!.idOf(full)!;
-      if (mode === 0o100755) return `x${index!.idOf(full)}`;
+      const entry = index?.find(full);
+      const mode = entry === undefined ? 0 : index!.modeOf(entry);
+      if (mode === 0o100644) return index!.idOf(entry!);
+      if (mode === 0o100755) return `x${index!.idOf(entry!)}`;
     }
     const stat = lstatSync(join(this.root, path), { bigint: true });
     const id = this.indexedId(path, stat) ?? this.hashedId(path, stat);
@@ -107,17 +108,17 @@ class WorkTreeStore implements TreeStore {
   }
 
   submoduleId(path: string): string {
-    const tracked = this.tracked()?.idOf(this.inRepository(path));
+    const index = this.tracked();
+    const entry = index?.find(this.inRepository(path));
     // Not checked out: it is what the commit says.
-    if (tracked !== undefined && !this.folder(path).has('.git')) return tracked;
+    if (entry !== undefined && !this.folder(path).has('.git')) return index!.idOf(entry);
     const { commit, status } = submoduleState(join(this.root, path));
     if (status === '') return commit;
     return `${commit} changed ${createHash('sha256').update(status).digest('hex')}`;
   }
 
   isTracked(path: string): boolean {
-    const mode = this.tracked()?.modeOf(this.inRepository(path)) ?? 0;
-    return (mode & 0o170000) === 0o100000;
+    return (this.trackedMode(path) & 0o170000) === 0o100000;
   }
 
   async save(): Promise<void> {
@@ -170,6 +171,13 @@ class WorkTreeStore implements TreeStore {
     return this.index;
   }
 
+  /** 0 for what is not tracked. */
+  private trackedMode(path: string): number {
+    const index = this.tracked();
+    const entry = index?.find(this.inRepository(path));
+    return entry === undefined ? 0 : index!.modeOf(entry);
+  }
+
   /** A repository inside this one is opaque to git, whether it is a submodule or just lies there. */
   private isOpaque(folder: string): boolean {
     let known = this.opaque.get(folder);
@@ -181,7 +189,7 @@ class WorkTreeStore implements TreeStore {
   }
 
   private isSubmodule(path: string): boolean {
-    return this.tracked()?.modeOf(this.inRepository(path)) === 0o160000;
+    return this.trackedMode(path) === 0o160000;
   }
 
   private ignoreState(folder: string): IgnoreState {
@@ -229,7 +237,7 @@ class WorkTreeStore implements TreeStore {
     if (!state.whole && !isIgnored(state.files, full, kind === 'folder')) return false;
     const tracked = this.tracked();
     if (tracked === undefined) return true;
-    if (kind !== 'folder') return !tracked.has(full);
+    if (kind !== 'folder') return tracked.find(full) === undefined;
     for (const each of tracked.paths()) if (each.startsWith(`${full}/`)) return false;
     return true;
   }
@@ -237,15 +245,15 @@ class WorkTreeStore implements TreeStore {
   /** The hash that git's index holds, where the file is as it was when git computed it. */
   private indexedId(path: string, stat: BigIntStats): string | undefined {
     const index = this.tracked();
-    const full = this.inRepository(path);
-    if (index === undefined || (index.modeOf(full) & 0o170000) !== 0o100000) return undefined;
-    const entry = index.stateOf(full)!;
+    const entry = index?.find(this.inRepository(path));
+    if (index === undefined || entry === undefined || (index.modeOf(entry) & 0o170000) !== 0o100000) return undefined;
+    const known = index.stateOf(entry);
     const same =
-      entry.modified === stat.mtimeNs &&
-      entry.changed === stat.ctimeNs &&
-      entry.inode === Number(stat.ino & 0xffffffffn) &&
-      entry.size === Number(stat.size & 0xffffffffn);
-    return same && stat.mtimeNs < index.written ? index.idOf(full) : undefined;
+      known.modified === stat.mtimeNs &&
+      known.changed === stat.ctimeNs &&
+      known.inode === Number(stat.ino & 0xffffffffn) &&
+      known.size === Number(stat.size & 0xffffffffn);
+    return same && stat.mtimeNs < index.written ? index.idOf(entry) : undefined;
   }
 
   private hashedId(path: string, stat: BigIntStats): string {

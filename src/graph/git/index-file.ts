@@ -8,12 +8,13 @@ export interface Index {
   readonly written: bigint;
   /** In the order of their paths' bytes. */
   paths(): Iterable<string>;
-  has(path: string): boolean;
-  /** Octal as git writes it: 0o100644, 0o100755, 0o120000 (link), 0o160000 (submodule); 0 for what is not tracked. */
-  modeOf(path: string): number;
-  /** In hex; undefined for what is not tracked. */
-  idOf(path: string): string | undefined;
-  stateOf(path: string): FileState | undefined;
+  /** The entry of a file, by number; undefined for what is not tracked. */
+  find(path: string): number | undefined;
+  /** Octal as git writes it: 0o100644, 0o100755, 0o120000 (link), 0o160000 (submodule). */
+  modeOf(entry: number): number;
+  /** In hex. */
+  idOf(entry: number): string;
+  stateOf(entry: number): FileState;
 }
 
 export interface FileState {
@@ -100,25 +101,15 @@ function indexOf(data: Buffer, starts: ReadonlyMap<string, number>, idLength: nu
   return {
     written,
     paths: () => starts.keys(),
-    has: (path) => starts.has(path),
-    modeOf(path) {
-      const start = starts.get(path);
-      return start === undefined ? 0 : data.readUInt32BE(start + 24);
-    },
-    idOf(path) {
-      const start = starts.get(path);
-      return start === undefined ? undefined : data.toString('hex', start + 40, start + 40 + idLength);
-    },
-    stateOf(path) {
-      const start = starts.get(path);
-      if (start === undefined) return undefined;
-      return {
-        changed: nanoseconds(start),
-        modified: nanoseconds(start + 8),
-        inode: data.readUInt32BE(start + 20),
-        size: data.readUInt32BE(start + 36),
-      };
-    },
+    find: (path) => starts.get(path),
+    modeOf: (start) => data.readUInt32BE(start + 24),
+    idOf: (start) => data.toString('hex', start + 40, start + 40 + idLength),
+    stateOf: (start) => ({
+      changed: nanoseconds(start),
+      modified: nanoseconds(start + 8),
+      inode: data.readUInt32BE(start + 20),
+      size: data.readUInt32BE(start + 36),
+    }),
   };
 }
 
