@@ -5,6 +5,7 @@ import type { WorkspaceBuilder } from './builder.ts';
 import { ReleaseFault } from './fault.ts';
 import { originOf } from './origin.ts';
 import { peopleOf } from './people.ts';
+import { type PublishOptions, publishProofs } from './proof/publish.ts';
 import { pushImages, registryTransport } from './push.ts';
 import { bundlesOf } from './render.ts';
 import type { ClusterAccess } from './types.ts';
@@ -17,6 +18,8 @@ export interface MakeReleasesOptions {
   /** How that registry is reached. */
   readonly cluster: ClusterAccess;
   readonly progress: Progress;
+  /** With what images are signed, and who says so; not at all where there is no key. */
+  readonly proof?: Pick<PublishOptions, 'settings' | 'reviews'> | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -47,10 +50,13 @@ export async function makeReleases(options: MakeReleasesOptions): Promise<MadeRe
   const [bundles, people] = await Promise.all([bundlesOf(builder, labels), peopleOf(root, commit, signal)]);
   const wanted = [...new Set(bundles.flatMap(({ containers }) => containers))].sort();
   const images = new Map((await builder.images(wanted)).map((image) => [image.label, image]));
-  const layouts = [...images.values()].map(({ layout, repository, tag }) => {
-    return { layout, reference: `${environment.registry}/${repository}:${tag}` };
+  const named = [...images.values()].map((image) => {
+    return { image, layout: image.layout, reference: `${environment.registry}/${image.repository}:${image.tag}` };
   });
-  await pushImages(layouts, cluster.registry, { progress, signal });
+  const { registry } = cluster;
+  await pushImages(named, registry, { progress, signal });
+  if (options.proof !== undefined)
+    await publishProofs(named, { ...options.proof, builder, registry, progress, signal });
   const own = cluster.registry?.name === environment.registry.split('/')[0];
   const transport = own && cluster.registry ? await registryTransport(cluster.registry) : undefined;
   return await Promise.all(

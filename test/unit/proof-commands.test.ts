@@ -1,7 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { readFile, stat } from 'node:fs/promises';
+import { once } from 'node:events';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+import { createRegistryHandler, openBlobStore } from '../../src/image/index.ts';
 import { banksman, makeWorkspace } from '../e2e/workspace.ts';
 
 const made: { remove(): Promise<void> }[] = [];
@@ -113,5 +117,67 @@ describe('what a command line can do wrong with keys', () => {
     expect(outcome.code).toBe(1);
     expect(outcome.stderr).toMatch(expected);
     expect(outcome.stdout + outcome.stderr).not.toMatch(/MIGHAg/);
+  });
+});
+
+describe('from a key to a verdict, by the command line alone', () => {
+  it('signs an image in a registry, verifies it, and refuses it with another key', async () => {
+    const store = await openBlobStore(join(await workspace(), 'blobs'));
+    const registryFolder = join(await workspace(), 'registry');
+    const server = createServer(createRegistryHandler(store, { root: registryFolder }));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const builder = 'https://ci.example/builder';
+    const policy = `keys: { ci: ci.pub }
+signed_by: [ci]
+provenance: { signed_by: [ci], builders: ["${builder}"], sources: ["git+https://git.example/bank"], reproducible: true }
+sbom: { signed_by: [ci] }
+`;
+    const root = await workspace({
+      'banksman.yaml': `name: x\nregistry: ${host}\n`,
+      BUILD: 'docker_image(name = "image", files = {"/a": "a.txt"}, repo = "bank/a")\n',
+      'a.txt': 'a',
+      'policy.yaml': policy,
+      '.gitignore': '*.key\n*.pub\nbanksman-out\ncache\n',
+    });
+    const git = (...args: string[]) => execFileSync('git', args, { cwd: root, stdio: 'pipe' });
+    git('init', '--quiet');
+    git('remote', 'add', 'origin', 'https://ci:token@git.example/bank.git');
+    git('add', '-A');
+    git('-c', 'user.name=a', '-c', 'user.email=a@b.example', 'commit', '--quiet', '-m', 'first');
+    const env = {
+      ...secret,
+      BANKSMAN_CACHE: join(root, 'cache'),
+      BANKSMAN_BUILDER: builder,
+      BANKSMAN_SIGNING_KEY: 'ci.key',
+    };
+    await banksman(root, ['keys', 'generate', '--out', 'ci'], secret);
+    const attested = await banksman(root, ['image', 'attest', '//:image', '--json'], env);
+    expect(attested, attested.stderr).toMatchObject({ code: 0 });
+    const { reference, sent } = JSON.parse(attested.stdout) as { reference: string; sent: string[] };
+    expect(sent).toHaveLength(3);
+    const verified = await banksman(root, ['verify', reference, '--policy', 'policy.yaml']);
+    expect(verified, verified.stdout).toMatchObject({ code: 0 });
+    expect(verified.stdout).toMatch(
+      /✓ provenance: built by https:\/\/ci.example\/builder of commit [0-9a-f]{12}, says ci/,
+    );
+    const bill = await banksman(root, ['image', 'sbom', reference, '--policy', 'policy.yaml']);
+    expect(JSON.parse(bill.stdout)).toMatchObject({
+      bomFormat: 'CycloneDX',
+      metadata: { component: { name: 'bank/a' } },
+    });
+    for (const { stdout, stderr } of [attested, verified, bill])
+      expect(stdout + stderr).not.toMatch(/token|a password/);
+
+    await writeFile(join(root, 'other.yaml'), policy.replace('ci.pub', 'other.pub'));
+    await banksman(root, ['keys', 'generate', '--out', 'other'], secret);
+    const other = await banksman(root, ['verify', '//:image', '--policy', 'other.yaml'], env);
+    expect(other.code).toBe(1);
+    expect(other.stdout).toMatch(/✗ signature: no signature of the key ci among 3 statements/);
   });
 });

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { affectedSince } from '../../graph/index.ts';
-import { createWorkspaceBuilder, environmentOf, makeReleases } from '../../release/index.ts';
+import { createWorkspaceBuilder, environmentOf, makeReleases, openProofSettings } from '../../release/index.ts';
 import { type ClusterChoice, reachCluster, withClusterOptions, withEnvironmentOption } from '../cluster.ts';
 import type { CommandContext } from '../context.ts';
+import { reviewsOf, signing } from '../proof.ts';
 import { UsageFault } from '../usage.ts';
 import { graphOptions, here } from '../workspace.ts';
 
@@ -22,7 +23,8 @@ export function define(command: Command, context: CommandContext): void {
       'after',
       `
 A release holds a service's manifests as they are written, its images, and the commit with its people. It is kept in the
-environment's registry, named by its content: the same commit gives the same release.
+environment's registry, named by its content: the same commit gives the same release. With BANKSMAN_SIGNING_KEY set, images are signed as
+'banksman image attest' does.
 
 Examples:
   banksman release --since HEAD~1
@@ -32,6 +34,7 @@ Examples:
       const { progress, signal, terminal } = context;
       const { workspace, currentPackage } = await here();
       const environment = environmentOf(workspace, options.env);
+      const settings = await openProofSettings(signing(context));
       const builder = await createWorkspaceBuilder(workspace, {
         progress,
         signal,
@@ -58,6 +61,7 @@ Examples:
         environment,
         cluster,
         progress,
+        proof: settings && { settings, reviews: reviewsOf(workspace.root, context) },
         signal,
       });
       terminal.clear();

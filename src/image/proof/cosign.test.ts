@@ -70,6 +70,7 @@ function statementsOf(digest: Digest): Statement[] {
     source: { uri: 'git+https://git.example/bank', commit: 'c'.repeat(40), tree: 'd'.repeat(40), edits: false },
     platforms: ['linux/amd64'],
     toolchains: { java: 'javac 17' },
+    reproducible: true,
     materials: [{ name: 'y', uri: 'pkg:maven/org.x/y@1?type=jar', digest: { sha256: 'ab'.repeat(32) } }],
     builder: {
       id: 'https://ci.example/builder',

@@ -41,7 +41,7 @@ export async function parsePolicy(text: string, file: string, folder: string): P
 }
 
 function provenanceRule(form: FormNode, named: (form: FormNode) => string[]): ProvenanceRule {
-  const fields = fieldsOf(form, ['signed_by', 'builders', 'workspaces', 'sources', 'edits']);
+  const fields = fieldsOf(form, ['signed_by', 'builders', 'workspaces', 'sources', 'edits', 'reproducible']);
   if (fields.builders === undefined)
     throw wrong(form, 'builders is missing', 'add builders: [ID] with ids of builders');
   return {
@@ -50,6 +50,7 @@ function provenanceRule(form: FormNode, named: (form: FormNode) => string[]): Pr
     workspaces: fields.workspaces && textsOf(fields.workspaces, 'the name of a workspace'),
     sources: fields.sources && textsOf(fields.sources, 'the URI of a repository'),
     edits: fields.edits === undefined ? false : truthOf(fields.edits),
+    reproducible: fields.reproducible === undefined ? false : truthOf(fields.reproducible),
   };
 }
 

@@ -26,6 +26,8 @@ export interface ProvenanceRule {
   readonly sources: readonly string[] | undefined;
   /** Files may differ from the commit. */
   readonly edits: boolean;
+  /** The builder must say that another build would give the same bytes. */
+  readonly reproducible: boolean;
 }
 
 export interface ReviewRule {

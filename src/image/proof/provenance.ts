@@ -20,6 +20,8 @@ export interface BuildFacts {
   readonly platforms: readonly string[];
   /** Versions of compilers and of how layers are made, by the kind of action. */
   readonly toolchains: Readonly<Record<string, string>>;
+  /** False where another build of the same would be other bytes: something was run whose output nobody holds to account. */
+  readonly reproducible: boolean;
   /** Everything that was fetched, and images below. */
   readonly materials: readonly ResourceDescriptor[];
   readonly builder: Builder;
@@ -63,7 +65,11 @@ export function provenanceOf(facts: BuildFacts): Statement {
           ...(commit !== undefined && { commit }),
           edits,
         },
-        internalParameters: { platforms: facts.platforms, toolchains: facts.toolchains },
+        internalParameters: {
+          platforms: facts.platforms,
+          toolchains: facts.toolchains,
+          reproducible: facts.reproducible,
+        },
         resolvedDependencies: [
           ...(commit === undefined
             ? []
@@ -95,6 +101,8 @@ export interface ReadProvenance {
   readonly commit: string | undefined;
   /** True unless it says that there were none. */
   readonly edits: boolean;
+  /** Only where it says so. */
+  readonly reproducible: boolean;
 }
 
 /** @returns undefined where the statement is no build provenance in the form of SLSA v1 */
@@ -102,7 +110,7 @@ export function readProvenance({ predicateType, predicate }: Statement): ReadPro
   if (predicateType !== predicateTypes.provenance) return undefined;
   const { buildDefinition, runDetails } = predicate;
   if (!isObject(buildDefinition) || !isObject(runDetails)) return undefined;
-  const { externalParameters } = buildDefinition;
+  const { externalParameters, internalParameters } = buildDefinition;
   const { builder } = runDetails;
   if (!isObject(externalParameters) || !isObject(builder)) return undefined;
   const type = textOf(buildDefinition.buildType);
@@ -117,6 +125,7 @@ export function readProvenance({ predicateType, predicate }: Statement): ReadPro
     source: textOf(source),
     commit: textOf(commit),
     edits: edits !== false,
+    reproducible: isObject(internalParameters) && internalParameters.reproducible === true,
   };
 }
 

@@ -40,6 +40,7 @@ beforeAll(async () => {
       workspaces: ['bank'],
       sources: ['git+https://git.example/bank'],
       edits: false,
+      reproducible: true,
     },
     sbom: { signedBy: ['ci'] },
     review: { signedBy: ['review'], approvals: 1 },
@@ -58,6 +59,7 @@ const facts: BuildFacts = {
   source: { uri: 'git+https://git.example/bank', commit, tree: 'a'.repeat(40), edits: false },
   platforms: ['linux/amd64'],
   toolchains: {},
+  reproducible: true,
   materials: [],
   builder: { id: 'https://ci.example/builder', version: { banksman: '0.1.0' } },
 };
@@ -164,6 +166,12 @@ describe('what does not do', () => {
       'provenance',
       () => without(1, [ci, provenanceOf({ ...facts, source: { ...facts.source, edits: true } })]),
       /files differed from commit c0ffee/,
+    ],
+    [
+      'a build that may come out otherwise',
+      'provenance',
+      () => without(1, [ci, provenanceOf({ ...facts, reproducible: false })]),
+      /another build of it may be other bytes/,
     ],
     [
       'no commit',

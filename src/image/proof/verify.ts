@@ -163,6 +163,7 @@ function whyNot(provenance: ReadProvenance, rule: NonNullable<Policy['provenance
   if (rule.sources !== undefined && !rule.sources.includes(source ?? '')) return `its source is ${source ?? 'unknown'}`;
   if (commit === undefined) return 'it names no commit';
   if (edits && !rule.edits) return `files differed from commit ${commit.slice(0, 12)}`;
+  if (rule.reproducible && !provenance.reproducible) return 'another build of it may be other bytes';
   return undefined;
 }
 

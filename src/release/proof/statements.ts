@@ -46,6 +46,7 @@ export async function statementsOf(request: StatementsRequest): Promise<Statemen
     source,
     platforms: images.map(({ configuration: { os, architecture } }) => `${os}/${architecture}`),
     toolchains: ingredients.toolchains,
+    reproducible: image.reproducible,
     materials: [...(await basesOf(builder, ingredients)), ...ingredients.materials],
     builder: { id: settings.builder, version: { banksman: banksmanVersion() }, invocation: settings.invocation },
   });
