@@ -17,8 +17,11 @@ const sha256 = (bytes: string | Buffer) => createHash('sha256').update(bytes).di
 /** A mirror in a folder, with the suite bookworm, and a system that has it as its only Debian source. The real apt reads it. */
 interface Mirror {
   readonly source: DebianSource;
-  /** Replaces all that it offers. */
-  publish(packages: readonly DebDescription[]): Promise<void>;
+  /** Replaces all that it offers; further suites of the release by the ends of their names. */
+  publish(
+    packages: readonly DebDescription[],
+    more?: Readonly<Record<string, readonly DebDescription[]>>,
+  ): Promise<void>;
 }
 
 async function mirror(): Promise<Mirror> {
@@ -26,49 +29,57 @@ async function mirror(): Promise<Mirror> {
   const root = join(folder, 'system');
   const debian = join(folder, 'debian');
   await mkdir(join(root, 'etc/apt'), { recursive: true });
-  await writeFile(join(root, 'etc/apt/sources.list'), `deb [trusted=yes] file:${debian} bookworm main\n`);
+  await writeFile(
+    join(root, 'etc/apt/sources.list'),
+    ['', '-updates', '-security'].map((end) => `deb [trusted=yes] file:${debian} bookworm${end} main\n`).join(''),
+  );
   return {
     source: { suite: 'bookworm', architecture: 'amd64', root },
-    async publish(packages) {
+    async publish(packages, more = {}) {
       await rm(debian, { recursive: true, force: true });
-      const index = join(debian, 'dists/bookworm/main/binary-amd64');
-      await mkdir(index, { recursive: true });
-      await mkdir(join(debian, 'pool'));
-      const paragraphs: string[] = [];
-      for (const each of packages) {
-        const deb = await debOf(each);
-        const { name, version = '1.0', fields = [] } = each;
-        const path = `pool/${name}_${version.replace(':', '%3a')}_amd64.deb`;
-        await writeFile(join(debian, path), deb);
-        paragraphs.push(
-          [
-            `Package: ${name}`,
-            `Version: ${version}`,
-            'Architecture: amd64',
-            ...fields,
-            `Filename: ${path}`,
-            `Size: ${deb.length}`,
-            `SHA256: ${sha256(deb)}`,
-            'Description: for a test',
-            '',
-          ].join('\n'),
-        );
-      }
-      const text = paragraphs.join('\n');
-      await writeFile(join(index, 'Packages'), text);
-      const release = [
-        'Suite: stable',
-        'Codename: bookworm',
-        'Architectures: amd64',
-        'Components: main',
-        `Date: ${new Date().toUTCString()}`,
-        'SHA256:',
-        ` ${sha256(text)} ${Buffer.byteLength(text)} main/binary-amd64/Packages`,
-        '',
-      ];
-      await writeFile(join(debian, 'dists/bookworm/Release'), release.join('\n'));
+      await mkdir(join(debian, 'pool'), { recursive: true });
+      await publishSuite('bookworm', packages);
+      for (const end of ['-updates', '-security']) await publishSuite(`bookworm${end}`, more[end] ?? []);
     },
   };
+
+  async function publishSuite(suite: string, packages: readonly DebDescription[]): Promise<void> {
+    const index = join(debian, 'dists', suite, 'main/binary-amd64');
+    await mkdir(index, { recursive: true });
+    const paragraphs: string[] = [];
+    for (const each of packages) {
+      const deb = await debOf(each);
+      const { name, version = '1.0', fields = [] } = each;
+      const path = `pool/${name}_${version.replace(':', '%3a')}_amd64.deb`;
+      await writeFile(join(debian, path), deb);
+      paragraphs.push(
+        [
+          `Package: ${name}`,
+          `Version: ${version}`,
+          'Architecture: amd64',
+          ...fields,
+          `Filename: ${path}`,
+          `Size: ${deb.length}`,
+          `SHA256: ${sha256(deb)}`,
+          'Description: for a test',
+          '',
+        ].join('\n'),
+      );
+    }
+    const text = paragraphs.join('\n');
+    await writeFile(join(index, 'Packages'), text);
+    const release = [
+      'Suite: stable',
+      `Codename: ${suite}`,
+      'Architectures: amd64',
+      'Components: main',
+      `Date: ${new Date().toUTCString()}`,
+      'SHA256:',
+      ` ${sha256(text)} ${Buffer.byteLength(text)} main/binary-amd64/Packages`,
+      '',
+    ];
+    await writeFile(join(debian, 'dists', suite, 'Release'), release.join('\n'));
+  }
 }
 
 /** Keeps the names of what begins. */
@@ -135,6 +146,24 @@ describe('locking', () => {
     });
     expect(parseDebianLock(formatDebianLock(lock), 'debian.lock.json')).toEqual(lock);
     expect(formatDebianLock(await lockDebian(request(source)))).toBe(formatDebianLock(lock));
+  });
+
+  test('of a release, its updates and its security updates the newest version counts, epochs first', async () => {
+    const { source, publish } = await mirror();
+    const version = (name: string, text: string): DebDescription => ({ name, version: text });
+    await publish([version('app', '1.0-1'), version('libx', '9.0-1'), version('base', '1.0-1')], {
+      '-updates': [version('base', '1.0-1+deb12u1')],
+      '-security': [version('app', '1.0-1+deb12u2'), version('libx', '1:0.5-1'), version('base', '1.0-1~deb12u9')],
+    });
+    const lock = await lockDebian(request(source, { packages: ['app', 'libx', 'base'] }));
+    expect(Object.values(lock.packages).map((each) => each.version)).toEqual([
+      '1.0-1+deb12u2',
+      '1.0-1+deb12u1',
+      '1:0.5-1',
+    ]);
+    // They are all had, whichever suite they come from.
+    const paths = await fetchPackages({ source, packages: requests(lock), progress: silent });
+    for (const path of paths.values()) await access(path);
   });
 
   test('what is excluded is left out with all that only it needs', async () => {

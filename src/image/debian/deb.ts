@@ -10,6 +10,10 @@ export interface DebFile {
   readonly path: string;
   /** The text of its control file: name, version, dependencies, description. */
   readonly control: string;
+  /** Sums of its files, as md5sum(1) writes them; empty where it has none. */
+  readonly md5sums: string;
+  /** The script that an installation would run after unpacking. It is read, never run. */
+  readonly postinst: string;
   /** The files that it installs, as an uncompressed tar archive. */
   data(): AsyncIterable<Uint8Array>;
 }
@@ -34,29 +38,45 @@ export async function openDeb(path: string): Promise<DebFile> {
       `${path} is a Debian package of the unknown format ${JSON.stringify(format)}`,
     );
   }
-  return { path, control: await readControl(path, control), data: () => unpack(path, data) };
+  return { path, ...(await readControl(path, control)), data: () => unpack(path, data) };
 }
 
-async function readControl(path: string, member: ArMember): Promise<string> {
+async function readControl(path: string, member: ArMember): Promise<Omit<DebFile, 'path' | 'data'>> {
   const limits = { entries: 1000, totalSize: 64 * 1024 * 1024 };
-  let found: string | undefined;
+  const found: Record<string, string> = {};
   for await (const entry of readTar(unpack(path, member), `${path}: ${member.name}`, limits)) {
-    if (entry.path === 'control' && entry.type === 'file') {
-      if (entry.size > maximumControl)
-        throw new ImageFault('image/too-large', `${path} has a control file of ${entry.size} bytes`);
-      found = await textOf(entry.content(), maximumControl);
-    }
+    if (entry.type !== 'file' || !['control', 'md5sums', 'postinst'].includes(entry.path)) continue;
+    const maximum = entry.path === 'control' ? maximumControl : limits.totalSize;
+    if (entry.size > maximum)
+      throw new ImageFault('image/too-large', `${path} has a file ${entry.path} of ${entry.size} bytes`);
+    found[entry.path] = await textOf(entry.content(), maximum);
   }
-  if (found === undefined) throw new ImageFault('image/bad-archive', `${path} has no control file`);
-  return found;
+  const { control, md5sums = '', postinst = '' } = found;
+  if (control === undefined) throw new ImageFault('image/bad-archive', `${path} has no control file`);
+  return { control, md5sums, postinst };
 }
 
-function unpack(path: string, member: ArMember): AsyncIterable<Uint8Array> {
+/** The least that a package may unpack to, and the most for each of its own bytes: no compression of real files comes near. */
+const leastUnpacked = 64 * 1024 * 1024;
+const mostForEach = 200;
+
+async function* unpack(path: string, member: ArMember): AsyncGenerator<Uint8Array> {
   const compression = compressionOf(member.name);
   if (compression === undefined) {
     throw new ImageFault('image/bad-archive', `${path} has ${member.name}, whose compression is not known`);
   }
-  return decompress(stretch(path, member), compression, `${path}: ${member.name}`);
+  const maximum = Math.max(leastUnpacked, member.size * mostForEach);
+  let bytes = 0;
+  for await (const piece of decompress(stretch(path, member), compression, `${path}: ${member.name}`)) {
+    bytes += piece.length;
+    if (bytes > maximum) {
+      throw new ImageFault(
+        'image/too-large',
+        `${path}: ${member.name} has ${member.size} bytes and unpacks to more than ${maximum}, which no package does`,
+      );
+    }
+    yield piece;
+  }
 }
 
 function stretch(path: string, member: ArMember): Readable {

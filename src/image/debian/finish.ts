@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { mergedPath } from '../merged.ts';
 import { type Content, fileEntry, type LayerEntry, symlinkEntry } from '../tar/write.ts';
 import { javaTruststore } from './truststore.ts';
 
@@ -6,10 +7,34 @@ import { javaTruststore } from './truststore.ts';
  * Files that a package's installation script would make and that its programs need. The scripts themselves are never
  * run: they belong to an installation, want root, and their result depends on the machine. Most packages need nothing.
  */
-export async function finish(name: string, entries: readonly LayerEntry[]): Promise<LayerEntry[]> {
+export async function finish(name: string, entries: readonly LayerEntry[], postinst: string): Promise<LayerEntry[]> {
   if (name === 'ca-certificates') return certificateBundles(entries);
   if (/^openjdk-\d+-(jre|jdk)-headless$/.test(name)) return javaPrograms(entries);
-  return [];
+  return alternatives(entries, postinst);
+}
+
+/**
+ * Links that update-alternatives(1) would make: those that a package's script names in so many words, to a file of the
+ * package itself, where nothing else of it lies. Of two packages in one image that offer the same link, the one whose layer lies
+ * higher has it.
+ */
+function alternatives(entries: readonly LayerEntry[], postinst: string): LayerEntry[] {
+  const there = new Set(entries.map(({ path }) => path));
+  const links = new Map<string, LayerEntry>();
+  const commands = postinst
+    .replaceAll('\\\n', ' ')
+    .split('\n')
+    .filter((line) => /^\s*update-alternatives\s/.test(line));
+  for (const command of commands) {
+    for (const [, link = '', target = ''] of command.matchAll(/--(?:install|slave)\s+(\/\S+)\s+\S+\s+(\/\S+)/g)) {
+      // What a shell would make of it is not asked.
+      if (/[$`*?"'(){}[\]]|\.\./.test(link + target)) continue;
+      const path = mergedPath(link.slice(1));
+      if (there.has(path) || !there.has(mergedPath(target.slice(1))) || links.has(path)) continue;
+      links.set(path, symlinkEntry(path, target));
+    }
+  }
+  return [...links.values()];
 }
 
 /**

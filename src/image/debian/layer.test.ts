@@ -80,6 +80,59 @@ describe('what becomes of a package', () => {
     expect(status).toContain('Depends: libc6 (>= 2.36)\n');
   });
 
+  test('sums of the files that stay lie beside the control data, at the paths that they have here', async () => {
+    const sum = (digit: string) => digit.repeat(32);
+    const { folder } = await layerOf(
+      await debOf({
+        name: 'demo',
+        entries: [fileEntry('bin/demo', 'x'), fileEntry('usr/share/man/man1/demo.1.gz', 'x')],
+        control: { md5sums: `${sum('b')}  usr/share/man/man1/demo.1.gz\n${sum('a')}  bin/demo\nnot a sum\n` },
+      }),
+    );
+    const text = execFileSync('tar', ['-xOf', join(folder, 'layer.tar'), 'var/lib/dpkg/status.d/demo.md5sums'], {
+      encoding: 'utf8',
+    });
+    expect(text).toBe(`${sum('a')}  usr/bin/demo\n`);
+  });
+
+  test('alternatives that its script names are links, without the script being run', async () => {
+    const postinst = `#!/bin/sh
+set -e
+touch /tmp/banksman-was-here
+update-alternatives --quiet --install /usr/bin/awk awk /usr/bin/mawk 5 \\
+  --slave /usr/bin/nawk nawk /usr/bin/mawk \\
+  --slave /usr/bin/other other /usr/bin/not-here
+for x in a b; do
+  update-alternatives --install /usr/bin/$x $x /usr/bin/mawk 5
+done
+update-alternatives --install /etc/passwd x /usr/bin/mawk 5
+update-alternatives --install /../../x x /usr/bin/mawk 5
+echo update-alternatives --install /usr/bin/said said /usr/bin/mawk 5
+`;
+    const { paths } = await layerOf(
+      await debOf({
+        name: 'mawk',
+        entries: [fileEntry('usr/bin/mawk', 'x', { mode: 0o755 }), fileEntry('etc/passwd', 'x')],
+        control: { postinst },
+      }),
+    );
+    expect(paths.filter((line) => line.startsWith('l')).map((line) => line.slice(11))).toEqual([
+      'usr/bin/awk -> /usr/bin/mawk',
+      'usr/bin/nawk -> /usr/bin/mawk',
+    ]);
+  });
+
+  test('links of merged /usr in a package of a newer release are those that every image has', async () => {
+    const { paths } = await layerOf(
+      await debOf({
+        name: 'base-files',
+        entries: [symlinkEntry('bin', 'usr/bin'), symlinkEntry('lib64', 'usr/lib64'), fileEntry('usr/bin/x', 'x')],
+      }),
+    );
+    expect(paths.filter((line) => line.startsWith('l'))).toEqual([]);
+    expect(paths).toContain('-rw-r--r-- usr/bin/x');
+  });
+
   test('a hard link to a dropped file becomes the file', async () => {
     const { folder } = await layerOf(
       await debOf({
@@ -213,6 +266,33 @@ describe('what is no package', () => {
     'a name that leads elsewhere': () => debOf({ name: '../../etc/x' }),
     'files that climb out': async () =>
       debOf({ name: 'demo', data: ['data.tar', await tarOf([fileEntry('../../etc/passwd', 'x')])] }),
+    'files of other packages removed': async () =>
+      debOf({ name: 'demo', entries: [fileEntry('usr/bin/.wh.sudo', '')] }),
+    'a folder of others made empty': async () => debOf({ name: 'demo', entries: [fileEntry('etc/.wh..wh..opq', '')] }),
+    'another package said to be installed': async () =>
+      debOf({ name: 'demo', entries: [fileEntry('var/lib/dpkg/status.d/libc6', 'Package: libc6\nVersion: 99\n')] }),
+    'a status file': async () => debOf({ name: 'demo', entries: [fileEntry('var/lib/dpkg/status', 'x')] }),
+    'a link in place of /usr/bin': async () => debOf({ name: 'demo', entries: [symlinkEntry('bin', 'tmp/evil')] }),
+    'a link that climbs out': async () =>
+      debOf({ name: 'demo', data: ['data.tar', await tarOf([symlinkEntry('a/b', '../../../etc')])] }),
+    'a file below a link': async () =>
+      debOf({ name: 'demo', data: ['data.tar', await tarOf([symlinkEntry('a', '/etc'), fileEntry('a/passwd', 'x')])] }),
+    'a hard link to what is outside': async () =>
+      debOf({ name: 'demo', data: ['data.tar', await tarOf([hardlink('a', 'etc/shadow')])] }),
+    'one path twice': async () =>
+      debOf({ name: 'demo', data: ['data.tar', await tarOf([fileEntry('a', '1'), fileEntry('a', '2')])] }),
+    'a device': () => debOf({ name: 'demo', data: ['data.tar', special('dev/sda', '4')] }),
+    'a pipe': () => debOf({ name: 'demo', data: ['data.tar', special('run/pipe', '6')] }),
+    'a wrong sum of a header': async () => {
+      const tar = await tarOf([fileEntry('a', 'x')]);
+      tar[0] = 0x62;
+      return debOf({ name: 'demo', data: ['data.tar', tar] });
+    },
+    'a size that is no number': async () => {
+      const deb = await debOf({ name: 'demo' });
+      deb.write('99999999x ', 8 + 48, 'latin1');
+      return deb;
+    },
   };
   test.each(Object.entries(hostile))('%s is refused, and leaves nothing', async (_, make) => {
     const folder = await testFolder();
@@ -222,4 +302,38 @@ describe('what is no package', () => {
     });
     expect(await readdir(join(folder, 'out')).catch(() => [])).toEqual([]);
   });
+
+  const bombs: Record<string, () => Promise<Buffer> | Buffer> = {
+    gzip: () => debOf({ name: 'demo', data: ['data.tar.gz', gzipSync(Buffer.alloc(80 * 1024 * 1024))] }),
+    zstd: () => debOf({ name: 'demo', data: ['data.tar.zst', zstdCompressSync(Buffer.alloc(80 * 1024 * 1024))] }),
+    xz: () => {
+      const { stdout } = spawnSync('xz', ['-c', '-1'], { input: Buffer.alloc(80 * 1024 * 1024), maxBuffer: 1e8 });
+      return debOf({ name: 'demo', data: ['data.tar.xz', stdout] });
+    },
+  };
+  test.each(Object.entries(bombs))('a bomb of %s is refused before it fills the disk', async (_, make) => {
+    const folder = await testFolder();
+    await writeFile(join(folder, 'a.deb'), await make());
+    await expect(debianLayer(join(folder, 'a.deb'), join(folder, 'out/layer.tar'))).rejects.toMatchObject({
+      code: 'image/too-large',
+    });
+    expect(await readdir(join(folder, 'out')).catch(() => [])).toEqual([]);
+  });
 });
+
+/** An archive with an entry of a type that our own writer does not write. */
+function special(path: string, flag: string): Buffer {
+  const block = Buffer.alloc(512);
+  block.write(path, 0);
+  block.write('0000644\0', 100);
+  block.write('0000000\0', 108);
+  block.write('0000000\0', 116);
+  block.write('00000000000\0', 124);
+  block.write('00000000000\0', 136);
+  block.write('        ', 148);
+  block.write(flag, 156);
+  block.write('ustar\x0000', 257);
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return Buffer.concat([block, Buffer.alloc(1024)]);
+}

@@ -5,9 +5,9 @@ import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ImageFault } from '../fault.ts';
-import { mergedPath, mergedTarget } from '../merged.ts';
+import { mergedPath, mergedTarget, rootLinks } from '../merged.ts';
 import { hashFile, type Stored } from '../store.ts';
-import { comparePaths } from '../tar/entry.ts';
+import { comparePaths, type TarHeader } from '../tar/entry.ts';
 import { readTar } from '../tar/read.ts';
 import { arrange, fileEntry, type LayerEntry, writeTar } from '../tar/write.ts';
 import { parseParagraphs } from './control.ts';
@@ -16,7 +16,7 @@ import { finish } from './finish.ts';
 import { isKept } from './keep.ts';
 
 /** Part of an action's key: goes up whenever the same .deb gives another layer. */
-export const debianLayerVersion = '1';
+export const debianLayerVersion = '2';
 
 export interface DebianLayerOptions {
   /** Keep set-user-id and set-group-id bits; they are dropped unless told, since nothing in a container should need them. */
@@ -31,14 +31,15 @@ export interface DebianLayer extends Stored {
 
 /**
  * Makes a layer of a Debian package: its files below merged /usr, without manuals and translations, and its control
- * data in var/lib/dpkg/status.d/NAME, where scanners for known vulnerabilities look. No script of the package is run.
+ * data in var/lib/dpkg/status.d/NAME and NAME.md5sums, where scanners for known vulnerabilities look. No script of the
+ * package is run.
  * The same .deb gives the same bytes on every machine.
  *
  * @param output the uncompressed tar file, replaced atomically
  * @throws ImageFault image/bad-archive, image/too-large, image/bad-file
  */
 export async function debianLayer(deb: string, output: string, options: DebianLayerOptions = {}): Promise<DebianLayer> {
-  const { control, data } = await openDeb(deb);
+  const { control, md5sums, postinst, data } = await openDeb(deb);
   const [paragraph] = parseParagraphs(control);
   const name = paragraph?.get('package') ?? '';
   const version = paragraph?.get('version') ?? '';
@@ -53,8 +54,10 @@ export async function debianLayer(deb: string, output: string, options: DebianLa
     // Sorting needs every header before the first content: the archive is laid on disk, and only its headers in memory.
     await pipeline(Readable.from(data()), createWriteStream(unpacked, { mode: 0o600 }));
     const entries = await layerEntries(deb, unpacked, options);
-    entries.push(...(await finish(name, entries)));
+    entries.push(...(await finish(name, entries, postinst)));
+    const sums = keptSums(md5sums, entries);
     entries.push(fileEntry(`var/lib/dpkg/status.d/${name}`, `${control.trimEnd()}\n`));
+    if (sums !== '') entries.push(fileEntry(`var/lib/dpkg/status.d/${name}.md5sums`, sums));
     await pipeline(Readable.from(writeTar(arrange(entries))), createWriteStream(partial, { mode: 0o444 }));
     const stored = await hashFile(partial);
     await rename(partial, output);
@@ -68,7 +71,8 @@ export async function debianLayer(deb: string, output: string, options: DebianLa
 async function layerEntries(deb: string, archive: string, options: DebianLayerOptions): Promise<LayerEntry[]> {
   const all: LayerEntry[] = [];
   for await (const entry of readTar(createReadStream(archive, { highWaterMark: 256 * 1024 }), deb)) {
-    if (entry.path === '') continue;
+    if (entry.path === '' || isRootLink(entry)) continue;
+    refuse(deb, entry);
     const { path, type, uid, gid, size, offset } = entry;
     const mode = options.keepSetuid || type !== 'file' ? entry.mode : entry.mode & 0o1777;
     const header = { type, mode, uid, gid, size, path: mergedPath(path) };
@@ -77,6 +81,34 @@ async function layerEntries(deb: string, archive: string, options: DebianLayerOp
     else all.push({ ...header, target: type === 'hardlink' ? mergedPath(entry.target) : '' });
   }
   return withoutDropped(all);
+}
+
+/** Newer releases ship the links of merged /usr in a package; every image has them already. */
+function isRootLink({ path, type, target }: TarHeader): boolean {
+  return type === 'symlink' && rootLinks[path] === target.replace(/^(\.\/|\/)/, '').replace(/\/$/, '');
+}
+
+/** What would change other packages' layers, or what scanners are told of them. */
+function refuse(deb: string, { path, type }: TarHeader): void {
+  const bad = (why: string) => new ImageFault('image/bad-archive', `${deb} holds ${JSON.stringify(path)}, ${why}`);
+  if (path.split('/').some((part) => part.startsWith('.wh.'))) throw bad('by which a layer removes files of others');
+  if (rootLinks[path] !== undefined && type !== 'directory') throw bad('in place of a link that every image has');
+  const hidden = /^var\/lib\/dpkg\/(status|status\.d)(\/|$)/.test(path) && type !== 'directory';
+  if (hidden) throw bad('which says what is installed');
+}
+
+/** Sums of the files that stay, at the paths that they have here. */
+function keptSums(md5sums: string, entries: readonly LayerEntry[]): string {
+  const kept = new Set(entries.map(({ path }) => path));
+  return md5sums
+    .split('\n')
+    .flatMap((line) => {
+      const [, sum, path] = /^([0-9a-f]{32}) [ *](.+)$/.exec(line) ?? [];
+      const merged = path === undefined ? '' : mergedPath(path.replace(/^\.?\//, ''));
+      return sum !== undefined && kept.has(merged) ? [`${sum}  ${merged}\n`] : [];
+    })
+    .sort()
+    .join('');
 }
 
 /** Leaves out what an image has no use for. A kept hard link to a dropped file becomes the file. */

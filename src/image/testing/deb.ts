@@ -24,6 +24,8 @@ export interface DebDescription {
   readonly version?: string;
   /** Further fields of the control file, a line each. */
   readonly fields?: readonly string[];
+  /** Further files of its control archive, by name. */
+  readonly control?: Readonly<Record<string, string>>;
   readonly entries?: readonly LayerEntry[];
   /** In place of what the entries give. */
   readonly data?: readonly [name: string, content: Buffer];
@@ -34,6 +36,7 @@ export async function debOf({
   name,
   version = '1.0',
   fields = [],
+  control: more = {},
   entries = [],
   data,
 }: DebDescription): Promise<Buffer> {
@@ -44,7 +47,10 @@ export async function debOf({
     'Maintainer: nobody <nobody@example.org>',
     ...fields,
   ];
-  const controlTar = await tarOf([fileEntry('control', `${[...control, 'Description: for a test'].join('\n')}\n`)]);
+  const controlTar = await tarOf([
+    fileEntry('control', `${[...control, 'Description: for a test'].join('\n')}\n`),
+    ...Object.entries(more).map(([file, text]) => fileEntry(file, text)),
+  ]);
   return arOf([
     ['debian-binary', Buffer.from('2.0\n')],
     ['control.tar.gz', gzipSync(controlTar)],

@@ -1,0 +1,89 @@
+import { link, lstat, mkdir, mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type BankWorkspace, copyBank, execute, repository } from './workspace.ts';
+
+interface Listed {
+  readonly label: string;
+  readonly tag: string;
+  readonly digest: string;
+}
+
+const removals: (() => Promise<void>)[] = [];
+afterAll(async () => {
+  for (const remove of removals) await remove();
+});
+
+/** Where this machine keeps what it has downloaded and compiled. */
+const ownCache =
+  process.env.BANKSMAN_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(process.env.HOME ?? '/', '.cache'), 'banksman');
+
+/** A cache without a single result: only downloads, and the standard library of Go, which would take minutes. */
+async function bareCache(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'banksman-bare-'));
+  removals.push(() => rm(folder, { recursive: true, force: true }));
+  for (const part of ['debian', 'go', 'maven']) await linkTree(join(ownCache, part), join(folder, part));
+  return folder;
+}
+
+async function linkTree(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true });
+  for (const entry of await readdir(from, { withFileTypes: true }).catch(() => [])) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    if (entry.isDirectory()) await linkTree(source, target);
+    else if (entry.isFile() && !entry.name.endsWith('.lock')) await link(source, target);
+  }
+}
+
+/** Other times for every file, and other orders in folders, as another checkout has them. */
+async function disturb(folder: string, time = 1): Promise<void> {
+  for (const entry of (await readdir(folder, { withFileTypes: true })).reverse()) {
+    if (entry.name === '.git') continue;
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) await disturb(path, time * 3);
+    if (!(await lstat(path)).isSymbolicLink()) await utimes(path, 946_684_800 + time, 946_684_800 + time);
+  }
+}
+
+let first: BankWorkspace;
+let second: BankWorkspace;
+
+beforeAll(async () => {
+  first = await copyBank();
+  removals.push(first.remove);
+  second = await copyBank();
+  removals.push(second.remove);
+});
+
+const list = (text: string) => JSON.parse(text) as Listed[];
+
+it('each image of the bank is the same bytes, whoever builds it, where, and when', async () => {
+  const here = list((await first.mustRun(['image', 'ls', '//bank/...', '--json'])).stdout);
+  expect(here.map(({ label }) => label)).toContain('//bank/ledger:image');
+  await disturb(second.root);
+  // Another umask, zone, language, home, folder, cache, and Node where a second one is there.
+  const node = process.env.BANKSMAN_OTHER_NODE ?? process.execPath;
+  const program = `umask 077; exec '${node}' '${join(repository, 'src/cli/main.ts')}' image ls //bank/... --json`;
+  const there = await execute('/bin/sh', ['-c', program], {
+    cwd: join(second.root, 'bank/ledger'),
+    env: {
+      PATH: process.env.PATH,
+      HOME: join(second.root, 'bank'),
+      BANKSMAN_CACHE: await bareCache(),
+      TZ: 'Pacific/Kiritimati',
+      LC_ALL: 'C',
+      LANG: 'tr_TR.UTF-8',
+      USER: 'somebody',
+      SOURCE_DATE_EPOCH: '1234567890',
+      CI: 'true',
+    },
+  });
+  expect(there.stderr).not.toContain('error[');
+  expect(list(there.stdout)).toEqual(here);
+  for (const { label } of here) {
+    const layout = `banksman-out/gen/${label.slice(2).replace(':', '/')}.oci`;
+    const outcome = await execute('diff', ['-r', join(first.root, layout), join(second.root, layout)]);
+    expect([label, outcome.code, outcome.stdout]).toEqual([label, 0, '']);
+  }
+});
