@@ -25,7 +25,7 @@ export interface UnpackedArchive {
 const limits = { entries: 200_000, totalSize: 8 * 1024 ** 3 };
 /** What compresses better than this, beyond the first bytes, was made to fill a disk. */
 const maximumRatio = 200;
-const freeBytes = 256 * 1024 ** 2;
+const freeBytes = 64 * 1024 ** 2;
 const archiveVersion = 1;
 
 const magics: readonly (readonly [Compression, readonly number[]])[] = [

@@ -1,77 +1,11 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts are of Dockerfiles, whose variables look so
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { makeImage } from '../make.ts';
-import { openBlobStore } from '../store.ts';
 import { testFolder } from '../testing/folder.ts';
-import { type DockerfileImageRequest, makeDockerfileImage } from './make.ts';
-import { buildWithBuildah, contextOf, hasBuildah, type Unpacked, unpackLayout } from './testing/buildah.ts';
-
-interface Case {
-  /** Path -> content; the Dockerfile is one of them. A path that ends in `*` can be run. */
-  readonly files: Readonly<Record<string, string>>;
-  readonly args?: Readonly<Record<string, string>>;
-  readonly target?: string;
-  /** Makes what a text can't say. */
-  readonly prepare?: (context: string) => void;
-}
-
-function lay(folder: string, { files, prepare }: Case): void {
-  for (const [path, content] of Object.entries(files)) {
-    const absolute = join(folder, path.replace(/\*$/, ''));
-    mkdirSync(dirname(absolute), { recursive: true });
-    writeFileSync(absolute, content);
-    chmodSync(absolute, path.endsWith('*') ? 0o755 : 0o644);
-  }
-  prepare?.(folder);
-}
-
-const baseLabel = '//test/base:image';
-
-/** An image with accounts, links and a configuration. */
-async function makeBase(folder: string): Promise<string> {
-  const output = join(folder, 'base.oci');
-  await makeImage({
-    store: await openBlobStore(join(folder, 'blobs')),
-    output,
-    packages: [],
-    users: { app: { uid: 1000 } },
-    files: [
-      { destination: '/usr/bin/tool', content: '#!', mode: 0o755 },
-      { destination: '/srv/data/existing', content: 'base', uid: 5, gid: 6 },
-    ],
-    config: {
-      env: { BASE: '1', PATH: '/usr/bin' },
-      entrypoint: ['/usr/bin/tool'],
-      cmd: ['base-arg'],
-      user: '0:0',
-      workdir: '/srv',
-    },
-  });
-  return output;
-}
-
-async function make(folder: string, given: Case, more: Partial<DockerfileImageRequest> = {}) {
-  const context = join(folder, 'context');
-  lay(context, given);
-  mkdirSync(join(folder, 'temporary'), { recursive: true });
-  const ignore = given.files['.dockerignore'];
-  const image = await makeDockerfileImage({
-    store: await openBlobStore(join(folder, 'blobs')),
-    output: join(folder, 'image.oci'),
-    dockerfile: { file: 'bank/Dockerfile', text: given.files.Dockerfile ?? '' },
-    context: contextOf(context),
-    imageOf: () => undefined,
-    temporaryFolder: join(folder, 'temporary'),
-    ...(given.args && { args: given.args }),
-    ...(given.target !== undefined && { target: given.target }),
-    ...(ignore !== undefined && { ignore: { file: '.dockerignore', text: ignore } }),
-    ...more,
-  });
-  return image;
-}
+import { buildWithBuildah, hasBuildah, type Unpacked, unpackLayout } from './testing/buildah.ts';
+import { baseLabel, type Case, make, makeBase } from './testing/case.ts';
 
 /** Fields of both, in one form; what buildah says of itself is left out. */
 function comparable({ config, files }: Unpacked) {

@@ -31,7 +31,7 @@ function parseClause(clause: string): readonly Action[] | undefined {
   if (actions === '') return undefined;
   const all = who === '' || who.includes('a');
   const classes = (['u', 'g', 'o'] as const).filter((each) => all || who.includes(each));
-  return [...actions.matchAll(/([-+=])([rwxXst]*|[ugo])/g)].map(([, operator, permissions = '']) => ({
+  return [...actions.matchAll(/([-+=])([ugo]|[rwxXst]*)/g)].map(([, operator, permissions = '']) => ({
     who: classes,
     all,
     operator: operator as Action['operator'],
