@@ -4,14 +4,15 @@ import type { Input, Label, Target } from '../graph/index.ts';
 import type { Progress, Task } from '../progress/index.ts';
 import type { Artifact } from './artifact.ts';
 import type { Cache } from './cache.ts';
-import { checkHashes, collectOne, collectOutputs } from './collect.ts';
+import { collectOne, collectOutputs } from './collect.ts';
 import { execute } from './execute.ts';
 import { BuildFault } from './fault.ts';
 import type { ActionInputs, Resolved, ResolvedInputs } from './inputs.ts';
+import { checkHashes } from './locked-sums.ts';
 import { lastLines } from './log.ts';
 import { type FoundOutput, inOutputDirs, optionalOutputs, outputFolders } from './open-outputs.ts';
 import type { RemoteCache } from './remote/remote-cache.ts';
-import type { Sandbox } from './sandbox.ts';
+import { type Sandbox, scratchMount } from './sandbox.ts';
 import { makeScratch, type Scratch, toolsFolder } from './scratch.ts';
 import { type OpenSecrets, openSecrets } from './secrets.ts';
 import { describeSource } from './source.ts';
@@ -93,7 +94,7 @@ export async function runAction(
         },
       );
     }
-    checkHashes(target, made.outputs);
+    await checkHashes(target, made.outputs, shop.cache.blobs);
     return made;
   } finally {
     await scratch.remove();
@@ -116,7 +117,8 @@ async function runIn(
     const [name = ''] = outputNames(target);
     const path = join(scratch.root, pathOf(target, name));
     await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, action.content, { mode: target.binary ? 0o755 : 0o644 });
+    const text = substitute(action.content, target, layoutOf(target, inputs, scratchMount), 'content');
+    await writeFile(path, text, { mode: target.binary ? 0o755 : 0o644 });
     const grown = told.grow?.('', []) ?? target;
     const outputs = await collectOutputs(grown, join(scratch.root, target.package), scratch.root, blobs);
     return { outputs, ...(told.grow !== undefined && { printed: '' }) };
@@ -222,7 +224,7 @@ async function runCommand(
     folder: root,
     env,
     network: !target.sandbox,
-    readable: [...programFolders(inputs.tools), ...systemFiles(inputs.srcs), ...(secrets?.paths ?? [])],
+    readable: [...programFolders(inputs.tools), ...systemFiles(inputs.srcs, inputs.tools), ...(secrets?.paths ?? [])],
     writable: [],
   });
   const timeout = target.timeout ?? defaultTimeout;
@@ -291,8 +293,9 @@ async function filesAt(path: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
 }
 
-function systemFiles(inputs: ResolvedInputs): string[] {
-  return inputs.all.flatMap(({ what }) => (what.kind === 'system' ? [what.absolute] : []));
+/** Files of the system that a command has to see. */
+export function systemFiles(...inputs: readonly ResolvedInputs[]): string[] {
+  return inputs.flatMap(({ all }) => all.flatMap(({ what }) => (what.kind === 'system' ? [what.absolute] : [])));
 }
 
 export function timedOut(target: Target, seconds: number, text: string, log: string): BuildFault {

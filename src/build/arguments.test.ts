@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -309,4 +310,101 @@ it('keeps unreadable files of the system apart from missing ones', async () => {
     BUILD: `build_rule(name = "x", system_srcs = ["${folder}/locked.h", "${folder}/sub"], outs = ["x"], cmd = "ls -d $SRCS > $OUT")`,
   });
   expect((await contents(await w.build('//:x'))).x).toBe(`${folder}/locked.h\n${folder}/sub\n`);
+});
+
+describe('hashes', () => {
+  it.each([
+    ['a single file', 'outs = ["x"], cmd = "echo one > $OUT"', (sum: Sum) => sum('one\n')],
+    [
+      'several',
+      'outs = ["a", "b"], cmd = "echo one > a; echo two > b"',
+      (sum: Sum) => sum(Buffer.concat([sum('one\n'), sum('two\n')])),
+    ],
+    [
+      'a folder',
+      'outs = ["x"], cmd = "mkdir -p $OUT/d; echo one > $OUT/d/a; echo two > $OUT/e; ln -s e $OUT/f"',
+      (sum: Sum) => sum(Buffer.concat([Buffer.from('one\ntwo\n'), Buffer.from([2])])),
+    ],
+  ])("lock outputs by Please's sums: %s", async (_, rule, wanted) => {
+    for (const algorithm of ['sha1', 'sha256']) {
+      const hash = wanted((data) => createHash(algorithm).update(data).digest()).toString('hex');
+      for (const written of [hash, `${algorithm}: ${hash.toUpperCase()}`]) {
+        const w = await workspace({ BUILD: `build_rule(name = "x", ${rule}, hashes = ["${written}"])` });
+        await w.build('//:x');
+        await w.write({ BUILD: `build_rule(name = "x", ${rule}, hashes = ["${'0'.repeat(hash.length)}"])` });
+        const fault = await faultOf(w.build('//:x'));
+        expect(fault.code).toBe('build/hash-mismatch');
+        expect(fault.notes.join()).toContain(hash);
+      }
+    }
+  });
+});
+
+type Sum = (data: string | Buffer) => Buffer;
+
+it('takes programs by their absolute paths, with their content in the key', async () => {
+  const folder = await outside({ say: '#!/bin/sh\necho one\n' });
+  const program = join(folder, 'say');
+  await chmod(program, 0o755);
+  const w = await workspace({
+    BUILD: `
+build_rule(name = "x", tools = {"say": ["${program}"]}, outs = ["x"], cmd = "$TOOLS_SAY > $OUT; echo $TOOL >> $OUT")
+build_rule(name = "t", test = True, no_test_output = True, test_tools = ["${program}"], test_cmd = "$TOOL | grep -q one")
+`,
+  });
+  expect(await contents(await w.build('//:x'))).toEqual({ x: `one\n${program}\n` });
+  const test = async () => (await (await w.builder()).test(['//:t'])).tests.get('//:t');
+  expect(await test()).toMatchObject({ status: 'passed', cached: false });
+  await writeFile(program, '#!/bin/sh\necho two\n');
+  expect((await w.build('//:x')).ran).toEqual({ '//:x': `file of the system ${program} has changed` });
+  expect(await test()).toMatchObject({ status: 'failed' });
+});
+
+it("gives Please's environment, and expands variables in env", async () => {
+  const w = await workspace({
+    'p/BUILD': `
+build_rule(name = "y", outs = ["y"], env = {"A": "$PKG/\${NAME}", "B": "$NONE and $$"},
+           cmd = "{ echo $PLZ_ENV $PYTHONHASHSEED $XOS $A; echo \\"$B\\"; } > $OUT")
+build_rule(name = "t", test = True, no_test_output = True, env = {"A": "$TEST_DIR/a"},
+           test_cmd = "test $A = $PWD/a && test $GTEST_OUTPUT = xml:$RESULTS_FILE")
+`,
+  });
+  expect(await contents(await w.build('//p:y'))).toEqual({ 'p/y': '1 42 linux p/y\n$NONE and $$\n' });
+  const { tests } = await (await w.builder()).test(['//p:t']);
+  expect(tests.get('//p:t')?.status).toBe('passed');
+});
+
+it('puts paths into texts', async () => {
+  const w = await workspace({
+    'p/BUILD': `
+build_rule(name = "x", content = "see $(location :y) and \\\\$(location :y)", outs = ["x"], deps = [":y"])
+build_rule(name = "y", outs = ["y.txt"], cmd = "touch $OUT")
+build_rule(name = "z", content = "see $(location :y)", outs = ["z"])
+`,
+  });
+  expect(await contents(await w.build('//p:x'))).toEqual({ 'p/x': 'see p/y.txt and $(location :y)' });
+  expect(await faultOf(w.build('//p:z'))).toMatchObject({
+    code: 'build/undeclared-input',
+    message: 'the content of //p:z uses $(location :y), but //p:y is not among its inputs',
+  });
+});
+
+it('holds targets against the licences that .plzconfig accepts', async () => {
+  const w = await workspace({
+    '.plzconfig': '[licences]\naccept = MIT\naccept = Apache-2.0\nreject = AGPL-3.0\n',
+    BUILD: `
+build_rule(name = "good", outs = ["a"], cmd = "touch $OUT", licences = ["GPL-2.0", "mit"])
+build_rule(name = "none", outs = ["b"], cmd = "touch $OUT")
+build_rule(name = "other", outs = ["c"], cmd = "touch $OUT", licences = ["GPL-2.0"])
+build_rule(name = "bad", outs = ["d"], cmd = "touch $OUT", licences = ["MIT", "agpl-3.0"])
+`,
+  });
+  for (const label of ['//:good', '//:none'] as Label[]) await w.build(label);
+  expect(await faultOf(w.build('//:other'))).toMatchObject({
+    code: 'build/licence-refused',
+    message: '//:other is licensed under GPL-2.0, none of which this workspace accepts',
+  });
+  expect((await faultOf(w.build('//:bad'))).message).toBe(
+    '//:bad is licensed under agpl-3.0, which this workspace rejects',
+  );
 });

@@ -8,11 +8,12 @@ import { runAction, type Workshop } from './action.ts';
 import type { Artifact } from './artifact.ts';
 import { type ActionRecord, openCache } from './cache.ts';
 import { actionDependencies, postOrder, testDependencies, withData } from './closure.ts';
-import { checkHashes } from './collect.ts';
 import { BuildFault } from './fault.ts';
 import { openHistory } from './history.ts';
 import { type InputSource, namedArtifacts, resolveActionInputs } from './inputs.ts';
 import { actionKeyParts, explain, keyOf } from './key.ts';
+import { checkLicences } from './licences.ts';
+import { checkHashes } from './locked-sums.ts';
 import { materialise } from './materialise.ts';
 import { openRemoteCache, type RemoteCache, type Wanted } from './remote/remote-cache.ts';
 import { remoteCacheSettings } from './remote/settings.ts';
@@ -181,6 +182,7 @@ export function createBuilder(options: BuilderOptions): Builder {
   /** Makes one target, all that it needs being there. */
   const make = async (target: Target, signal: AbortSignal, priority: number): Promise<Made> => {
     const { action, label } = target;
+    checkLicences(graph.workspace, target);
     const builtin = action.kind === 'builtin' ? builtins[action.name] : undefined;
     if (action.kind === 'builtin' && builtin === undefined) {
       throw new BuildFault(
@@ -204,7 +206,7 @@ export function createBuilder(options: BuilderOptions): Builder {
     const known = local ?? (await fetch(target, key, signal));
     const record = known !== undefined && fits(target, known) ? known : undefined;
     if (record !== undefined) {
-      checkHashes(target, record.outputs);
+      await checkHashes(target, record.outputs, cache.blobs);
       await history.note(label, key, local === undefined ? parts : undefined);
       const fetched = local === undefined;
       const { outputs, optional = [] } = record;

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { copyFile, lstat, mkdir, readdir, readlink, realpath, rm, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, normalize, relative, sep } from 'node:path';
 import type { Target } from '../graph/index.ts';
@@ -133,27 +132,4 @@ async function listing(folder: string): Promise<string[]> {
   const names = await readdir(folder, { recursive: true }).catch(() => []);
   const shown = names.filter((name) => !name.startsWith('.')).sort();
   return shown.length > 12 ? [...shown.slice(0, 12), `and ${shown.length - 12} more`] : shown;
-}
-
-/**
- * Holds outputs against the sums that the target locks.
- *
- * @throws BuildFault build/hash-mismatch with the sum that was had
- */
-export function checkHashes(target: Target, outputs: readonly Artifact[]): void {
-  if (target.hashes.length === 0) return;
-  const [only] = outputs;
-  const actual =
-    only !== undefined && outputs.length === 1
-      ? only.sha256
-      : createHash('sha256')
-          .update(outputs.map((output) => `${output.sha256}\n`).join(''))
-          .digest('hex');
-  // Please writes `sha256: <hex>` too.
-  if (target.hashes.some((hash) => hash.replace(/^.*:\s*/, '').toLowerCase() === actual)) return;
-  throw new BuildFault('build/hash-mismatch', `the output of ${target.label} has another sum than the target locks`, {
-    place: target.place,
-    notes: [`locked: ${target.hashes.join(', ')}`, `had:    ${actual}`],
-    next: 'find out why it is another content; if it is right, lock its sum',
-  });
 }

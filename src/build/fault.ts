@@ -26,4 +26,5 @@ export class BuildFault extends Fault<
   | 'build/output-clash'
   | 'build/cycle'
   | 'build/bad-source'
+  | 'build/licence-refused'
 > {}

@@ -138,7 +138,9 @@ function conditionsOf(target: Target, builtins: BuiltinActions): string[] | unde
   const { action, tools, passEnv } = target;
   const names = passEnv.map((name) => `variable ${name}`);
   for (const input of tools.all) if (input.kind === 'program') names.push(`program ${input.name}`);
-  for (const input of target.srcs.all) if (input.kind === 'system') names.push(`system ${input.path}`);
+  for (const input of [...target.srcs.all, ...tools.all]) {
+    if (input.kind === 'system') names.push(`system ${input.path}`);
+  }
   if (action.kind === 'shell' && action.command !== '') names.push('program bash');
   if (action.kind === 'builtin') {
     const builtin = builtins[action.name];

@@ -10,6 +10,7 @@ import {
   logFile,
   programFolders,
   shellArguments,
+  systemFiles,
   timedOut,
   type Workshop,
 } from './action.ts';
@@ -203,7 +204,7 @@ export async function runTest(
         folder: root,
         env,
         network: !test.sandbox,
-        readable: programFolders(tools),
+        readable: [...programFolders(tools), ...systemFiles(tools)],
         writable: [],
       });
       const timeout = test.timeout > 0 ? test.timeout : defaultTimeout;

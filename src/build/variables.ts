@@ -45,7 +45,7 @@ export function actionEnvironment(
   if (outs.length === 1) env.OUT = outs[0] ?? '';
   addOutputs(env, target);
   addTools(env, layout);
-  return { ...env, ...target.env, ...passed(target) };
+  return withOwn(env, target);
 }
 
 /** The environment of a test's command. */
@@ -63,8 +63,24 @@ export function testEnvironment(
   env.DATA = layout.data.join(' ');
   for (const [name, paths] of Object.entries(layout.dataNamed)) env[`DATA_${variable(name)}`] = paths.join(' ');
   env.RESULTS_FILE = resultsFile;
+  env.TEST_DIR = layout.root;
+  env.GTEST_OUTPUT = `xml:${resultsFile}`;
+  env.PEX_NOCACHE = 'true';
   addTools(env, layout);
-  return { ...env, ...target.env, ...passed(target) };
+  return withOwn(env, target);
+}
+
+/** With the target's own variables, in which `$X` stands for what is known of X, and for itself where nothing is. */
+function withOwn(known: Record<string, string>, target: Target): Record<string, string> {
+  const env = { ...known, ...passed(target) };
+  const expanded = Object.entries(target.env).map(([name, value]) => [
+    name,
+    value.replace(/\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))/g, (_, braced?: string, plain?: string) => {
+      const wanted = braced ?? plain ?? '';
+      return Object.hasOwn(env, wanted) ? env[wanted]! : `$${wanted}`;
+    }),
+  ]);
+  return { ...env, ...(Object.fromEntries(expanded) as Record<string, string>) };
 }
 
 export function baseEnvironment(target: Target, root: string, temporary: string): Record<string, string> {
@@ -77,11 +93,15 @@ export function baseEnvironment(target: Target, root: string, temporary: string)
     LC_ALL: 'C.UTF-8',
     TZ: 'UTC',
     SOURCE_DATE_EPOCH: '0',
+    PLZ_ENV: '1',
+    PYTHONHASHSEED: '42',
     PKG: target.package,
     PKG_DIR: target.package === '' ? '.' : target.package,
     NAME: target.name,
     ARCH: process.arch === 'x64' ? 'amd64' : process.arch,
     OS: process.platform,
+    XARCH: process.arch === 'x64' ? 'x86_64' : process.arch,
+    XOS: process.platform === 'darwin' ? 'osx' : process.platform,
   };
 }
 
@@ -118,7 +138,7 @@ const reference = /(\\?)\$\((locations?|exe|out_exe|out_locations?|dir|out_dir|h
  *
  * @throws BuildFault build/undeclared-input, build/bad-command
  */
-export function substitute(command: string, target: Target, layout: Layout): string {
+export function substitute(command: string, target: Target, layout: Layout, what = 'command'): string {
   return command.replace(reference, (whole: string, escaped: string, verb: string, text: string) => {
     if (escaped !== '') return whole.slice(1);
     const [labelText = '', named] = text.split('|');
@@ -127,7 +147,7 @@ export function substitute(command: string, target: Target, layout: Layout): str
     if (paths === undefined) {
       throw new BuildFault(
         'build/undeclared-input',
-        `the command of ${target.label} uses ${whole}, but ${label} is not among its inputs`,
+        `the ${what} of ${target.label} uses ${whole}, but ${label} is not among its inputs`,
         { place: target.place, next: `add ${label} to srcs, deps or tools of ${target.label}` },
       );
     }
@@ -138,7 +158,7 @@ export function substitute(command: string, target: Target, layout: Layout): str
     if (only === undefined || paths.length > 1) {
       throw new BuildFault(
         'build/bad-command',
-        `the command of ${target.label} uses ${whole}, but ${label} has ${paths.length} outputs`,
+        `the ${what} of ${target.label} uses ${whole}, but ${label} has ${paths.length} outputs`,
         { place: target.place, next: `use $(locations ${labelText})` },
       );
     }

@@ -18,6 +18,7 @@ build_rule(
     outs = ["x"],
     cmd = "true",
     system_srcs = ["/usr/include/zlib.h", "~/lib/"],
+    tools = {"a": ["/opt/a"], "b": ["~/bin/b", "sh"]},
     output_dirs = ["_out", "gen/**"],
     optional_outs = ["*.map"],
     secrets = {"key": ["~/.key"], "more": ["/etc/a", "/etc/b"]},
@@ -114,6 +115,9 @@ build_rule(name = "t", test = True, test_cmd = "run __ARGS__ on", test_cmd_args_
     ['test_outputs = ["x"]', 'test_outputs is given, but this is no test'],
     ['size = "huge"', 'there is no size "huge"'],
     ['build_timeout = "soon"', 'build_timeout is "soon", which is no length of time'],
+    ['tools = ["~x"]', 'tools has "~x", which is no absolute path'],
+    ['hashes = ["sha1: 12"]', 'hashes has "sha1: 12", which is no SHA-256 sum'],
+    ['hashes = ["blake3: 12"]', 'hashes has "blake3: 12", which is no SHA-256 sum'],
     ['content = "x", secrets = ["/a"]', 'secrets is given, but content in place of a command'],
     ['_filegroup = True, system_srcs = ["/a"]', 'a group of files takes no files of the system'],
     ['test = True, test_outputs = ["x.xml"]', 'test_outputs of //:x has x.xml, which is the name of its results'],
@@ -198,6 +202,30 @@ build_rule(name = "own", test = True, sandbox = True, test_sandbox = True)
       [false, false],
       [true, true],
     ]);
+  });
+});
+
+describe('what .plzconfig says of sandboxes', () => {
+  it('lets only some targets do without', async () => {
+    const config = '[sandbox]\nexcludeabletargets = //free/...\nexcludeabletargets = //p:y\n';
+    const rule = (more = '') => `build_rule(name = "x", test = True, ${more})\nbuild_rule(name = "y", sandbox = False)`;
+    const good = createWorkspace({
+      '.plzconfig': config,
+      'p/BUILD': rule(),
+      'free/a/BUILD': rule('test_sandbox = False'),
+    });
+    expect((await good.load()).targets.get('//free/a:x')?.test?.sandbox).toBe(false);
+    for (const argument of ['sandbox = False', 'test_sandbox = False']) {
+      const [fault] = await faultsOf(() => createWorkspace({ '.plzconfig': config, 'p/BUILD': rule(argument) }).load());
+      expect(fault).toMatchObject({
+        message: '//p:x may not do without the sandbox',
+        next: expect.stringContaining('//free/..., //p:y'),
+      });
+    }
+    const [fault] = await faultsOf(() =>
+      createWorkspace({ '.plzconfig': '[sandbox]\nexcludeabletargets = a b\n', BUILD: '' }).load(),
+    );
+    expect(fault).toMatchObject({ code: 'graph/bad-workspace', place: { file: '.plzconfig', line: 2 } });
   });
 });
 

@@ -10,8 +10,8 @@ import {
 import type { BuildCall, EvaluationContext } from './context.ts';
 import { placedAt } from './define.ts';
 import { GraphFault } from './fault.ts';
-import { ArgumentFault, inputsOf, labelsOf, namedLists, outputsOf, stringsOf } from './inputs.ts';
-import { checkTargetName, formatPattern, type LabelScope, labelOf, parsePattern } from './label.ts';
+import { ArgumentFault, inputsOf, labelsOf, namedLists, outputsOf, stringsOf, systemPath } from './inputs.ts';
+import { checkTargetName, formatPattern, type LabelScope, labelOf, parsePattern, patternMatches } from './label.ts';
 import { defaultTimeouts, secondsOfText } from './timeouts.ts';
 import type { Action, Input, Inputs, Json, Secrets, Stamp, Target, Test } from './types.ts';
 
@@ -192,7 +192,14 @@ function createTarget(given: Given, call: BuildCall): Target {
     env: environmentOf(given.env!, context.env),
     passEnv: Object.freeze([...new Set([...context.passEnv, ...stringsOf('pass_env', given.pass_env!)])]),
     labels: Object.freeze([
-      ...new Set([...stringsOf('labels', given.labels!), ...requires, ...stringsOf('size', given.size!)]),
+      ...new Set([
+        ...stringsOf('labels', given.labels!),
+        ...requires,
+        ...(given.size === '' ? [] : stringsOf('size', given.size!)),
+        // As in Please, these can be asked for: --include flaky.
+        ...(given.binary === true ? ['bin'] : []),
+        ...(isTest && attemptsOf(given.flaky!) > 1 ? ['flaky'] : []),
+      ]),
     ]),
     visibility: visibilityOf(given.visibility!, context),
     testOnly: given.test_only === true || isTest,
@@ -215,6 +222,7 @@ function createTarget(given: Given, call: BuildCall): Target {
     throw new GraphFault('graph/bad-target', `${argument} is given, but this is no test`, { next: 'add test = True' });
   }
   checkTestOutputs(target, context.targets);
+  checkSandbox(target, context);
   context.targets.set(name, Object.freeze(target));
   if (given.pre_build instanceof FunctionValue) context.preBuild.set(target.label, given.pre_build);
   if (given.post_build instanceof FunctionValue)
@@ -365,16 +373,18 @@ export function commandOf(argument: string, value: Value, { config }: Evaluation
   return command;
 }
 
+function attemptsOf(flaky: Value): number {
+  return flaky === true ? defaultAttempts : flaky === false ? 1 : Math.max(1, flaky as number);
+}
+
 function testOf(given: Given, context: EvaluationContext): Test {
-  const { flaky } = given;
-  const attempts = flaky === true ? defaultAttempts : flaky === false ? 1 : Math.max(1, flaky as number);
   return Object.freeze({
     // Tests are run without arguments of a person's.
     command: given.test_cmd_args_placeholder
       ? commandOf('test_cmd', given.test_cmd!, context).replaceAll(given.test_cmd_args_placeholder as string, '')
       : commandOf('test_cmd', given.test_cmd!, context),
     timeout: timeoutOf('test_timeout', given, context) ?? defaultTimeouts.test,
-    attempts,
+    attempts: attemptsOf(given.flaky!),
     tools: inputsOf('test_tools', given.test_tools!, context, 'program'),
     noOutput: given.no_test_output === true,
     sandbox: given.test_sandbox !== false,
@@ -425,19 +435,6 @@ function withSystemFiles(srcs: Inputs, given: Given): Inputs {
   return Object.freeze({ all: Object.freeze([...srcs.all, ...files]), named: srcs.named });
 }
 
-/** An absolute path, or one below the home folder. */
-function systemPath(argument: string, text: string): string {
-  const path = text.replace(/(?<=.)\/+$/, '');
-  const parts = path.split('/');
-  if (/^(~\/|\/)./.test(path) && !path.startsWith('//') && !parts.includes('..') && !/[\0\n]/.test(path)) return path;
-  throw new ArgumentFault(
-    new GraphFault('graph/bad-target', `${argument} has ${JSON.stringify(text)}, which is no absolute path`, {
-      next: 'begin it with / or ~/',
-    }),
-    text,
-  );
-}
-
 function secretsOf(value: Value): Secrets {
   const paths = (texts: readonly string[]) => Object.freeze(texts.map((text) => systemPath('secrets', text)));
   if (!(value instanceof Map)) return Object.freeze({ all: paths(stringsOf('secrets', value)), named: noNames });
@@ -485,6 +482,16 @@ function outputDirsOf(value: Value): readonly string[] {
       return text.endsWith('/**') ? `${folder}/**` : folder;
     }),
   );
+}
+
+/** A workspace can say which targets may do without the sandbox. */
+function checkSandbox(target: Target, { unconfinedTargets }: EvaluationContext): void {
+  if (unconfinedTargets.length === 0 || target.action.kind === 'filegroup') return;
+  if (target.sandbox && target.test?.sandbox !== false) return;
+  if (unconfinedTargets.some((pattern) => patternMatches(pattern, target.label))) return;
+  throw new GraphFault('graph/bad-target', `${target.label} may not do without the sandbox`, {
+    next: `leave sandbox = False out, or let excludeabletargets of .plzconfig have it; it has ${unconfinedTargets.map(formatPattern).join(', ')}`,
+  });
 }
 
 /** Tests of a package leave their files in one folder. */
@@ -569,12 +576,14 @@ function providesOf(value: Value, scope: LabelScope): Target['provides'] {
 
 const noProvides: Target['provides'] = Object.freeze({});
 
+/** A sum in hex, as `sha256: 12ab...` or alone. */
 function checkedSum(text: string): string {
-  const sum = text.replace(/^sha256: ?/, '').toLowerCase();
-  if (/^[0-9a-f]{64}$/.test(sum)) return sum;
+  const [, algorithm, sum = ''] = /^(?:(sha1|sha256): *)?([0-9a-f]*)$/i.exec(text.trim()) ?? [];
+  const length = { sha1: 40, sha256: 64 }[algorithm?.toLowerCase() ?? ''];
+  if (length === undefined ? sum.length === 40 || sum.length === 64 : sum.length === length) return sum.toLowerCase();
   throw new ArgumentFault(
     new GraphFault('graph/bad-target', `hashes has ${JSON.stringify(text)}, which is no SHA-256 sum`, {
-      next: 'write its 64 hexadecimal digits',
+      next: 'write its 64 hexadecimal digits, or the 40 of a SHA-1 sum',
     }),
     text,
   );

@@ -1,6 +1,6 @@
 import type { Call, Dict, FunctionValue, Value } from '../language/index.ts';
 import type { History } from './git/history.ts';
-import type { LabelScope } from './label.ts';
+import type { LabelPattern, LabelScope } from './label.ts';
 import type { Subrepo } from './subrepos.ts';
 import type { Timeouts } from './timeouts.ts';
 import type { SourceTree } from './tree.ts';
@@ -20,6 +20,8 @@ export interface EvaluationContext extends LabelScope {
   readonly env: Readonly<Record<string, string>>;
   readonly passEnv: readonly string[];
   readonly timeouts: Timeouts;
+  /** Targets that may do without the sandbox; any may where it is empty. */
+  readonly unconfinedTargets: readonly LabelPattern[];
   /** Functions that change targets once everything they depend on is known. */
   readonly preBuild: Map<Label, FunctionValue>;
   /** Functions that change targets once the action of one has run. */

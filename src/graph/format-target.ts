@@ -9,7 +9,7 @@ export function formatTarget(target: Target): string {
   const given: [name: string, value: Json | undefined][] = [
     ['name', target.name],
     ['building_description', target.description],
-    ['srcs', inputs(target, target.srcs)],
+    ['srcs', inputs(target, withoutSystem(target.srcs))],
     ['outs', outputs(target)],
     ['cmd', action.kind === 'shell' && action.command !== '' ? action.command : undefined],
     ['action', action.kind === 'builtin' ? action.name : undefined],
@@ -58,12 +58,15 @@ export function formatTarget(target: Target): string {
 }
 
 function inputs(target: Target, { all, named }: Inputs): Json | undefined {
-  // Files of the system have an argument of their own.
-  const texts = (group: readonly Input[]) =>
-    group.filter(({ kind }) => kind !== 'system').map((input) => inputText(target, input));
+  const texts = (group: readonly Input[]) => group.map((input) => inputText(target, input));
   const groups = Object.entries(named);
   if (groups.length === 0) return list(texts(all));
   return Object.fromEntries(groups.map(([name, group]) => [name, texts(group)]));
+}
+
+/** Files of the system have an argument of their own among sources. */
+function withoutSystem({ all, named }: Inputs): Inputs {
+  return { all: all.filter(({ kind }) => kind !== 'system'), named };
 }
 
 function inputText(target: Target, input: Input): string {

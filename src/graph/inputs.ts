@@ -64,12 +64,15 @@ function inputOf(argument: string, text: string, scope: LabelScope, meaning: Str
     return Object.freeze({ kind: 'label', label, named: text.slice(bar + 1) });
   }
   if (meaning === 'program') {
+    if (text.startsWith('/') || text.startsWith('~')) {
+      return Object.freeze({ kind: 'system', path: systemPath(argument, text) });
+    }
     if (!/^[A-Za-z0-9_.+-]+$/.test(text)) {
       const fault = new GraphFault(
         'graph/bad-target',
         `${argument} takes labels and names of programs, not ${JSON.stringify(text)}`,
         {
-          next: 'make a target of the file, or name a program that is on the PATH',
+          next: 'make a target of the file, or name a program that is on the PATH, or its absolute path',
         },
       );
       throw new ArgumentFault(fault, text);
@@ -77,6 +80,19 @@ function inputOf(argument: string, text: string, scope: LabelScope, meaning: Str
     return Object.freeze({ kind: 'program', name: text });
   }
   return Object.freeze({ kind: 'file', path: filePath(argument, text, scope.package) });
+}
+
+/** An absolute path, or one below the home folder. */
+export function systemPath(argument: string, text: string): string {
+  const path = text.replace(/(?<=.)\/+$/, '');
+  const parts = path.split('/');
+  if (/^(~\/|\/)./.test(path) && !path.startsWith('//') && !parts.includes('..') && !/[\0\n]/.test(path)) return path;
+  throw new ArgumentFault(
+    new GraphFault('graph/bad-target', `${argument} has ${JSON.stringify(text)}, which is no absolute path`, {
+      next: 'begin it with / or ~/',
+    }),
+    text,
+  );
 }
 
 /** A file of the package. */

@@ -77,7 +77,7 @@ build_rule(
       action: { kind: 'shell', command: 'make' },
       env: { A: '1', B: '2' },
       passEnv: ['HOME'],
-      labels: ['l', 'go'],
+      labels: ['l', 'go', 'bin'],
       visibility: ['PUBLIC', '//p:all', '//q/...'],
       testOnly: false,
       binary: true,

@@ -20,7 +20,7 @@ import { buildFunctions, logFunctions } from './functions.ts';
 import { type History, openHistory } from './git/history.ts';
 import { buildFileOf, findPackages } from './glob.ts';
 import { BuildNeeded, type BuiltIncludes } from './included.ts';
-import { type LabelScope, parseLabel, splitLabel } from './label.ts';
+import { type LabelPattern, type LabelScope, parseLabel, parsePattern, splitLabel } from './label.ts';
 import { childPath, parentPath } from './paths.ts';
 import type { PluginAtHand } from './please-config.ts';
 import { ReadingRecorder } from './record.ts';
@@ -80,6 +80,7 @@ export class PackageLoader {
   private readonly preBuild = new Map<Label, FunctionValue>();
   private readonly postBuilds = new Map<Label, FunctionValue>();
   private readonly subrepos: Subrepos;
+  private readonly unconfinedTargets: readonly LabelPattern[];
   private readonly history: History;
   /** Files under evaluation, outermost first, to tell a circle. */
   private readonly open: string[] = [];
@@ -97,6 +98,7 @@ export class PackageLoader {
     this.options = options;
     this.tree = this.recorder.noting(options.tree);
     this.subrepos = new Subrepos(workspace, options.tree, (name) => this.load(name));
+    this.unconfinedTargets = (workspace.please?.unconfinedTargets ?? []).map((each) => parsePattern(each));
     this.config = baseConfig(workspace);
     this.history = openHistory(workspace.root, options.tree.commit);
     this.evaluator = createEvaluator<EvaluationContext>({
@@ -392,6 +394,7 @@ export class PackageLoader {
       env: please?.env ?? noEnvironment,
       passEnv: please?.passEnv ?? [],
       timeouts: please?.timeouts ?? defaultTimeouts,
+      unconfinedTargets: this.unconfinedTargets,
       preBuild: this.preBuild,
       postBuild: this.postBuilds,
       complete: false,
@@ -546,7 +549,7 @@ export class PackageLoader {
       });
     }
     const { action, outs } = target;
-    if (action.kind === 'text') {
+    if (action.kind === 'text' && !/\$\((?:out_)?(?:location|exe|dir|hash)/.test(action.content)) {
       return outs.map((out) => ({ path: `${outputPlace}/${childPath(packageName, out)}`, text: action.content }));
     }
     if (action.kind !== 'filegroup') return this.builtFilesOf(target, place);

@@ -1,5 +1,6 @@
 import { placeOf, type Source } from '../language/index.ts';
 import { GraphFault } from './fault.ts';
+import { formatPattern, parsePattern } from './label.ts';
 import { resolvePath } from './paths.ts';
 import { defaultTimeouts, secondsOfText } from './timeouts.ts';
 import type { Json, PleaseConfig, PluginKey } from './types.ts';
@@ -35,12 +36,15 @@ export function readPleaseConfig(sources: readonly Source[]): PleaseConfig {
   const plugins: Record<string, { target?: string; config: Record<string, Json> }> = {};
   const definitions: Record<string, Record<string, string[]>> = {};
   let gitFunctions = true;
+  const licences: { accept: string[]; reject: string[] } = { accept: [], reject: [] };
+  const unconfinedTargets: string[] = [];
   const timeouts = { build: defaultTimeouts.build, test: defaultTimeouts.test };
   const sizes = new Map<string, { name?: string; seconds: number }>();
   for (const source of sources) {
     for (const entry of entriesOf(source)) {
       const { section, subsection, key, value } = entry;
       const path = () => folderPath(source, entry);
+      const pattern = () => patternOf(source, entry);
       switch (`${section}.${key}`) {
         case 'parse.buildfilename':
           buildFiles.push(value);
@@ -90,6 +94,15 @@ export function readPleaseConfig(sources: readonly Source[]): PleaseConfig {
           else size.name = value;
           break;
         }
+        case 'licences.accept':
+          licences.accept.push(value);
+          break;
+        case 'licences.reject':
+          licences.reject.push(value);
+          break;
+        case 'sandbox.excludeabletargets':
+          unconfinedTargets.push(pattern());
+          break;
         case 'sandbox.build':
           config.BUILD_SANDBOX = truthOf(source, entry);
           break;
@@ -130,6 +143,8 @@ export function readPleaseConfig(sources: readonly Source[]): PleaseConfig {
     plugins,
     gitFunctions,
     timeouts: { ...timeouts, sizes: sizesOf(sizes) },
+    licences,
+    unconfinedTargets,
     ...(definition !== undefined && { plugin: { name: definition.value.toLowerCase(), keys: definitions } }),
   });
 }
@@ -282,6 +297,18 @@ function truthOf(source: Source, { value, key, start, end }: Entry): boolean {
   throw new GraphFault('graph/bad-workspace', `${key} is ${JSON.stringify(value)}, which is neither true nor false`, {
     place: placeOf(source, start, end),
   });
+}
+
+function patternOf(source: Source, { value, start, end }: Entry): string {
+  try {
+    return formatPattern(parsePattern(value));
+  } catch (error) {
+    if (!(error instanceof GraphFault)) throw error;
+    throw new GraphFault('graph/bad-workspace', error.message, {
+      place: placeOf(source, start, end),
+      next: error.next,
+    });
+  }
 }
 
 function secondsOf(source: Source, { value, key, start, end }: Entry): number {

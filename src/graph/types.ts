@@ -15,7 +15,7 @@ export type Input =
     }
   /** Only among tools: a program of the system, by its name. */
   | { readonly kind: 'program'; readonly name: string }
-  /** Only among sources: a file or folder of the system, absolute or below the home folder (`~/...`). */
+  /** Among sources and tools: a file or folder of the system, absolute or below the home folder (`~/...`). */
   | { readonly kind: 'system'; readonly path: string };
 
 /** Inputs in the order written; named groups keep their names (`srcs = {"main": [...], "test": [...]}`). */
@@ -290,6 +290,10 @@ export interface PleaseConfig {
   >;
   readonly gitFunctions: boolean;
   readonly timeouts: Timeouts;
+  /** Licences under which targets may be used, any one of a target's; all but the rejected ones where none is accepted. */
+  readonly licences: { readonly accept: readonly string[]; readonly reject: readonly string[] };
+  /** Patterns of targets that may do without the sandbox; any may where it is empty. */
+  readonly unconfinedTargets: readonly string[];
   /** Where the repository is a plugin itself: its name and its settings with what is said of each. */
   readonly plugin?: {
     readonly name: string;

@@ -47,8 +47,9 @@ export async function identifyTargets(graphs: readonly Graph[]): Promise<(target
   };
 }
 
-function systemFilesOf({ srcs }: Target): string[] {
-  return srcs.all.flatMap((input) => (input.kind === 'system' ? [input.path] : []));
+function systemFilesOf({ srcs, tools, test }: Target): string[] {
+  const all = [...srcs.all, ...tools.all, ...(test?.tools.all ?? [])];
+  return all.flatMap((input) => (input.kind === 'system' ? [input.path] : []));
 }
 
 function programsOf({ action, tools, test }: Target): string[] {
