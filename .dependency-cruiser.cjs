@@ -3,11 +3,11 @@
  * a folder's index.ts is its door.
  */
 const layers = [
-  ['fault', 'progress', 'process', 'disk'],
+  ['fault', 'progress', 'process', 'disk', 'database'],
   ['language'],
   ['form'],
   ['graph'],
-  ['rules', 'build', 'image', 'manifest', 'kube'],
+  ['rules', 'build', 'image', 'manifest', 'kube', 'audit'],
   ['release', 'local'],
   ['cli'],
 ];

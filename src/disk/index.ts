@@ -1,3 +1,3 @@
-export { withLock } from './lock.ts';
+export { LockFault, withLock } from './lock.ts';
 export { cacheFolder, stateFolder } from './places.ts';
 export { writeAtomically } from './write.ts';

@@ -54,6 +54,7 @@ describe('help', () => {
     'review',
     'history',
     'logs',
+    'audit',
     'lock',
     'completion',
   ])('of %s has examples', async (command) => {

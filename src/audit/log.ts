@@ -1,0 +1,131 @@
+import type { KeyObject } from 'node:crypto';
+import { type Connection, type Database, migrate } from '../database/index.ts';
+import { type Checkpoint, parseCheckpoint, signCheckpoint } from './checkpoint.ts';
+import { type AuditEntry, type AuditEvent, beginning, bodyOf, hashOf, readBody } from './entry.ts';
+import { auditMigrations, lockTable } from './migrations.ts';
+
+/** Entries read at a time. */
+const pageSize = 500;
+
+/** Brings the database to the form that the log needs. */
+export async function migrateAudit(database: Database): Promise<readonly string[]> {
+  return await migrate(database, 'audit', auditMigrations);
+}
+
+/**
+ * Does something and writes down that it was done, both or neither. Inside, `record` adds to the log.
+ *
+ * @param now milliseconds since the epoch
+ */
+export async function audited<Result>(
+  database: Database,
+  now: number,
+  body: (connection: Connection, record: (event: AuditEvent) => Promise<AuditEntry>) => Promise<Result>,
+): Promise<Result> {
+  return await database.transaction(
+    (connection) => body(connection, (event) => append(connection, event, now)),
+    lockTable,
+  );
+}
+
+async function append(connection: Connection, event: AuditEvent, now: number): Promise<AuditEntry> {
+  const last = await lastEntry(connection);
+  const number = (last?.number ?? 0) + 1;
+  const at = new Date(now).toISOString();
+  const body = bodyOf(number, at, event);
+  const previous = last?.hash ?? beginning;
+  const hash = hashOf(previous, body);
+  await connection.query(
+    'INSERT INTO audit_entries (number, at, who, action, subject, body, previous, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)',
+    [number, at, event.who, event.action, event.subject, body, previous, hash],
+  );
+  return { number, at, event, previous, hash };
+}
+
+async function lastEntry(
+  connection: Connection,
+): Promise<{ readonly number: number; readonly hash: string } | undefined> {
+  const [last] = await connection.query<{ number: number; hash: string }>(
+    'SELECT number, hash FROM audit_entries ORDER BY number DESC LIMIT 1',
+  );
+  return last;
+}
+
+/** A row as the database has it: not believed until it was checked. */
+export interface StoredEntry {
+  readonly number: number;
+  readonly at: Date;
+  readonly who: string;
+  readonly action: string;
+  readonly subject: string;
+  readonly body: string;
+  readonly previous: string;
+  readonly hash: string;
+}
+
+/** All rows in their order, a page at a time. */
+export async function* storedEntries(connection: Connection): AsyncGenerator<StoredEntry> {
+  let after = Number.MIN_SAFE_INTEGER;
+  for (;;) {
+    const rows = await connection.query<StoredEntry>(
+      'SELECT number, at, who, action, subject, body, previous, hash FROM audit_entries WHERE number > $1 ORDER BY number LIMIT $2',
+      [after, pageSize],
+    );
+    yield* rows;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < pageSize) return;
+    after = last.number;
+  }
+}
+
+export interface EntryFilter {
+  readonly subject?: string | undefined;
+  readonly who?: string | undefined;
+  /** Entries after this number. */
+  readonly after?: number | undefined;
+  /** At most so many; 100 unless told. */
+  readonly limit?: number | undefined;
+}
+
+/** Entries for a person to read, in their order. */
+export async function readEntries(connection: Connection, filter: EntryFilter = {}): Promise<readonly AuditEntry[]> {
+  const { subject = null, who = null, after = 0, limit = 100 } = filter;
+  const rows = await connection.query<StoredEntry>(
+    `SELECT body, previous, hash FROM audit_entries
+     WHERE number > $1 AND ($2::text IS NULL OR subject = $2) AND ($3::text IS NULL OR who = $3)
+     ORDER BY number LIMIT $4`,
+    [after, subject, who, limit],
+  );
+  return rows.map(({ body, previous, hash }) => ({ ...readBody(body), previous, hash }));
+}
+
+/**
+ * Signs how far the log goes, and keeps that. The checkpoint is to be put elsewhere too: only so it tells of what is cut off.
+ *
+ * @returns undefined where nothing was written since the last one
+ */
+export async function makeCheckpoint(database: Database, key: KeyObject, now: number): Promise<Checkpoint | undefined> {
+  return await database.transaction(async (connection) => {
+    const last = await lastEntry(connection);
+    const [former] = await connection.query<{ number: number }>(
+      'SELECT number FROM audit_checkpoints ORDER BY number DESC LIMIT 1',
+    );
+    if (last === undefined || (former !== undefined && former.number >= last.number)) return undefined;
+    const at = new Date(now).toISOString();
+    const checkpoint = signCheckpoint(last, at, key);
+    await connection.query('INSERT INTO audit_checkpoints (number, at, checkpoint) VALUES ($1, $2, $3)', [
+      checkpoint.number,
+      at,
+      JSON.stringify(checkpoint),
+    ]);
+    return checkpoint;
+  }, lockTable);
+}
+
+/** The checkpoints that are kept in the database itself. */
+export async function storedCheckpoints(connection: Connection): Promise<readonly Checkpoint[]> {
+  const rows = await connection.query<{ number: number; checkpoint: string }>(
+    'SELECT number, checkpoint FROM audit_checkpoints ORDER BY number',
+  );
+  return rows.map(({ number, checkpoint }) => parseCheckpoint(checkpoint, `checkpoint ${number} of the database`));
+}
