@@ -243,6 +243,8 @@ export interface Workspace {
   readonly debian: { readonly suite: string; readonly mirror?: string };
   readonly environments: ReadonlyMap<string, Environment>;
   readonly registry: string;
+  /** How registries are reached, by registry or registry and the first parts of a repository; undefined where nothing is said. */
+  readonly registries?: Readonly<Record<string, RegistryForm>>;
   /** Whether a tag is the first 12 hex digits of the content's sum or all 64. */
   /** `run`: what carries RUN of Dockerfiles out; nothing does where it is absent. */
   readonly images: { readonly tags: 'short' | 'long'; readonly run?: 'buildah' };
@@ -253,6 +255,18 @@ export interface Workspace {
   /** What a `.plzconfig` beside says. */
   readonly please?: PleaseConfig;
   readonly place: Place;
+}
+
+/** `registries`: paths are absolute or relative to the workspace root. */
+export interface RegistryForm {
+  /** PEM file with authorities beside the system's. */
+  readonly ca?: string;
+  /** PEM files of a certificate that this client shows. */
+  readonly cert?: string;
+  readonly key?: string;
+  readonly plainHttp?: boolean;
+  /** Registries, with a path where there is one, that are asked first when something is pulled. */
+  readonly mirrors?: readonly string[];
 }
 
 /** `remote_cache`: a server of the Remote Execution API, version 2. */

@@ -14,7 +14,7 @@ import type { Source } from '../language/index.ts';
 import { environments, registryName } from './environment-form.ts';
 import { GraphFault } from './fault.ts';
 import { lastPart, resolvePath } from './paths.ts';
-import type { Json, PleaseConfig, RemoteCacheForm, Workspace } from './types.ts';
+import type { Json, PleaseConfig, RegistryForm, RemoteCacheForm, Workspace } from './types.ts';
 
 const workspaceKeys = [
   'name',
@@ -25,9 +25,11 @@ const workspaceKeys = [
   'environments',
   'images',
   'registry',
+  'registries',
   'remote_cache',
   'subrepos',
 ] as const;
+const registryKeys = ['ca', 'cert', 'key', 'plain_http', 'mirrors'] as const;
 const remoteCacheKeys = ['url', 'token_env', 'token_file', 'ca', 'instance', 'upload'] as const;
 
 const simpleName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -52,6 +54,7 @@ export function readWorkspace(root: string, source: Source, please?: PleaseConfi
     environments: environments(fields.environments, registry, top),
     images: images(fields.images),
     registry,
+    ...(fields.registries !== undefined && { registries: registries(fields.registries) }),
     ...(fields.remote_cache !== undefined && { remoteCache: remoteCache(fields.remote_cache) }),
     ...(fields.subrepos !== undefined && { subrepos: subrepos(fields.subrepos) }),
     ...(please !== undefined && { please }),
@@ -67,6 +70,29 @@ function images(form: FormNode | undefined): Workspace['images'] {
     tags: tags !== undefined && textOf(tags, /^(short|long)$/, 'short or long') === 'long' ? 'long' : 'short',
     ...(run !== undefined && { run: 'buildah' as const }),
   };
+}
+
+function registries(form: FormNode): Record<string, RegistryForm> {
+  return Object.fromEntries(
+    entriesOf(form).map(({ key, value }) => {
+      if (!registryName.test(key)) throw wrong(value, `${JSON.stringify(key)} is not the name of a registry`);
+      const { ca, cert, key: secret, plain_http, mirrors } = fieldsOf(value, registryKeys);
+      if ((cert === undefined) !== (secret === undefined)) throw wrong(value, 'cert and key belong together');
+      const file = (node: FormNode) => textOf(node, /./, 'the path of a file');
+      return [
+        key,
+        {
+          ...(ca !== undefined && { ca: file(ca) }),
+          ...(cert !== undefined && { cert: file(cert) }),
+          ...(secret !== undefined && { key: file(secret) }),
+          ...(plain_http !== undefined && { plainHttp: truthOf(plain_http) }),
+          ...(mirrors !== undefined && {
+            mirrors: listOf(mirrors).map((each) => textOf(each, registryName, 'the name of a registry')),
+          }),
+        },
+      ];
+    }),
+  );
 }
 
 function remoteCache(form: FormNode): RemoteCacheForm {

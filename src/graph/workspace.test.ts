@@ -60,6 +60,9 @@ environments:
       metrics:
         - { name: errors, url: "http://prometheus:9090", query: "rate(errors[5m])", at_most: 0.01 }
       provenance: { policy: policies/release.yaml }
+registries:
+  hub.example: { mirrors: [mirror.example/hub], ca: ca.pem }
+  127.0.0.1:5000: { plain_http: true }
 `,
       },
       { git: false },
@@ -70,6 +73,10 @@ environments:
       buildDefs: ['build/defs.build_defs', 'x/y.build_defs'],
       config: { go: { import_path: 'example.com/bank', cgo: false }, list: [1, 'a'] },
       debian: { suite: 'trixie' },
+      registries: {
+        'hub.example': { mirrors: ['mirror.example/hub'], ca: 'ca.pem' },
+        '127.0.0.1:5000': { plainHttp: true },
+      },
       remoteCache: {
         url: 'grpcs://cache.example.com:9092',
         tokenEnv: 'CACHE_TOKEN',
@@ -123,6 +130,9 @@ environments:
     ['', /is empty/, {}],
     ['nme: x\n', /nme: there is no such key/, { line: 1, column: 1 }, 'did you mean name?'],
     ['registry: r\n', /name is missing/, { line: 1 }],
+    ['name: x\nregistries: { "Hub/": {} }\n', /is not the name of a registry/, { line: 2 }],
+    ['name: x\nregistries: { hub.example: { cert: c.pem } }\n', /cert and key belong together/, { line: 2 }],
+    ['name: x\nregistries: { hub.example: { mirror: x } }\n', /mirror/, { line: 2 }],
     ['name: x\nremote_cache: {}\n', /url is missing/, { line: 2 }],
     ['name: x\nremote_cache: { url: cache }\n', /is not the address of a remote cache/, { line: 2 }],
     ['name: x\nremote_cache: { url: "grpc://c", upload: 1 }\n', /must be true or false/, { line: 2 }],

@@ -5,7 +5,7 @@ import { passGates } from './gate-check.ts';
 import { originOf } from './origin.ts';
 import { checkProofs } from './proof/check.ts';
 import { type PublishOptions, publishProofs } from './proof/publish.ts';
-import { pushImages } from './push.ts';
+import { pushImages, workspaceRegistries } from './push.ts';
 import { releaseId } from './record.ts';
 import { type RenderedService, renderServices } from './render.ts';
 import { rollOut } from './rollout.ts';
@@ -58,7 +58,8 @@ export async function deploy(options: DeployOptions): Promise<ServiceDeployment[
     const gates = { ...environment, gates: environment.gates?.filter(({ kind }) => kind !== 'provenance') ?? [] };
     await Promise.all(releases.map((release) => passGates({ environment: gates, release, by: whoAmI(), signal })));
     const { registry } = options.cluster;
-    await pushImages(layoutsOf(rendered), registry, { progress, signal });
+    const registries = await workspaceRegistries(builder.workspace);
+    await pushImages(layoutsOf(rendered), registry, { registries, progress, signal });
     // What is said of images stands beside them in the registry, where it is then looked for as by anybody else.
     await publishFor(rendered, options);
     const { breakGlass } = options;

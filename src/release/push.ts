@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { pushImage, type RegistryTransport } from '../image/index.ts';
+import { resolve } from 'node:path';
+import type { Workspace } from '../graph/index.ts';
+import { ImageFault, pushImage, type RegistrySettings, type RegistryTransport } from '../image/index.ts';
 import type { Progress } from '../progress/index.ts';
 import type { RegistryAccess } from './types.ts';
 
@@ -7,17 +9,53 @@ import type { RegistryAccess } from './types.ts';
 export async function pushImages(
   images: readonly { readonly layout: string; readonly reference: string }[],
   registry: RegistryAccess | undefined,
-  { progress, signal }: { readonly progress: Progress; readonly signal?: AbortSignal | undefined },
+  {
+    progress,
+    signal,
+    registries,
+  }: {
+    readonly progress: Progress;
+    readonly signal?: AbortSignal | undefined;
+    readonly registries?: RegistrySettings | undefined;
+  },
 ): Promise<void> {
   const transport = registry && (await registryTransport(registry));
   const waiting = [...new Map(images.map((image) => [image.reference, image])).values()];
   const worker = async () => {
     for (let image = waiting.shift(); image !== undefined; image = waiting.shift()) {
       const own = transport !== undefined && image.reference.startsWith(`${registry?.name}/`);
-      await pushImage({ ...image, ...(own && { transport }), progress, ...(signal && { signal }) });
+      await pushImage({ ...image, ...(own && { transport }), registries, progress, ...(signal && { signal }) });
     }
   };
   await Promise.all([worker(), worker(), worker(), worker()]);
+}
+
+/** What the workspace says of registries, with the certificates that it names. @throws ImageFault image/registry-unreachable */
+export async function workspaceRegistries(
+  workspace: Pick<Workspace, 'root' | 'registries' | 'place'>,
+): Promise<RegistrySettings | undefined> {
+  if (workspace.registries === undefined) return undefined;
+  const read = async (path: string | undefined) => {
+    if (path === undefined) return undefined;
+    return readFile(resolve(workspace.root, path), 'utf8').catch((cause: Error) => {
+      throw new ImageFault(
+        'image/registry-unreachable',
+        `${path}, which banksman.yaml names for a registry, can't be read`,
+        {
+          place: workspace.place,
+          notes: [cause.message],
+          cause,
+        },
+      );
+    });
+  };
+  const entries = Object.entries(workspace.registries).map(async ([name, { ca, cert, key, plainHttp, mirrors }]) => {
+    const texts = { ca: await read(ca), cert: await read(cert), key: await read(key) };
+    const known = Object.entries(texts).filter(([, text]) => text !== undefined);
+    const rest = { ...(plainHttp !== undefined && { plainHttp }), ...(mirrors !== undefined && { mirrors }) };
+    return [name, { ...Object.fromEntries(known), ...rest }] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries));
 }
 
 /** How to reach the registry of an image; undefined for one that is reached by its name. */

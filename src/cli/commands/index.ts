@@ -48,6 +48,7 @@ export const commands: readonly CommandEntry[] = [
     summary: 'print the completion of commands and labels for a shell',
     load: () => import('./completion.ts'),
   },
+  { name: 'mirror', summary: 'copy images by digest between registries', load: () => import('./mirror.ts') },
   {
     name: 'registry',
     summary: 'serve a registry of images, list it, check it, free its space',

@@ -43,6 +43,12 @@ export async function* download(
         yield piece;
       }
       if (size === undefined || received >= size) break;
+      // An answer that came to its own end is what the registry has.
+      if (answer.complete)
+        throw new ImageFault(
+          'image/wrong-content',
+          `${host} has ${received} of the ${size} bytes of the blob ${digest}`,
+        );
       throw Object.assign(new Error(`it ended after ${received} of ${size} bytes`), { code: 'ECONNRESET' });
     } catch (error) {
       if (signal?.aborted) throw signal.reason;

@@ -5,6 +5,7 @@ import {
   pushImages,
   requireProofSettings,
   signReference,
+  workspaceRegistries,
 } from '../../../release/index.ts';
 import { withEnvironmentOption } from '../../cluster.ts';
 import type { CommandContext } from '../../context.ts';
@@ -55,7 +56,8 @@ export async function publishLabel(
   const settings = await requireProofSettings(signing(context, key));
   const { builder, image, reference } = await imageOfLabel(label, env, context);
   const registry = await registryFor(reference);
-  await pushImages([{ layout: image.layout, reference }], registry, { progress, signal });
+  const registries = await workspaceRegistries(builder.workspace);
+  await pushImages([{ layout: image.layout, reference }], registry, { registries, progress, signal });
   const reviews = reviewsOf(builder.workspace.root, context);
   const options = { settings, reviews, builder, say, registry, progress, signal };
   const [published] = await publishProofs([{ image, reference }], options);
