@@ -1,7 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import { ImageFault } from '../fault.ts';
 import type { Credentials } from './helper.ts';
-import { type Connection, sendWithRetries } from './transport.ts';
+import {
+  backOff,
+  type Call,
+  type Connection,
+  isTransient,
+  maximumTries,
+  sendWithRetries,
+  unreachable,
+} from './transport.ts';
 
 /** A challenge of WWW-Authenticate. RFC 9110, 11.6.1. */
 export interface Challenge {
@@ -48,7 +56,7 @@ export async function answerChallenge(
     throw unauthorized(registry, 'asks for a token and does not say from where');
   const url = new URL(realm);
   const asked = allScopes(challenge.parameters.scope, scopes);
-  let answer: IncomingMessage;
+  let call: Call;
   if (credentials !== undefined && 'identityToken' in credentials) {
     const form = new URLSearchParams({
       grant_type: 'refresh_token',
@@ -59,16 +67,34 @@ export async function answerChallenge(
     if (service !== undefined) form.set('service', service);
     const body = Buffer.from(form.toString());
     const headers = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': body.length };
-    answer = await sendWithRetries(connection, { method: 'POST', url, headers, body: () => body, signal });
+    call = { method: 'POST', url, headers, body: () => body, signal };
   } else {
     if (service !== undefined) url.searchParams.set('service', service);
     for (const scope of asked) url.searchParams.append('scope', scope);
-    const headers = credentials === undefined ? {} : { authorization: basic(credentials) };
-    answer = await sendWithRetries(connection, { method: 'GET', url, headers, signal });
+    call = {
+      method: 'GET',
+      url,
+      headers: credentials === undefined ? {} : { authorization: basic(credentials) },
+      signal,
+    };
   }
-  const body = await smallBody(answer);
+  const { answer, body } = await sendForBody(connection, call);
   if (answer.statusCode !== 200) throw unauthorized(registry, `'s token service answered ${answer.statusCode}`);
   return `Bearer ${tokenOf(body, registry)}`;
+}
+
+/** Once more where the line breaks in the middle of the answer. */
+async function sendForBody(connection: Connection, call: Call): Promise<{ answer: IncomingMessage; body: Buffer }> {
+  for (let attempt = 1; ; attempt++) {
+    const answer = await sendWithRetries(connection, call);
+    try {
+      return { answer, body: await smallBody(answer) };
+    } catch (error) {
+      if (!isTransient(error)) throw error;
+      if (attempt >= maximumTries) throw unreachable(call.url.host, error);
+    }
+    await backOff(connection, attempt, call.signal);
+  }
 }
 
 /** The challenge speaks of one request; the token is for all that will come. */

@@ -1,15 +1,13 @@
-import type { IncomingMessage } from 'node:http';
 import { canonicalJson } from '../canonical.ts';
 import { type AnyDigest, digestOf } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
-import { type Descriptor, descriptorOf, maximumManifest, mediaTypes, parseAnyManifest } from '../manifest.ts';
-import { smallBody } from './authorize.ts';
+import { type Descriptor, descriptorOf, mediaTypes, parseAnyManifest } from '../manifest.ts';
 import type { RemoteRepository } from './remote.ts';
 
 /** What registries without the API answer: 404 by the specification; some know the path for no kind of request. */
 const withoutApi = [400, 404, 405, 406];
 
-type Pages = (first: URL, accept: string, what: string, none?: readonly number[]) => AsyncGenerator<IncomingMessage>;
+type Pages = (first: URL, accept: string, what: string, none?: readonly number[]) => AsyncGenerator<Buffer>;
 
 /**
  * Descriptors of the manifests whose subject is the digest: by the referrers API, or, where the registry has none, by the
@@ -27,9 +25,9 @@ export async function listReferrers(
   const what = `the referrers of ${digest}`;
   const found = new Map<string, Descriptor<AnyDigest>>();
   let answered = false;
-  for await (const answer of pages(url, mediaTypes.index, what, withoutApi)) {
+  for await (const body of pages(url, mediaTypes.index, what, withoutApi)) {
     answered = true;
-    for (const each of readIndex(await smallBody(answer, maximumManifest), what)) found.set(each.digest, each);
+    for (const each of readIndex(body, what)) found.set(each.digest, each);
   }
   if (!answered) for (const each of await fallbackIndex(remote, digest)) found.set(each.digest, each);
   // A registry may leave the filter to the client.

@@ -7,7 +7,16 @@ import { storedCredentials } from './credentials.ts';
 import { download } from './download.ts';
 import { listReferrers, recordReferrer } from './referrers.ts';
 import type { RemoteRepository } from './remote.ts';
-import { type Call, connect, type RegistryTransport, sendWithRetries } from './transport.ts';
+import {
+  backOff,
+  type Call,
+  connect,
+  isTransient,
+  maximumTries,
+  type RegistryTransport,
+  sendWithRetries,
+  unreachable,
+} from './transport.ts';
 import { upload } from './upload.ts';
 
 export interface RemoteOptions {
@@ -105,9 +114,11 @@ export function openRemoteRepository(options: RemoteOptions): RemoteRepository {
 
   /** @throws the fault that an answer with an unexpected status means */
   async function refused(answer: IncomingMessage, what: string): Promise<never> {
-    const { statusCode = 0 } = answer;
-    const said = (await smallBody(answer).catch(() => Buffer.alloc(0))).toString('utf8');
-    const notes = reasons(said);
+    return refusedWith(answer, await smallBody(answer).catch(() => Buffer.alloc(0)), what);
+  }
+
+  function refusedWith({ statusCode = 0 }: IncomingMessage, body: Buffer, what: string): never {
+    const notes = reasons(body.toString('utf8'));
     if (statusCode === 404)
       throw new ImageFault('image/registry-not-found', `${registry} does not have ${what}`, { notes });
     if (statusCode === 401 || statusCode === 403)
@@ -115,8 +126,20 @@ export function openRemoteRepository(options: RemoteOptions): RemoteRepository {
     throw new ImageFault('image/registry-refused', `${registry} answered ${statusCode} for ${what}`, { notes });
   }
 
-  async function get(path: string | URL, accept: string): Promise<IncomingMessage> {
-    return send({ method: 'GET', url: path instanceof URL ? path : await at(path), headers: { accept } });
+  /** A small answer with its whole body; asked for once more where the line broke in the middle of it. */
+  async function get(path: string | URL, accept: string): Promise<{ answer: IncomingMessage; body: Buffer }> {
+    const url = path instanceof URL ? path : await at(path);
+    for (let attempt = 1; ; attempt++) {
+      const answer = await send({ method: 'GET', url, headers: { accept } });
+      try {
+        return { answer, body: await smallBody(answer, maximumManifest) };
+      } catch (error) {
+        if (signal?.aborted) throw signal.reason;
+        if (!isTransient(error)) throw error;
+        if (attempt >= maximumTries) throw unreachable(registry, error);
+      }
+      await backOff(connection, attempt, signal);
+    }
   }
 
   /** Answers of a list, page by page. RFC 8288. */
@@ -125,19 +148,16 @@ export function openRemoteRepository(options: RemoteOptions): RemoteRepository {
     accept: string,
     what: string,
     none: readonly number[] = [],
-  ): AsyncGenerator<IncomingMessage> {
+  ): AsyncGenerator<Buffer> {
     let url: URL | undefined = first;
     for (let page = 0; url !== undefined; page++) {
       if (page >= maximumPages)
         throw new ImageFault('image/bad-registry-answer', `${registry} sends ${what} in circles`);
-      const answer = await get(url, accept);
-      if (none.includes(answer.statusCode ?? 0)) {
-        answer.resume();
-        return;
-      }
-      if (answer.statusCode !== 200) return refused(answer, what);
+      const { answer, body } = await get(url, accept);
+      if (none.includes(answer.statusCode ?? 0)) return;
+      if (answer.statusCode !== 200) return refusedWith(answer, body, what);
       const link = /<([^>]*)>\s*;\s*rel="?next"?/.exec(String(answer.headers.link ?? ''))?.[1];
-      yield answer;
+      yield body;
       const following: URL | undefined =
         link !== undefined && URL.canParse(link, url.href) ? new URL(link, url) : undefined;
       // A page of another host would be asked without our name, or with it where it does not belong.
@@ -169,10 +189,9 @@ export function openRemoteRepository(options: RemoteOptions): RemoteRepository {
     },
 
     async manifest(reference) {
-      const answer = await get(`manifests/${reference}`, manifestTypes);
-      if (answer.statusCode !== 200) return refused(answer, `${repository}, ${reference}`);
+      const { answer, body: bytes } = await get(`manifests/${reference}`, manifestTypes);
+      if (answer.statusCode !== 200) return refusedWith(answer, bytes, `${repository}, ${reference}`);
       const mediaType = typeOf(answer);
-      const bytes = await smallBody(answer, maximumManifest);
       if (isAnyDigest(reference) && digestLike(reference, bytes) !== reference) {
         throw new ImageFault(
           'image/wrong-content',
@@ -240,10 +259,9 @@ export function openRemoteRepository(options: RemoteOptions): RemoteRepository {
     },
 
     async *tags() {
-      for await (const answer of pages(await at('tags/list?n=1000'), 'application/json', `the tags of ${repository}`)) {
-        const body = await smallBody(answer, maximumManifest);
+      const first = await at('tags/list?n=1000');
+      for await (const body of pages(first, 'application/json', `the tags of ${repository}`))
         yield* tagsIn(body, registry);
-      }
     },
 
     referrers: (digest, artifactType) => listReferrers(remote, pages, at, digest, artifactType),
