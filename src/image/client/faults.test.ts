@@ -18,6 +18,7 @@ const transport = { ...plain, chunkSize: 64 * 1024, idleTimeout: 400 };
 const pointsOf = { cut: 12, stall: 4, damage: 12 };
 
 describe.each(['cut', 'stall', 'damage'] as const)('a line that fails once: %s', (kind) => {
+  const points = pointsOf[kind];
   test.each(['up', 'down'] as const)(
     '%s: a push and a pull end well, wherever it is',
     async (direction) => {
