@@ -44,6 +44,13 @@ export async function assemble(
   return objects;
 }
 
+/** What an assembly file may ask for the level of the processor by. */
+const levels: Readonly<Record<string, string>> = {
+  amd64: 'GOAMD64_v1',
+  ppc64le: 'GOPPC64_power8',
+  riscv64: 'GORISCV64_rva20u64',
+};
+
 async function run(
   request: BuiltinRequest,
   toolchain: Toolchain,
@@ -51,7 +58,7 @@ async function run(
   folder: string,
   args: readonly string[],
 ): Promise<void> {
-  const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
+  const { architecture } = toolchain;
   await request.run({
     program: toolchain.assembler,
     args: [
@@ -68,11 +75,12 @@ async function run(
       '-D',
       `GOARCH_${architecture}`,
       // The level of the processor that Go builds for where nobody says otherwise.
-      ...(architecture === 'amd64' ? ['-D', 'GOAMD64_v1'] : []),
+      ...(levels[architecture] === undefined ? [] : ['-D', levels[architecture]]),
       ...args,
     ],
     // Files that they include are looked for beside them.
     folder: what.folder,
+    env: { GOARCH: architecture },
     readable: [toolchain.goroot, toolchain.folder],
   });
 }

@@ -10,8 +10,8 @@ import { compile, importConfig } from './compile.ts';
 import { archivesOf, type GoDependency, goDependencies } from './dependency.ts';
 import { inspectPackage } from './inspect.ts';
 import { noFiles } from './library.ts';
-import { goKey, nativeParts, stagePackage } from './stage.ts';
-import { cgoRuntime, openToolchain, type Toolchain } from './toolchain.ts';
+import { goKey, nativeParts, stagePackage, targetToolchain } from './stage.ts';
+import { cgoRuntime, type Toolchain } from './toolchain.ts';
 
 /** Compiles `package main` and links it: static, without paths of this machine, without a build id. */
 export const goBinary: BuiltinAction = {
@@ -21,7 +21,7 @@ export const goBinary: BuiltinAction = {
   async run(request) {
     const { target, outputFolder } = request;
     const definitions = configTexts(request, 'definitions');
-    const toolchain = await openToolchain(request.cacheFolder, request.progress, request.update, request.signal);
+    const toolchain = await targetToolchain(request);
     request.update('compiling');
     const place = await stagePackage(request);
     const found = await inspectPackage(request, toolchain, place.folder, place);
@@ -105,7 +105,7 @@ export async function link(request: BuiltinRequest, toolchain: Toolchain, what: 
       what.main,
     ],
     // The linker takes the root for file names of the standard library from here.
-    env: { GOROOT: '' },
+    env: { GOROOT: '', GOARCH: toolchain.architecture },
     readable: [toolchain.goroot, toolchain.folder, ...(compiler === undefined ? [] : compilerFolder(compiler))],
   });
 }

@@ -48,6 +48,7 @@ export async function compile(request: BuiltinRequest, toolchain: Toolchain, wha
       ...(native?.goFiles ?? []),
     ],
     folder: prefix,
+    env: { GOARCH: toolchain.architecture },
     readable: [toolchain.goroot, toolchain.folder],
   });
   const objects = [

@@ -97,7 +97,7 @@ export async function inspectPackage(
       folder,
       result,
     ],
-    env: { GO111MODULE: 'off', GOROOT: toolchain.goroot },
+    env: { GO111MODULE: 'off', GOROOT: toolchain.goroot, GOARCH: toolchain.architecture },
     readable: [toolchain.folder, toolchain.goroot],
   });
   // Written by our own program, whose form `inspect/main.go` fixes; Go writes empty lists as null.

@@ -6,8 +6,7 @@ import type { BuiltinAction, BuiltinRequest } from '../types.ts';
 import { compile } from './compile.ts';
 import { aboutArchive, archivesOf, goDependencies, sourcesFile } from './dependency.ts';
 import { type FileGroup, inspectPackage } from './inspect.ts';
-import { type BeyondGo, goKey, nativeParts, type PackagePlace, stagePackage } from './stage.ts';
-import { openToolchain } from './toolchain.ts';
+import { type BeyondGo, goKey, nativeParts, type PackagePlace, stagePackage, targetToolchain } from './stage.ts';
 
 /**
  * Compiles a package. Outputs: `<name>.a`, `<name>.importcfg` with its import path, and for packages of the workspace the folder
@@ -21,7 +20,7 @@ export const goLibrary: BuiltinAction = {
     const { target, outputFolder } = request;
     const importPath = configText(request, 'import_path');
     const out = (ending: string) => join(outputFolder, target.outs.find((name) => name.endsWith(ending)) ?? '');
-    const toolchain = await openToolchain(request.cacheFolder, request.progress, request.update, request.signal);
+    const toolchain = await targetToolchain(request);
     request.update('compiling');
     const place = await stagePackage(request);
     const found = await inspectPackage(request, toolchain, place.folder, place);

@@ -7,7 +7,7 @@ import type { BuiltFile, BuiltinRequest, LaidInput } from '../types.ts';
 import { compilerIdentity } from './cgo.ts';
 import type { Compilation, NativeCompilation } from './compilation.ts';
 import { type GoPackage, refuseNative } from './inspect.ts';
-import { toolchainIdentity } from './toolchain.ts';
+import { hostArchitecture, openToolchain, type Toolchain, toolchainIdentity } from './toolchain.ts';
 
 /** Where the files of a package lie, and how they are to be read. */
 export interface PackagePlace {
@@ -31,6 +31,23 @@ export async function goKey(target: Target): Promise<string> {
   const compiler = (config as { cgo?: string } | null)?.cgo ?? '';
   const identity = await toolchainIdentity();
   return compiler === '' ? identity : `${identity} ${await compilerIdentity(compiler)}`;
+}
+
+/** The toolchain for what the target is for. @throws BuildFault build/bad-config where C would have to be compiled for another architecture */
+export async function targetToolchain(request: BuiltinRequest): Promise<Toolchain> {
+  const { cacheFolder, progress, update, signal, target } = request;
+  const wanted = configValue(request, 'architecture');
+  const architecture = typeof wanted === 'string' ? wanted : hostArchitecture;
+  if (architecture !== hostArchitecture && configValue(request, 'cgo')) {
+    throw new BuildFault(
+      'build/bad-config',
+      `${target.label} has parts in C, which are not compiled for ${architecture}`,
+      {
+        place: target.place,
+      },
+    );
+  }
+  return openToolchain(cacheFolder, progress, update, signal, architecture);
 }
 
 /** Brings the files of the target's package together: its own, or those of a package of a module. */

@@ -12,6 +12,8 @@ import { resolveTool, type Tool } from '../tool.ts';
 /** The Go of whoever builds, with its standard library compiled. */
 export interface Toolchain {
   readonly goroot: string;
+  /** What it compiles for, as GOARCH. The programs themselves are this machine's. */
+  readonly architecture: string;
   /** Holds the compiled standard library and `inspect`. */
   readonly folder: string;
   /** Archives of the standard library by import path. */
@@ -78,39 +80,54 @@ export async function toolchainIdentity(): Promise<string> {
 
 const ready = new Map<string, Promise<Toolchain>>();
 
+/** This machine's, as GOARCH. */
+export const hostArchitecture = process.arch === 'x64' ? 'amd64' : process.arch;
+
 /**
- * Compiles the standard library once for each version of Go, for this machine's platform and without cgo, which takes a
- * minute on two cores; and finds it the next time.
+ * Compiles the standard library once for each version of Go, for this machine's platform or another architecture, and without
+ * cgo, which takes a minute on two cores; and finds it the next time.
  *
  * @param cacheFolder `go/<sum>` below it holds the result
+ * @param architecture GOARCH; this machine's unless told
  */
 export function openToolchain(
   cacheFolder: string,
   progress: Progress,
   update: (text: string) => void,
   signal: AbortSignal,
+  architecture = hostArchitecture,
 ): Promise<Toolchain> {
-  let toolchain = ready.get(cacheFolder);
+  const key = `${architecture} ${cacheFolder}`;
+  let toolchain = ready.get(key);
   if (toolchain === undefined) {
-    toolchain = prepare(cacheFolder, progress, signal);
-    ready.set(cacheFolder, toolchain);
-    toolchain.catch(() => ready.delete(cacheFolder));
+    toolchain = prepare(cacheFolder, progress, signal, architecture);
+    ready.set(key, toolchain);
+    toolchain.catch(() => ready.delete(key));
   }
   update('waiting for the standard library');
   return toolchain;
 }
 
-async function prepare(cacheFolder: string, progress: Progress, signal: AbortSignal): Promise<Toolchain> {
+async function prepare(
+  cacheFolder: string,
+  progress: Progress,
+  signal: AbortSignal,
+  architecture: string,
+): Promise<Toolchain> {
   const go = await findGo();
-  const id = createHash('sha256').update(go.compiler).digest('hex').slice(0, 16);
+  const what = architecture === hostArchitecture ? go.compiler : `${go.compiler} for ${architecture}`;
+  const id = createHash('sha256').update(what).digest('hex').slice(0, 16);
   const folder = join(cacheFolder, 'go', id);
-  await once(join(folder, 'standard.json'), `${folder}.lock`, () => compileStandard(go, folder, progress, signal));
+  await once(join(folder, 'standard.json'), `${folder}.lock`, () =>
+    compileStandard(go, folder, progress, signal, architecture),
+  );
   const inspect = join(folder, `inspect-${go.inspect.slice(0, 16)}`);
   await once(inspect, `${folder}.lock`, () => compileInspect(go, inspect, signal));
   const paths = JSON.parse(await readFile(join(folder, 'standard.json'), 'utf8')) as string[];
   const tools = await toolFolder(go.goroot);
   return {
     goroot: go.goroot,
+    architecture,
     folder,
     standard: new Map(paths.map((path) => [path, join(folder, 'std', `${path}.a`)])),
     inspect,
@@ -135,18 +152,24 @@ async function once(path: string, lock: string, make: () => Promise<void>): Prom
 }
 
 async function toolFolder(goroot: string): Promise<string> {
-  const arch = process.arch === 'x64' ? 'amd64' : process.arch;
-  const folder = join(goroot, 'pkg', 'tool', `${process.platform}_${arch}`);
+  const folder = join(goroot, 'pkg', 'tool', `${process.platform}_${hostArchitecture}`);
   if ((await stat(join(folder, 'compile')).catch(() => undefined)) !== undefined) return folder;
   throw new BuildFault('build/tool-not-found', `the Go in ${goroot} has no compiler in ${folder}`, {
     next: 'install Go from its own archive and put its bin folder on the PATH',
   });
 }
 
-async function compileStandard(go: Found, folder: string, progress: Progress, signal: AbortSignal): Promise<void> {
-  const task = progress.begin(`standard library of ${go.version}`);
+async function compileStandard(
+  go: Found,
+  folder: string,
+  progress: Progress,
+  signal: AbortSignal,
+  architecture: string,
+): Promise<void> {
+  const foreign = architecture === hostArchitecture ? '' : ` for ${architecture}`;
+  const task = progress.begin(`standard library of ${go.version}${foreign}`);
   const work = await mkdtemp(join(tmpdir(), 'banksman-go-'));
-  const options = goOptions(go, work, signal);
+  const options = goOptions(go, work, signal, { GOARCH: architecture });
   try {
     task.update('compiling, once for this version of Go');
     const form = '{{if .Export}}{{.ImportPath}}\t{{.Export}}{{end}}';
