@@ -36,6 +36,7 @@ export interface Checked {
 
 /** Characters of a reason that says something. */
 const leastReason = 10;
+const breakGlassHint = 'in an emergency, --break-glass "REASON" goes on and is kept in the history';
 /** Images asked for at a time. */
 const atOnce = 4;
 
@@ -136,16 +137,21 @@ function refuse(refused: readonly Verdict[], policy: Policy, environment: Enviro
   const { message, notes, next } = first!;
   return new ProofFault('proof/refused', `${message}`, {
     place: gate?.place,
-    notes: [`nothing was changed in ${environment.name}`, ...notes],
-    next: next ?? 'in an emergency: --break-glass "REASON", which is kept in the history',
+    notes: [...notes, `nothing was changed in ${environment.name}`, breakGlassHint],
+    next,
     others,
   });
 }
 
 function tellMissing(verdicts: readonly Verdict[]): string[] {
   return verdicts.flatMap(({ reference, checks }) =>
-    checks.filter(({ passed }) => !passed).map(({ name, message }) => `${reference}: ${name}: ${message}`),
+    checks.filter(({ passed }) => !passed).map(({ name, message }) => `${shown(reference)}: ${name}: ${message}`),
   );
+}
+
+/** The digest behind a tag is for machines. */
+function shown(reference: string): string {
+  return reference.replace(/(:[^@/]+)@sha256:[0-9a-f]{64}$/, '$1');
 }
 
 function reasonOf(text: string | undefined): string | undefined {
