@@ -22,6 +22,13 @@ export function withKeyOption(command: Command): Command {
   );
 }
 
+export function withCosign2Option(command: Command): Command {
+  return command.option(
+    '--cosign2',
+    'sign in the form of cosign 2 too: tags sha256-HEX.sig and .att ($BANKSMAN_COSIGN2)',
+  );
+}
+
 export function isLabel(text: string): boolean {
   return text.startsWith('//') || text.startsWith(':');
 }
@@ -54,8 +61,8 @@ export async function imageOfLabel(label: string, env: string, context: CommandC
 }
 
 /** What a signing command is told beside its key. */
-export function signing(context: CommandContext, key?: string) {
-  return { key, askPassword: (what: string) => askPassword(`password of ${what}`), signal: context.signal };
+export function signing(context: CommandContext, key?: string, cosign2?: boolean) {
+  return { key, cosign2, askPassword: (what: string) => askPassword(`password of ${what}`), signal: context.signal };
 }
 
 /** Reviews of commits, out of git's notes. */

@@ -28,7 +28,9 @@ export async function attachStatements(
   const key = new Map([['signer', signer.publicKey]]);
   const { proofs } = await collectProofs(repository, subject.digest);
   const said = new Set(
-    proofs.filter(({ signedBy }) => signedBy(key).length > 0).map(({ payload }) => payload.toString('base64')),
+    proofs
+      .filter(({ form, signedBy }) => form === 'bundle' && signedBy(key).length > 0)
+      .map(({ payload }) => payload.toString('base64')),
   );
   const sent: Digest[] = [];
   for (const statement of statements) {

@@ -25,6 +25,7 @@ function memory() {
     registry: 'r.example',
     repository: 'x',
     referrers: async () => listed,
+    head: async () => undefined,
     async putReferrer(descriptor: Descriptor, bytes: Uint8Array) {
       manifests.set(descriptor.digest, bytes);
       listed.push(descriptor);

@@ -4,29 +4,11 @@ import { type Descriptor, parseManifest } from '../manifest.ts';
 import { maximumBundle, parseBundle } from './bundle.ts';
 import { intotoPayload, signersOf } from './dsse.ts';
 import { ProofFault } from './fault.ts';
-import type { PublicKey } from './keys/public-key.ts';
+import { fetchBlob } from './fetch-blob.ts';
+import type { Collected, Proof } from './proof.ts';
 import type { ProofRepository } from './referrers.ts';
-import { parseStatement, type Statement } from './statement.ts';
-
-/** A statement that somebody has put beside an image. Nothing is known of it before its signers are asked for. */
-export interface Proof {
-  /** Digest of the manifest that holds it. */
-  readonly digest: Digest;
-  /** Digest of the bundle: statement and signature. */
-  readonly bundle: Digest;
-  /** The statement's own bytes, which are what is signed. */
-  readonly payload: Buffer;
-  /** Names of those keys that signed it. */
-  signedBy(keys: ReadonlyMap<string, PublicKey>): readonly string[];
-  /** What it says; only to be believed of a signer who may say it. @throws ProofFault proof/bad-attestation */
-  statement(): Statement;
-}
-
-export interface Collected {
-  readonly proofs: readonly Proof[];
-  /** Bundles that could not be understood, and why: told where a proof is missing. */
-  readonly unusable: readonly string[];
-}
+import { parseStatement } from './statement.ts';
+import { taggedProofs } from './tagged.ts';
 
 /** Bundles of one image that are fetched, and bytes of all of them: whoever may push can put any number there. */
 const maximumBundles = 200;
@@ -43,26 +25,43 @@ export async function collectProofs(repository: ProofRepository, subject: Digest
     throw new ImageFault(
       'image/too-large',
       `${bundles.length} bundles refer to ${subject}; ${maximumBundles} are the limit`,
-      {
-        next: 'find out who pushes them, and delete those that are not needed',
-      },
+      { next: 'find out who pushes them, and delete those that are not needed' },
     );
   }
   const proofs: Proof[] = [];
   const unusable: string[] = [];
-  let bytes = 0;
+  let room = maximumBytes;
   for (const descriptor of bundles) {
     try {
-      const bundle = await fetchBundle(repository, descriptor, subject, maximumBytes - bytes);
-      bytes += bundle.length;
+      const bundle = await fetchBundle(repository, descriptor, subject, room);
+      room -= bundle.length;
       proofs.push(proofOf(bundle, descriptor.digest));
     } catch (error) {
-      const strange = error instanceof ImageFault && error.code === 'image/bad-layout';
-      if (!strange && !(error instanceof ProofFault)) throw error;
-      unusable.push(error.message);
+      unusable.push(strangeness(error));
+    }
+  }
+  for (const ending of ['sig', 'att'] as const) {
+    try {
+      for await (const { read, size } of taggedProofs(repository, subject, ending, room)) {
+        room -= size;
+        try {
+          proofs.push(read());
+        } catch (error) {
+          unusable.push(strangeness(error));
+        }
+      }
+    } catch (error) {
+      unusable.push(strangeness(error));
     }
   }
   return { proofs, unusable };
+}
+
+/** What is there and can't be understood is told of; a registry that does not give what it lists is no answer. */
+function strangeness(error: unknown): string {
+  if (error instanceof ProofFault || (error instanceof ImageFault && error.code === 'image/bad-layout'))
+    return error.message;
+  throw error;
 }
 
 function proofOf(bundle: Uint8Array, digest: Digest): Proof {
@@ -76,6 +75,7 @@ function proofOf(bundle: Uint8Array, digest: Digest): Proof {
   }
   return {
     digest,
+    form: 'bundle',
     bundle: digestOf(bundle),
     payload: envelope.payload,
     signedBy: (keys) => signersOf(envelope, keys),
@@ -105,19 +105,5 @@ async function fetchBundle(
   if (layer === undefined || more.length > 0) throw bad('it has not one layer');
   if (!layer.mediaType.startsWith('application/vnd.dev.sigstore.bundle')) throw bad(`its layer is ${layer.mediaType}`);
   if (layer.size > maximumBundle) throw bad(`its layer has ${layer.size} bytes`);
-  if (layer.size > room)
-    throw new ImageFault('image/too-large', `the bundles of ${subject} have more than ${maximumBytes} bytes`);
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of await repository.blob(layer.digest)) {
-    size += piece.length;
-    if (size > layer.size)
-      throw new ImageFault('image/wrong-content', `${layer.digest} is longer than its manifest says`);
-    parts.push(piece);
-  }
-  const bundle = Buffer.concat(parts);
-  if (digestOf(bundle) !== layer.digest) {
-    throw new ImageFault('image/wrong-content', `the registry sent other bytes than ${layer.digest}`);
-  }
-  return bundle;
+  return fetchBlob(repository, layer, subject, room);
 }

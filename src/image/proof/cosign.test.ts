@@ -22,6 +22,7 @@ import { provenanceOf } from './provenance.ts';
 import { openProofRepository } from './referrers.ts';
 import { billOfMaterials } from './sbom/bill.ts';
 import { formatStatement, predicateTypes, type Statement } from './statement.ts';
+import { tagStatements } from './tagged.ts';
 import { verifyImage } from './verify.ts';
 
 const program = findCosign();
@@ -188,6 +189,64 @@ describe.skipIf(program === undefined)('with the real cosign', () => {
     await expect(openSigner(path, { env: { COSIGN_PASSWORD: 'wrong' } })).rejects.toMatchObject({
       code: 'proof/wrong-password',
     });
+  });
+
+  test('the form of cosign 2, both ways', async () => {
+    const folder = await testFolder();
+    const signer = await newKeys(folder);
+    const registry = await startRegistry();
+    const own = await registry.push('bank/ledger', 'own');
+    const theirs = await registry.push('bank/ledger', 'theirs');
+    const repository = await openProofRepository({ registry: registry.host, repository: 'bank/ledger' }, 'pull,push', {
+      transport: { plainHttp: true },
+    });
+    const older = ['--new-bundle-format=false', ...withKey];
+    const statements = statementsOf(own.subject.digest);
+    expect(await tagStatements(repository, own.subject, statements.slice(0, 1), signer)).toHaveLength(1);
+    expect(await tagStatements(repository, own.subject, statements, signer)).toHaveLength(1);
+    expect(await tagStatements(repository, own.subject, statements, signer)).toEqual([]);
+    const verified = await cosign(folder, ['verify', ...older, own.reference]);
+    expect(verified, verified.stderr).toMatchObject({ code: 0 });
+    for (const type of ['slsaprovenance1', 'cyclonedx']) {
+      const attested = await cosign(folder, ['verify-attestation', ...older, '--type', type, own.reference]);
+      expect(attested, attested.stderr).toMatchObject({ code: 0 });
+    }
+    // Where there are no bundles, that is what it looks for without being told.
+    expect(await cosign(folder, ['verify', ...withKey, own.reference])).toMatchObject({ code: 0 });
+    const other = await testFolder();
+    await newKeys(other);
+    expect((await cosign(other, ['verify', ...older, own.reference])).code).not.toBe(0);
+    // What is there in this form is no reason not to write the other.
+    expect(await attachStatements(repository, own.subject, statements, signer)).toHaveLength(3);
+
+    const offline = ['--new-bundle-format=false', '--tlog-upload=false', '--use-signing-config=false', '-y'];
+    const key = ['--key', 'cosign.key'];
+    const signed = await cosign(folder, ['sign', ...offline, ...key, theirs.reference]);
+    expect(signed, signed.stderr).toMatchObject({ code: 0 });
+    await writeFile(join(folder, 'sbom.json'), JSON.stringify({ bomFormat: 'CycloneDX', specVersion: '1.6' }));
+    const bill = ['--type', 'cyclonedx', '--predicate', 'sbom.json'];
+    const attested = await cosign(folder, ['attest', ...offline, ...key, ...bill, theirs.reference]);
+    expect(attested, attested.stderr).toMatchObject({ code: 0 });
+    // Ours goes beside theirs, and leaves it there.
+    const [, , sbom] = statementsOf(theirs.subject.digest);
+    expect(await tagStatements(repository, theirs.subject, [sbom!], signer)).toHaveLength(1);
+    const { proofs, unusable } = await collectProofs(repository, theirs.subject.digest);
+    repository.close();
+    expect(unusable).toEqual([]);
+    expect(proofs.map(({ form }) => form)).toEqual(['tag', 'tag', 'tag']);
+    const policy: Policy = {
+      file: 'policy.yaml',
+      mode: 'enforce',
+      keys: new Map([['cosign', signer.publicKey]]),
+      signedBy: ['cosign'],
+      sbom: { signedBy: ['cosign'] },
+      place: { file: 'policy.yaml' },
+    };
+    const { reference } = theirs;
+    const transport = { plainHttp: true };
+    expect(await verifyImage({ reference, policy, transport })).toMatchObject({ passed: true });
+    const stranger = { ...policy, keys: new Map([['cosign', (await newKeys(other)).publicKey]]) };
+    expect(await verifyImage({ reference, policy: stranger, transport })).toMatchObject({ passed: false });
   });
 
   test('a program that holds the key serves both', async () => {

@@ -1,6 +1,6 @@
 export { attachBundle, attachStatements } from './attach.ts';
 export { formatBundle, maximumBundle, parseBundle } from './bundle.ts';
-export { collectProofs, type Proof } from './collect.ts';
+export { collectProofs } from './collect.ts';
 export { intotoPayload, signEnvelope } from './dsse.ts';
 export { ProofFault } from './fault.ts';
 export { generateKeys, type KeyPair } from './keys/generate.ts';
@@ -8,6 +8,7 @@ export { type OpenKeyOptions, openSigner, passwordIn } from './keys/open.ts';
 export { type PublicKey, parsePublicKey } from './keys/public-key.ts';
 export type { Signer } from './keys/signer.ts';
 export type { Policy } from './policy.ts';
+export type { Proof } from './proof.ts';
 export { type BuildFacts, provenanceOf, type Source, unnamedBuilder } from './provenance.ts';
 export { readPolicy } from './read-policy.ts';
 export { openProofRepository, type ProofRepository } from './referrers.ts';
@@ -18,4 +19,5 @@ export { type LayerContents, layerContentsFormat } from './sbom/layer-contents.t
 export { debianPurl, type Module, modulePurl } from './sbom/module.ts';
 export { packageUrl } from './sbom/package-url.ts';
 export { formatStatement, predicateTypes, type ResourceDescriptor, type Statement } from './statement.ts';
+export { tagStatements } from './tagged.ts';
 export { type Check, refusal, type Verdict, type VerifyRequest, verifyImage } from './verify.ts';

@@ -3,15 +3,16 @@ import { digestOf } from '../digest.ts';
 import { startRegistry } from '../testing/registry.ts';
 import { attachBundle, attachStatements } from './attach.ts';
 import { formatBundle, parseBundle } from './bundle.ts';
-import type { Collected } from './collect.ts';
 import { intotoPayload, signEnvelope, signersOf } from './dsse.ts';
 import { generateKeys } from './keys/generate.ts';
 import { type Signer, signerOf } from './keys/signer.ts';
 import type { Policy } from './policy.ts';
+import type { Collected } from './proof.ts';
 import { type BuildFacts, provenanceOf } from './provenance.ts';
 import { openProofRepository } from './referrers.ts';
 import { reviewStatement } from './review.ts';
 import { formatStatement, parseStatement, predicateTypes, type Statement } from './statement.ts';
+import { tagStatements } from './tagged.ts';
 import { judge, refusal, verifyImage } from './verify.ts';
 
 let ci: Signer;
@@ -81,6 +82,7 @@ async function said(...statements: readonly (readonly [Signer, Statement])[]): P
       const envelope = await signEnvelope(intotoPayload, formatStatement(statement), signer);
       return {
         digest: digestOf(envelope.payload),
+        form: 'bundle' as const,
         bundle: digestOf(envelope.payload),
         payload: envelope.payload,
         signedBy: (keys: Policy['keys']) => signersOf(envelope, keys),
@@ -280,6 +282,38 @@ describe('in a registry', () => {
     expect(verdict.checks[0]?.message).toMatch(
       /no signature of the key ci among 2 statements; the bundle .* no Sigstore bundle/,
     );
+    repository.close();
+  });
+
+  test("another image's signature in the form of cosign 2, and a tag that is none, prove nothing", async () => {
+    const registry = await startRegistry();
+    const one = await registry.push('bank/ledger', 'one');
+    const two = await registry.push('bank/ledger', 'two');
+    const repository = await openProofRepository({ registry: registry.host, repository: 'bank/ledger' }, 'pull,push', {
+      transport,
+    });
+    await tagStatements(repository, one.subject, [signature(one.subject.digest)], ci);
+    const plain: Policy = { file: 'p.yaml', mode: 'enforce', keys: policy.keys, signedBy: ['ci'], place: policy.place };
+    expect(await verifyImage({ reference: one.reference, policy: plain, transport })).toMatchObject({ passed: true });
+
+    const tag = (digest: string) => `${digest.replace(':', '-')}.sig`;
+    const { bytes, mediaType } = await repository.manifest(tag(one.subject.digest));
+    await repository.putManifest(tag(two.subject.digest), mediaType, bytes);
+    const moved = await verifyImage({ reference: two.reference, policy: plain, transport });
+    expect(moved.checks[0]?.message).toMatch(/no signature of the key ci among 1 statement/);
+
+    const index = JSON.stringify({
+      schemaVersion: 2,
+      mediaType: 'application/vnd.oci.image.index.v1+json',
+      manifests: [],
+    });
+    await repository.putManifest(
+      tag(two.subject.digest),
+      'application/vnd.oci.image.index.v1+json',
+      Buffer.from(index),
+    );
+    const strange = await verifyImage({ reference: two.reference, policy: plain, transport });
+    expect(strange.checks[0]?.message).toMatch(/no signature of the key ci among 0 statements; the tag .* is an index/);
     repository.close();
   });
 

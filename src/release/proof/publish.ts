@@ -11,6 +11,8 @@ import {
   parseReference,
   predicateTypes,
   type Source,
+  type Statement,
+  tagStatements,
 } from '../../image/index.ts';
 import type { Progress } from '../../progress/index.ts';
 import type { WorkspaceBuilder } from '../builder.ts';
@@ -62,7 +64,7 @@ export async function publishProofs(
         say === 'signature' ? [signatureStatement(image)] : await statementsOf({ builder, image, source, settings });
       published.push(
         await withSubject(reference, image.digest, options, async (repository, subject) => [
-          ...(await attachStatements(repository, subject, statements, settings.signer)),
+          ...(await attachAll(repository, subject, statements, settings)),
           ...(say === 'all' ? await attachReviews(repository, subject, source, options.reviews) : []),
         ]),
       );
@@ -83,7 +85,7 @@ export async function signReference(
   return withSubject(reference, undefined, options, async (repository, subject) => {
     const name = parseReference(reference).repository;
     const statement = signatureStatement({ repository: name, digest: subject.digest });
-    return attachStatements(repository, subject, [statement], options.settings.signer);
+    return attachAll(repository, subject, [statement], options.settings);
   });
 }
 
@@ -111,6 +113,16 @@ async function withSubject(
   } finally {
     repository.close();
   }
+}
+
+async function attachAll(
+  repository: ProofRepository,
+  subject: Descriptor,
+  statements: readonly Statement[],
+  { signer, cosign2 }: ProofSettings,
+): Promise<Digest[]> {
+  const bundles = await attachStatements(repository, subject, statements, signer);
+  return cosign2 ? [...bundles, ...(await tagStatements(repository, subject, statements, signer))] : bundles;
 }
 
 /** Brings the reviews of the commit to where whoever verifies will look for them. */

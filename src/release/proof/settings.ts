@@ -7,11 +7,15 @@ export interface ProofSettings {
   readonly builder: string;
   /** Names the run, where the builder does. */
   readonly invocation: string | undefined;
+  /** Signs in the form of cosign 2 too. */
+  readonly cosign2: boolean;
 }
 
 export interface ProofOptions extends Pick<OpenKeyOptions, 'askPassword' | 'signal'> {
   /** Reference of the key, in place of BANKSMAN_SIGNING_KEY. */
   readonly key?: string | undefined;
+  /** Beside BANKSMAN_COSIGN2. */
+  readonly cosign2?: boolean | undefined;
   /** The process's own unless told. */
   readonly env?: Record<string, string | undefined>;
 }
@@ -20,7 +24,7 @@ export interface ProofOptions extends Pick<OpenKeyOptions, 'askPassword' | 'sign
 const secrets = ['BANKSMAN_KEY_PASSWORD', 'BANKSMAN_KEY_PASSWORD_FILE', 'COSIGN_PASSWORD'];
 
 /**
- * Opens the key that BANKSMAN_SIGNING_KEY names, with BANKSMAN_BUILDER and BANKSMAN_INVOCATION beside it. Before anything is built:
+ * Opens the key that BANKSMAN_SIGNING_KEY names, with BANKSMAN_BUILDER, BANKSMAN_INVOCATION and BANKSMAN_COSIGN2 beside it. Before anything is built:
  * a wrong password is told of at once, and what opens the key is taken out of the environment, so that no program that a build starts
  * inherits it.
  *
@@ -38,6 +42,7 @@ export async function openProofSettings(options: ProofOptions = {}): Promise<Pro
     signer,
     builder: env.BANKSMAN_BUILDER || unnamedBuilder,
     invocation: env.BANKSMAN_INVOCATION || undefined,
+    cosign2: options.cosign2 === true || (env.BANKSMAN_COSIGN2 ?? '') !== '',
   };
 }
 

@@ -1,18 +1,19 @@
 import type { Command } from 'commander';
 import { withEnvironmentOption } from '../../cluster.ts';
 import type { CommandContext } from '../../context.ts';
-import { isLabel, withKeyOption } from '../../proof.ts';
+import { isLabel, withCosign2Option, withKeyOption } from '../../proof.ts';
 import { UsageFault } from '../../usage.ts';
 import { publishLabel, tell } from './sign.ts';
 
 interface Options {
   readonly env: string;
   readonly key?: string;
+  readonly cosign2?: boolean;
   readonly json?: boolean;
 }
 
 export function define(command: Command, context: CommandContext): void {
-  withKeyOption(withEnvironmentOption(command.argument('<label>', 'an image of the workspace')))
+  withCosign2Option(withKeyOption(withEnvironmentOption(command.argument('<label>', 'an image of the workspace'))))
     .option('--json', 'print {reference, digest, sent} as JSON')
     .addHelpText(
       'after',

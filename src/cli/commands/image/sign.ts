@@ -9,17 +9,28 @@ import {
 } from '../../../release/index.ts';
 import { withEnvironmentOption } from '../../cluster.ts';
 import type { CommandContext } from '../../context.ts';
-import { imageOfLabel, isLabel, registryFor, reviewsOf, signing, withKeyOption } from '../../proof.ts';
+import {
+  imageOfLabel,
+  isLabel,
+  registryFor,
+  reviewsOf,
+  signing,
+  withCosign2Option,
+  withKeyOption,
+} from '../../proof.ts';
 import { count } from '../../views/count.ts';
 
 interface Options {
   readonly env: string;
   readonly key?: string;
+  readonly cosign2?: boolean;
   readonly json?: boolean;
 }
 
 export function define(command: Command, context: CommandContext): void {
-  withKeyOption(withEnvironmentOption(command.argument('<image>', "a label, or an image's name in a registry")))
+  withCosign2Option(
+    withKeyOption(withEnvironmentOption(command.argument('<image>', "a label, or an image's name in a registry"))),
+  )
     .option('--json', 'print {reference, digest, sent} as JSON')
     .addHelpText(
       'after',
@@ -32,11 +43,11 @@ Examples:
   banksman image sign registry.example/bank/ledger:c3823eb42513 --key env://SIGNING_KEY`,
     )
     .action(async (image: string, options: Options) => {
-      const { key } = options;
+      const { key, cosign2 } = options;
       const published = isLabel(image)
         ? await publishLabel(image, 'signature', options, context)
         : await signReference(image, {
-            settings: await requireProofSettings(signing(context, key)),
+            settings: await requireProofSettings(signing(context, key, cosign2)),
             registry: await registryFor(image),
             signal: context.signal,
           });
@@ -48,12 +59,12 @@ Examples:
 export async function publishLabel(
   label: string,
   say: 'signature' | 'all',
-  { env, key }: Options,
+  { env, key, cosign2 }: Options,
   context: CommandContext,
 ): Promise<Published> {
   const { progress, signal } = context;
   // The key first: nothing is built where it does not open.
-  const settings = await requireProofSettings(signing(context, key));
+  const settings = await requireProofSettings(signing(context, key, cosign2));
   const { builder, image, reference } = await imageOfLabel(label, env, context);
   const registry = await registryFor(reference);
   const registries = await workspaceRegistries(builder.workspace);
