@@ -25,4 +25,5 @@ export class ReleaseFault extends Fault<
   | 'release/record-too-large'
   | 'release/bad-metric'
   | 'release/gate-closed'
+  | 'release/not-leader'
 > {}

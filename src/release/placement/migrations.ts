@@ -1,0 +1,71 @@
+import type { Migration } from '../../database/index.ts';
+
+export const placementMigrations: readonly Migration[] = [
+  {
+    name: 'release-1',
+    statements: `
+      CREATE TABLE releases (
+        id text PRIMARY KEY,
+        service text NOT NULL,
+        -- Its place among the service's releases, in the order in which they were first made.
+        position integer NOT NULL CHECK (position > 0),
+        reference text NOT NULL,
+        commit_id text NOT NULL,
+        authors text NOT NULL,
+        made_at timestamptz(3) NOT NULL,
+        UNIQUE (service, position)
+      );
+
+      CREATE TABLE placements (
+        service text NOT NULL,
+        environment text NOT NULL,
+        PRIMARY KEY (service, environment)
+      );
+
+      CREATE TABLE rollouts (
+        service text NOT NULL,
+        environment text NOT NULL,
+        id text NOT NULL,
+        position integer NOT NULL,
+        state text NOT NULL,
+        body text NOT NULL,
+        PRIMARY KEY (service, environment, id),
+        UNIQUE (service, environment, position),
+        FOREIGN KEY (service, environment) REFERENCES placements
+      );
+      -- The model sees to it; should it ever be wrong, the database refuses.
+      CREATE UNIQUE INDEX rollouts_one_active ON rollouts (service, environment)
+        WHERE state IN ('applying', 'progressing', 'verifying');
+      CREATE INDEX rollouts_open ON rollouts (environment)
+        WHERE state IN ('planned', 'gated', 'applying', 'progressing', 'verifying');
+
+      CREATE TABLE holds (
+        service text NOT NULL,
+        environment text NOT NULL,
+        id text NOT NULL,
+        position integer NOT NULL,
+        body text NOT NULL,
+        PRIMARY KEY (service, environment, id),
+        UNIQUE (service, environment, position),
+        FOREIGN KEY (service, environment) REFERENCES placements
+      );
+
+      CREATE TABLE approvals (
+        service text NOT NULL,
+        environment text NOT NULL,
+        position integer NOT NULL,
+        release text NOT NULL REFERENCES releases,
+        body text NOT NULL,
+        PRIMARY KEY (service, environment, position)
+      );
+
+      CREATE TABLE leases (
+        name text PRIMARY KEY,
+        holder text NOT NULL,
+        until timestamptz(3) NOT NULL,
+        -- One more each time that another takes it.
+        term bigint NOT NULL
+      );
+    `,
+  },
+];

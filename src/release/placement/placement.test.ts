@@ -1,0 +1,196 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type RunningDatabase, testDatabases } from '../../../test/support/databases.ts';
+import { readEntries, verifyLog } from '../../audit/index.ts';
+import type { Label } from '../../graph/index.ts';
+import { advance, emptyPlacement, type Happening, isActive, type RolloutKind } from '../model/index.ts';
+import { dropLeaderLease, takeLeaderLease } from './lease.ts';
+import { openPlacementStore, type PlacementStore } from './store.ts';
+
+const actor = { who: 'ada', source: 'test' };
+const terms = { patience: 1e6, deadline: 1e5, onFailure: 'return', returnGates: [] } as const;
+const madeAt = Date.parse('2026-01-01T00:00:00Z');
+let number = 0;
+
+describe.each(testDatabases)('placements on $engine', ({ start }) => {
+  let running: RunningDatabase;
+  let store: PlacementStore;
+  beforeAll(async () => {
+    running = await start();
+    store = await openPlacementStore(running.database);
+    // Again, as every start of a server does.
+    store = await openPlacementStore(running.database);
+  }, 60_000);
+  afterAll(() => running?.stop());
+
+  /** A service with four releases. */
+  async function newService(): Promise<Label> {
+    const service = `//test/s${++number}:s` as Label;
+    for (let each = 1; each <= 4; each++) {
+      const id = `${service}-${each}`;
+      await store.addRelease({ id, service, reference: `r@${id}`, commit: 'c', authors: ['ada'], madeAt }, actor);
+    }
+    return service;
+  }
+  const plan = (service: Label, id: string, order: number, at = 0, kind: RolloutKind = 'promotion'): Happening => ({
+    kind: 'plan',
+    at: madeAt + at,
+    request: { id, release: { id: `${service}-${order}`, order }, kind, by: 'ada', gates: [], terms },
+  });
+  const pass = (rollout: string, at = 0): Happening => ({ kind: 'gates', at: madeAt + at, rollout, answers: [] });
+
+  it('know a release once, at its place', async () => {
+    const service = await newService();
+    const releases = await store.releases(service);
+    expect(releases.map(({ order }) => order)).toEqual([4, 3, 2, 1]);
+    const again = await store.addRelease({ ...releases[3]!, madeAt: madeAt + 1 }, actor);
+    expect(again).toEqual(releases[3]);
+  });
+
+  it('are what the model makes of the same happenings, whatever their order', async () => {
+    const id = fc.constantFrom('a', 'b', 'c', 'a-return', 'b-return');
+    const at = fc.nat({ max: 2000 });
+    const kinds = fc.constantFrom('plan', 'gates', 'applied', 'ready', 'failed', 'cancel', 'tick', 'hold', 'lift');
+    const story = fc.array(fc.record({ kind: kinds, id, order: fc.integer({ min: 1, max: 4 }), at }), {
+      minLength: 5,
+      maxLength: 20,
+      size: 'max',
+    });
+    await fc.assert(
+      fc.asyncProperty(story, async (steps) => {
+        const service = await newService();
+        let placement = emptyPlacement(service, 'prod');
+        for (const { kind, id: rollout, order, at: time } of steps) {
+          const happening = {
+            plan: plan(service, rollout, order, time),
+            gates: pass(rollout, time),
+            applied: { kind: 'applied', at: madeAt + time, rollout },
+            ready: { kind: 'ready', at: madeAt + time, rollout, verifies: false },
+            failed: { kind: 'failed', at: madeAt + time, rollout, why: 'x' },
+            cancel: { kind: 'cancel', at: madeAt + time, rollout, by: 'ada', why: 'x' },
+            tick: { kind: 'tick', at: madeAt + time },
+            hold: { kind: 'hold', at: madeAt + time, hold: { id: rollout, by: 'ada', why: 'x' } },
+            lift: { kind: 'lift', at: madeAt + time, hold: `${rollout}-hold`, by: 'ada', why: 'x' },
+          }[kind] as Happening;
+          placement = advance(placement, happening).placement;
+          await store.happen(service, 'prod', happening, actor);
+        }
+        expect(await store.read(service, 'prod')).toEqual(JSON.parse(JSON.stringify(placement)));
+      }),
+      { numRuns: 8 },
+    );
+    expect(await verifyLog(running.database)).toMatchObject({ findings: [] });
+  });
+
+  it('write each change of state into the audit log, with who and why, and a repetition not at all', async () => {
+    const service = await newService();
+    const who = { ...actor, why: 'new rates' };
+    await store.happen(service, 'prod', plan(service, 'a', 1), who);
+    await store.happen(service, 'prod', plan(service, 'a', 1), who);
+    await store.happen(service, 'prod', pass('a'), { who: 'banksman', source: 'server' });
+    const entries = await readEntries(running.database, { subject: `${service} in prod` });
+    expect(entries.map(({ event }) => [event.who, event.action, event.why])).toEqual([
+      ['ada', 'rollout.planned', 'new rates'],
+      ['banksman', 'rollout.applying', undefined],
+    ]);
+    expect(entries[1]?.event).toMatchObject({
+      before: { state: 'planned' },
+      after: { gates: [], release: `${service}-1` },
+    });
+    expect(await store.open()).toContainEqual({ service, environment: 'prod' });
+  });
+
+  it('never have two active rollouts, however many ask at the same time', async () => {
+    const service = await newService();
+    const other = await openPlacementStore(await running.again());
+    const names = ['a', 'b', 'c', 'd'];
+    await Promise.all(
+      names.map(async (name, index) => {
+        const mine = index % 2 === 0 ? store : other;
+        await mine.happen(service, 'prod', plan(service, name, index + 1), actor);
+        await mine.happen(service, 'prod', pass(name), actor);
+      }),
+    );
+    const { rollouts } = await store.read(service, 'prod');
+    expect(rollouts.map(({ id }) => id).sort()).toEqual(names);
+    expect(rollouts.filter(isActive)).toHaveLength(1);
+    // Whatever writes to the database beside the model is refused.
+    const second = running.database.query(
+      `UPDATE rollouts SET state = 'verifying' WHERE service = $1 AND state NOT IN ('applying', 'progressing', 'verifying')`,
+      [service],
+    );
+    await expect(second).rejects.toMatchObject({ state: '23505' });
+  });
+
+  it('take no release that is not known, at another place or of another service', async () => {
+    const service = await newService();
+    const other = await newService();
+    const wrong = {
+      ...plan(service, 'a', 1),
+      request: { ...(plan(service, 'a', 1) as never as { request: object }).request },
+    };
+    for (const release of [
+      { id: 'nobody', order: 1 },
+      { id: `${service}-1`, order: 2 },
+      { id: `${other}-1`, order: 1 },
+    ]) {
+      const happening = { ...wrong, request: { ...wrong.request, release } } as Happening;
+      await expect(store.happen(service, 'prod', happening, actor)).rejects.toMatchObject({
+        code: 'release/unknown-release',
+      });
+    }
+    expect((await store.read(service, 'prod')).rollouts).toEqual([]);
+  });
+
+  it('keep approvals in their order, and refuse those of a release that is not known', async () => {
+    const service = await newService();
+    const approval = {
+      release: `${service}-1`,
+      by: 'bob',
+      roles: ['manager'],
+      verdict: 'approves',
+      at: madeAt,
+    } as const;
+    await store.approve(service, 'prod', approval, actor);
+    await store.approve(service, 'prod', { ...approval, verdict: 'withdraws' }, actor);
+    expect((await store.approvals(service, 'prod')).map(({ verdict }) => verdict)).toEqual(['approves', 'withdraws']);
+    expect(await store.approvals(service, 'dev')).toEqual([]);
+    await expect(store.approve(service, 'prod', { ...approval, release: 'nobody' }, actor)).rejects.toMatchObject({
+      state: '23503',
+    });
+  });
+
+  describe('the leader', () => {
+    it('is one at a time, and the next one comes after its time or when it gives back', async () => {
+      const { database } = running;
+      const first = (await takeLeaderLease(database, 'test', 'one', 60_000))!;
+      expect(first).toMatchObject({ holder: 'one', term: 1 });
+      expect(await takeLeaderLease(database, 'test', 'two', 60_000)).toBeUndefined();
+      expect(await takeLeaderLease(database, 'test', 'one', 300)).toEqual(first);
+      await sleep(400);
+      const second = (await takeLeaderLease(database, 'test', 'two', 60_000))!;
+      expect(second).toMatchObject({ holder: 'two', term: 2 });
+      await dropLeaderLease(database, first);
+      expect(await takeLeaderLease(database, 'test', 'one', 60_000)).toBeUndefined();
+      await dropLeaderLease(database, second);
+      expect(await takeLeaderLease(database, 'test', 'one', 60_000)).toMatchObject({ term: 3 });
+    });
+
+    it('that has lost its place changes nothing more', async () => {
+      const service = await newService();
+      const { database } = running;
+      const lease = (await takeLeaderLease(database, 'writer', 'one', 200))!;
+      await store.happen(service, 'prod', plan(service, 'a', 1), actor, lease);
+      await sleep(300);
+      const late = store.happen(service, 'prod', pass('a'), actor, lease);
+      await expect(late).rejects.toMatchObject({ code: 'release/not-leader' });
+      const next = (await takeLeaderLease(database, 'writer', 'two', 60_000))!;
+      await expect(store.happen(service, 'prod', pass('a'), actor, lease)).rejects.toMatchObject({
+        code: 'release/not-leader',
+      });
+      await store.happen(service, 'prod', pass('a'), actor, next);
+      expect((await store.read(service, 'prod')).rollouts.map(({ state }) => state)).toEqual(['applying']);
+    });
+  });
+});

@@ -1,0 +1,225 @@
+import { type AuditEvent, audited, migrateAudit } from '../../audit/index.ts';
+import { type Connection, type Database, migrate } from '../../database/index.ts';
+import type { Label } from '../../graph/index.ts';
+import { ReleaseFault } from '../fault.ts';
+import type { Approval } from '../gates/index.ts';
+import { advance, type Happening, type Outcome, type Placement, type ReleaseRef } from '../model/index.ts';
+import { type LeaderLease, requireLease } from './lease.ts';
+import { placementMigrations } from './migrations.ts';
+import { readPlacement, writePlacement } from './rows.ts';
+
+/** Who does something, for the audit log. */
+export interface Actor {
+  readonly who: string;
+  /** An address, or the machine's name. */
+  readonly source: string;
+  readonly why?: string | undefined;
+}
+
+/** A release that the database knows. */
+export interface KnownRelease extends ReleaseRef {
+  readonly service: Label;
+  /** `registry.local/releases/bank/ledger@sha256:...` */
+  readonly reference: string;
+  readonly commit: string;
+  readonly authors: readonly string[];
+  /** Milliseconds since the epoch. */
+  readonly madeAt: number;
+}
+
+/** Every service in every environment, in a database. Each change and its audit entry are one transaction. */
+export interface PlacementStore {
+  /** Makes a release known, and gives it its place. One that is known keeps its own. */
+  addRelease(release: Omit<KnownRelease, 'order'>, actor: Actor): Promise<KnownRelease>;
+  /** The newest first. */
+  releases(service: Label): Promise<readonly KnownRelease[]>;
+  read(service: Label, environment: string): Promise<Placement>;
+  /** Placements that have a rollout which has not ended: what somebody has to work on. */
+  open(): Promise<readonly { readonly service: Label; readonly environment: string }[]>;
+  /**
+   * Something has happened. Told twice, it changes nothing the second time.
+   *
+   * @param lease where only the leader may say so
+   * @throws ReleaseFault release/not-leader; release/unknown-release where a release is asked for that is not known
+   */
+  happen(
+    service: Label,
+    environment: string,
+    happening: Happening,
+    actor: Actor,
+    lease?: LeaderLease,
+  ): Promise<Outcome>;
+  approve(service: Label, environment: string, approval: Approval, actor: Actor): Promise<void>;
+  approvals(service: Label, environment: string): Promise<readonly Approval[]>;
+}
+
+/** Opens the store, and brings the database to the form that it needs. */
+export async function openPlacementStore(database: Database): Promise<PlacementStore> {
+  await migrateAudit(database);
+  await migrate(database, 'release', placementMigrations);
+  return {
+    addRelease: (release, actor) => addRelease(database, release, actor),
+    releases: (service) => releasesOf(database, service),
+    read: (service, environment) => readPlacement(database, service, environment),
+    async open() {
+      return await database.query<{ service: Label; environment: string }>(
+        `SELECT DISTINCT service, environment FROM rollouts
+         WHERE state IN ('planned', 'gated', 'applying', 'progressing', 'verifying') ORDER BY service, environment`,
+      );
+    },
+    happen: (service, environment, happening, actor, lease) =>
+      audited(database, happening.at, async (connection, record) => {
+        if (lease !== undefined) await requireLease(connection, lease);
+        if (happening.kind === 'plan') await requireRelease(connection, service, happening.request.release);
+        const before = await readPlacement(connection, service, environment);
+        const outcome = advance(before, happening);
+        if (JSON.stringify(outcome.placement) === JSON.stringify(before)) return outcome;
+        await writePlacement(connection, before, outcome.placement);
+        for (const event of eventsBetween(before, outcome.placement, actor)) await record(event);
+        return outcome;
+      }),
+    approve: (service, environment, approval, actor) =>
+      audited(database, approval.at, async (connection, record) => {
+        const [last] = await connection.query<{ position: number }>(
+          'SELECT position FROM approvals WHERE service = $1 AND environment = $2 ORDER BY position DESC LIMIT 1',
+          [service, environment],
+        );
+        await connection.query(
+          'INSERT INTO approvals (service, environment, position, release, body) VALUES ($1, $2, $3, $4, $5)',
+          [service, environment, (last?.position ?? 0) + 1, approval.release, JSON.stringify(approval)],
+        );
+        await record({
+          ...actor,
+          action: approval.verdict === 'approves' ? 'approval.give' : 'approval.withdraw',
+          subject: subjectOf(service, environment),
+          after: { release: approval.release, roles: approval.roles },
+        });
+      }),
+    async approvals(service, environment) {
+      const rows = await database.query<{ body: string }>(
+        'SELECT body FROM approvals WHERE service = $1 AND environment = $2 ORDER BY position',
+        [service, environment],
+      );
+      return rows.map(({ body }) => JSON.parse(body) as Approval);
+    },
+  };
+}
+
+interface ReleaseRow {
+  readonly id: string;
+  readonly service: Label;
+  readonly position: number;
+  readonly reference: string;
+  readonly commit_id: string;
+  readonly authors: string;
+  readonly made_at: Date;
+}
+
+const releaseColumns = 'id, service, position, reference, commit_id, authors, made_at';
+
+async function releasesOf(connection: Connection, service: Label): Promise<readonly KnownRelease[]> {
+  const rows = await connection.query<ReleaseRow>(
+    `SELECT ${releaseColumns} FROM releases WHERE service = $1 ORDER BY position DESC`,
+    [service],
+  );
+  return rows.map(asRelease);
+}
+
+async function addRelease(
+  database: Database,
+  release: Omit<KnownRelease, 'order'>,
+  actor: Actor,
+): Promise<KnownRelease> {
+  const { id, service, reference, commit, authors, madeAt } = release;
+  return await audited(database, madeAt, async (connection, record) => {
+    const [known] = await connection.query<ReleaseRow>(`SELECT ${releaseColumns} FROM releases WHERE id = $1`, [id]);
+    if (known !== undefined) return asRelease(known);
+    const [last] = await connection.query<{ position: number }>(
+      'SELECT position FROM releases WHERE service = $1 ORDER BY position DESC LIMIT 1',
+      [service],
+    );
+    const order = (last?.position ?? 0) + 1;
+    const time = new Date(madeAt).toISOString();
+    await connection.query(`INSERT INTO releases (${releaseColumns}) VALUES ($1, $2, $3, $4, $5, $6, $7)`, [
+      id,
+      service,
+      order,
+      reference,
+      commit,
+      JSON.stringify(authors),
+      time,
+    ]);
+    await record({
+      ...actor,
+      action: 'release.make',
+      subject: service,
+      after: { id, order, reference, commit, authors },
+    });
+    return { ...release, order };
+  });
+}
+
+function asRelease({ id, service, position, reference, commit_id, authors, made_at }: ReleaseRow): KnownRelease {
+  return {
+    id,
+    service,
+    order: position,
+    reference,
+    commit: commit_id,
+    authors: JSON.parse(authors) as string[],
+    madeAt: made_at.getTime(),
+  };
+}
+
+/** Nothing is rolled out of which nobody knows what it is. */
+async function requireRelease(connection: Connection, service: Label, { id, order }: ReleaseRef): Promise<void> {
+  const rows = await connection.query('SELECT 1 FROM releases WHERE id = $1 AND service = $2 AND position = $3', [
+    id,
+    service,
+    order,
+  ]);
+  if (rows.length > 0) return;
+  throw new ReleaseFault('release/unknown-release', `${service} has no release ${id.slice(0, 19)} at place ${order}`, {
+    next: 'make it with `banksman release`',
+  });
+}
+
+function subjectOf(service: Label, environment: string): string {
+  return `${service} in ${environment}`;
+}
+
+/** What a change is in the audit log: one entry for each rollout that changed its state, and each hold that began or ended. */
+function eventsBetween(before: Placement, after: Placement, actor: Actor): AuditEvent[] {
+  const subject = subjectOf(after.service, after.environment);
+  const events: AuditEvent[] = [];
+  for (const [index, rollout] of after.rollouts.entries()) {
+    const was = before.rollouts[index];
+    const { id, state, kind, by, release, emergency } = rollout;
+    // A rollout may go through several states at once; each is told.
+    for (const step of rollout.steps.slice(was?.steps.length ?? 0)) {
+      events.push({
+        ...actor,
+        why: step.why ?? actor.why,
+        action: `rollout.${step.state}`,
+        subject,
+        ...(was !== undefined && { before: { state: was.state } }),
+        after: {
+          rollout: id,
+          release: release.id,
+          kind,
+          by,
+          ...(emergency !== undefined && { emergency }),
+          ...(step.state === 'applying' && state === 'applying' && { gates: rollout.answers }),
+        },
+      });
+    }
+  }
+  for (const [index, hold] of after.holds.entries()) {
+    const was = before.holds[index];
+    if (was === undefined) events.push({ ...actor, why: hold.why, action: 'hold.begin', subject, after: hold });
+    else if (was.ended === undefined && hold.ended !== undefined) {
+      events.push({ ...actor, why: hold.ended.why, action: 'hold.end', subject, before: was, after: hold });
+    }
+  }
+  return events;
+}
