@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Input, Label, Target } from '../graph/index.ts';
 import type { Progress, Task } from '../progress/index.ts';
@@ -12,7 +12,7 @@ import { checkHashes } from './locked-sums.ts';
 import { lastLines } from './log.ts';
 import { type FoundOutput, inOutputDirs, optionalOutputs, outputFolders } from './open-outputs.ts';
 import type { RemoteCache } from './remote/remote-cache.ts';
-import { type Sandbox, scratchMount } from './sandbox.ts';
+import { type Sandbox, type Shown, scratchMount, shownFile } from './sandbox.ts';
 import { makeScratch, type Scratch, toolsFolder } from './scratch.ts';
 import { type OpenSecrets, openSecrets } from './secrets.ts';
 import { describeSource } from './source.ts';
@@ -212,7 +212,7 @@ async function runCommand(
   const env = {
     ...actionEnvironment(target, layout, temporary, told.key),
     ...(stampFile !== undefined && { STAMP_FILE: stampName, STAMP: told.key }),
-    ...secrets?.env,
+    ...secrets?.env(root),
   };
   const command = substitute(target.action.command, target, layout);
   const shell = await resolveTool('bash');
@@ -224,7 +224,11 @@ async function runCommand(
     folder: root,
     env,
     network: !target.sandbox,
-    readable: [...programFolders(inputs.tools), ...systemFiles(inputs.srcs, inputs.tools), ...(secrets?.paths ?? [])],
+    readable: [
+      ...programFolders(inputs.tools),
+      ...systemFiles(root, inputs.srcs, inputs.tools),
+      ...(secrets?.shown(root) ?? []),
+    ],
     writable: [],
   });
   const timeout = target.timeout ?? defaultTimeout;
@@ -276,7 +280,7 @@ async function writeSourceLists(scratch: Scratch, { srcs, srcsNamed }: Layout): 
 async function refuseSecrets(target: Target, secrets: OpenSecrets, outputs: readonly FoundOutput[]): Promise<void> {
   for (const { name, path } of outputs) {
     for (const file of await filesAt(path)) {
-      if (!secrets.isIn(await readFile(file))) continue;
+      if (!(await secrets.isIn(file))) continue;
       throw new BuildFault('build/secret-in-output', `the output ${name} of ${target.label} holds a secret`, {
         place: target.place,
         notes: [`it is in ${file.slice(path.length - name.length)}`],
@@ -293,9 +297,11 @@ async function filesAt(path: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
 }
 
-/** Files of the system that a command has to see. */
-export function systemFiles(...inputs: readonly ResolvedInputs[]): string[] {
-  return inputs.flatMap(({ all }) => all.flatMap(({ what }) => (what.kind === 'system' ? [what.absolute] : [])));
+/** Files of the system that a command has to see. @param root where it sees its scratch folder */
+export function systemFiles(root: string, ...inputs: readonly ResolvedInputs[]): Shown[] {
+  return inputs.flatMap(({ all }) =>
+    all.flatMap(({ what }) => (what.kind === 'system' ? [shownFile(what.path, root)] : [])),
+  );
 }
 
 export function timedOut(target: Target, seconds: number, text: string, log: string): BuildFault {
@@ -331,7 +337,7 @@ export function programFolders(tools: ResolvedInputs): string[] {
 export function layoutOf(target: Target, inputs: ActionInputs, root: string): Layout {
   const paths = (what: Resolved): string[] => {
     if (what.kind === 'source') return [what.path];
-    if (what.kind === 'system') return [what.absolute];
+    if (what.kind === 'system') return [shownFile(what.path, root).to];
     return what.kind === 'outputs' ? what.artifacts.map((artifact) => artifact.path) : [what.tool.path];
   };
   const toolPaths = (what: Resolved) =>

@@ -241,6 +241,32 @@ ${more}`;
     expect(await holding(w.cache, token)).toEqual([]);
   });
 
+  it('are found in an output however large it is, also across pieces', async () => {
+    const { folder, w } = await withSecret();
+    await w.write({
+      BUILD: `build_rule(name = "x", outs = ["x"], secrets = ["${folder}/token"],
+    cmd = "head -c 1048570 /dev/zero > $OUT; cat $SECRETS >> $OUT; head -c 3000000 /dev/zero >> $OUT")`,
+    });
+    expect((await faultOf(w.build('//:x'))).code).toBe('build/secret-in-output');
+  });
+
+  it('of the home folder are at the same path on every machine', async () => {
+    const { folder, w } = await withSecret();
+    const home = process.env.HOME;
+    process.env.HOME = folder;
+    try {
+      await w.write({
+        BUILD: `build_rule(name = "x", outs = ["x"], secrets = ["~/token"], system_srcs = ["~/settings.env"], tools = ["~/settings.env"],
+    cmd = "echo $SECRETS $SRCS $TOOLS > $OUT; wc -c < $SECRETS >> $OUT; head -n 1 $SRCS >> $OUT")`,
+      });
+      const { x } = await contents(await w.build('//:x'));
+      const paths = ['token', 'settings.env', 'settings.env'].map((name) => `/home/build/${name}`);
+      expect(x).toBe(`${paths.join(' ')}\n21\n# for the tests\n`);
+    } finally {
+      process.env.HOME = home;
+    }
+  });
+
   it('are missed with a clear word', async () => {
     const { folder, w } = await withSecret();
     await rm(join(folder, 'token'));

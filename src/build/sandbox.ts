@@ -4,10 +4,13 @@ import { writeAtomically } from '../disk/index.ts';
 import { isFault } from '../fault/index.ts';
 import type { Progress } from '../progress/index.ts';
 import { execute } from './execute.ts';
+import { systemPath } from './system-file.ts';
 import { resolveTool } from './tool.ts';
 
 /** Where an action's scratch folder appears to it: the same path for each, so that it can't get into an output. */
 export const scratchMount = '/tmp/banksman';
+/** Where files below the home folder appear to it, whoever's home that is. */
+const homeMount = '/home/build';
 
 export interface SandboxRequest {
   readonly program: string;
@@ -20,9 +23,27 @@ export interface SandboxRequest {
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
   readonly network: boolean;
-  /** Further folders or files at their own paths. */
-  readonly readable: readonly string[];
+  /** Further folders or files: at their own paths, or at another one. */
+  readonly readable: readonly (string | Shown)[];
   readonly writable: readonly string[];
+}
+
+/** A file or folder, and where it appears. */
+export interface Shown {
+  readonly from: string;
+  readonly to: string;
+}
+
+/**
+ * Where a command sees a file of the system, and where that is on this machine.
+ *
+ * @param path absolute, or `~/...`
+ * @param root where the command sees its scratch folder
+ */
+export function shownFile(path: string, root: string): Shown {
+  const from = systemPath(path);
+  const isConfined = root === scratchMount;
+  return { from, to: isConfined && path.startsWith('~/') ? `${homeMount}${path.slice(1)}` : from };
 }
 
 /** What to start, to have a program run in its sandbox. */
@@ -96,7 +117,9 @@ function bubblewrapSandbox(bubblewrap: string, system: readonly string[]): Sandb
         'banksman',
         ...system,
         ...(request.network ? ['--ro-bind-try', '/etc/resolv.conf', '/etc/resolv.conf'] : []),
-        ...request.readable.flatMap((path) => ['--ro-bind', path, path]),
+        ...request.readable.flatMap((each) =>
+          typeof each === 'string' ? ['--ro-bind', each, each] : ['--ro-bind', each.from, each.to],
+        ),
         '--bind',
         request.scratch,
         request.mount,

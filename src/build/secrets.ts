@@ -1,18 +1,20 @@
+import { createReadStream } from 'node:fs';
 import { access, constants, readFile, stat } from 'node:fs/promises';
 import type { Target } from '../graph/index.ts';
 import { BuildFault } from './fault.ts';
+import { type Shown, shownFile } from './sandbox.ts';
 import { systemPath } from './system-file.ts';
 
 /** Secrets that an action may read while it runs. */
 export interface OpenSecrets {
-  /** Files and folders that its sandbox shows. */
-  readonly paths: readonly string[];
+  /** Files and folders that its sandbox shows. @param root where the command sees its scratch folder */
+  shown(root: string): Shown[];
   /** `$SECRETS`, and `$SECRETS_X` for each group. */
-  readonly env: Readonly<Record<string, string>>;
+  env(root: string): Record<string, string>;
   /** A text in which none of the secrets can be read. */
   hide(text: string): string;
-  /** Whether bytes hold the whole of a secret. */
-  isIn(bytes: Buffer): boolean;
+  /** Whether a file holds the whole of a secret. */
+  isIn(file: string): Promise<boolean>;
 }
 
 /** Shorter ones are found in too much that is none. UTF-16 code units. */
@@ -45,21 +47,31 @@ export async function openSecrets(target: Target): Promise<OpenSecrets | undefin
   }
   // Longer ones first: one may be a part of another.
   const sorted = [...texts].sort((a, b) => b.length - a.length);
-  const expanded = (paths: readonly string[]) => paths.map(systemPath).join(' ');
   return {
-    paths: secrets.all.map(systemPath),
-    env: {
-      SECRETS: expanded(secrets.all),
-      ...Object.fromEntries(
-        Object.entries(secrets.named).map(([name, paths]) => [
-          `SECRETS_${name.toUpperCase().replaceAll('-', '_')}`,
-          expanded(paths),
-        ]),
-      ),
+    shown: (root) => secrets.all.map((path) => shownFile(path, root)),
+    env(root) {
+      const seen = (paths: readonly string[]) => paths.map((path) => shownFile(path, root).to).join(' ');
+      const groups = Object.entries(secrets.named).map(([name, paths]) => [
+        `SECRETS_${name.toUpperCase().replaceAll('-', '_')}`,
+        seen(paths),
+      ]);
+      return { SECRETS: seen(secrets.all), ...(Object.fromEntries(groups) as Record<string, string>) };
     },
     hide: (text) => sorted.reduce((hidden, each) => hidden.replaceAll(each, '[secret]'), text),
-    isIn: (bytes) => whole.some((each) => bytes.includes(each)),
+    isIn: (file) => holdsAny(file, whole),
   };
+}
+
+/** Looks through a file of any size. A piece begins with the end of the one before: what is looked for may lie across. */
+async function holdsAny(file: string, wanted: readonly Buffer[]): Promise<boolean> {
+  const overlap = Math.max(0, ...wanted.map(({ length }) => length - 1));
+  let kept: Buffer = Buffer.alloc(0);
+  for await (const piece of createReadStream(file, { highWaterMark: largest })) {
+    const bytes = Buffer.concat([kept, piece as Buffer]);
+    if (wanted.some((each) => bytes.includes(each))) return true;
+    kept = bytes.subarray(Math.max(0, bytes.length - overlap));
+  }
+  return false;
 }
 
 async function readable(path: string, absolute: string, target: Target) {

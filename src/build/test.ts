@@ -26,6 +26,7 @@ import { formatJunit, parseJunit } from './junit.ts';
 import { explain, type KeyParts, keyOf, testKeyParts } from './key.ts';
 import { lastLines } from './log.ts';
 import { materialise } from './materialise.ts';
+import { shownFile } from './sandbox.ts';
 import { makeScratch, toolsFolder } from './scratch.ts';
 import { pathOf } from './target.ts';
 import { resolveTool } from './tool.ts';
@@ -204,7 +205,7 @@ export async function runTest(
         folder: root,
         env,
         network: !test.sandbox,
-        readable: [...programFolders(tools), ...systemFiles(tools)],
+        readable: [...programFolders(tools), ...systemFiles(root, tools)],
         writable: [],
       });
       const timeout = test.timeout > 0 ? test.timeout : defaultTimeout;
@@ -227,7 +228,7 @@ export async function runTest(
   function testLayout(root: string): Layout {
     const paths = (what: Resolved): string[] => {
       if (what.kind === 'source') return [what.path];
-      if (what.kind === 'system') return [what.absolute];
+      if (what.kind === 'system') return [shownFile(what.path, root).to];
       return what.kind === 'outputs' ? what.artifacts.map((artifact) => artifact.path) : [what.tool.path];
     };
     const base = layoutOf(target, { srcs: data, tools, toolData, deps: [] }, root);

@@ -16,7 +16,7 @@ interface Model {
     link: number;
     comment: number;
     readonly targets: {
-      readonly kind: 'genrule' | 'glob' | 'filegroup' | 'macro' | 'config' | 'link';
+      readonly kind: (typeof kinds)[number];
       readonly srcs: readonly number[];
       readonly deps: readonly number[];
       mark: number;
@@ -26,7 +26,17 @@ interface Model {
   config: number;
 }
 
-const kinds = ['genrule', 'glob', 'filegroup', 'macro', 'config', 'link'] as const;
+const kinds = [
+  'genrule',
+  'glob',
+  'filegroup',
+  'macro',
+  'config',
+  'link',
+  'output_dirs',
+  'post_build',
+  'open post_build',
+] as const;
 const names = ['a.txt', 'b.txt', 'c.txt', 'd.txt'];
 
 const models = fc
@@ -138,6 +148,22 @@ function apply(model: Model, { kind, package: packageAt, at }: Edit): void {
 /** Shows in the output all that an action sees of its sources. */
 const show = '; for f in $SRCS; do echo $f; test -x $f && echo executable; cat $f; done >> $OUT; true';
 
+/** Functions that follow actions: one adds outputs, the other makes a target, and dependencies on it. */
+const callbacks = `
+def _add(ending):
+    def _after(name, output):
+        for line in output:
+            add_out(name, line + ending)
+    return _after
+
+def _make(user):
+    def _after(name, output):
+        genrule(name = user + "_made", srcs = [output[0]], outs = [user + ".made"], cmd = "cp $SRC $OUT")
+        add_dep(user, ":" + user + "_made")
+        set_command(user, get_command(user) + "; cat $PKG_DIR/" + user + ".made >> $OUT")
+    return _after
+`;
+
 /** Files by path; `link:` for a symbolic link. */
 function render(model: Model): Map<string, { content: string; executable: boolean }> {
   const files = new Map<string, { content: string; executable: boolean }>();
@@ -155,7 +181,7 @@ function render(model: Model): Map<string, { content: string; executable: boolea
     const present = [...one.files.keys()].sort();
     for (const [name, { content, executable }] of one.files) write(`${path}/${name}`, content, executable);
     write(`${path}/link`, `link:${present[one.link % present.length]}`);
-    const lines = [`# comment ${one.comment}`, 'subinclude("//:defs.build_defs")'];
+    const lines = [`# comment ${one.comment}`, 'subinclude("//:defs.build_defs")', callbacks];
     one.targets.forEach(({ kind, srcs, deps, mark }, targetAt) => {
       const name = `t${targetAt}`;
       const labels = earlier.length === 0 ? [] : deps.map((dep) => earlier[dep % earlier.length]!);
@@ -170,6 +196,13 @@ function render(model: Model): Map<string, { content: string; executable: boolea
           filegroup: `filegroup(name = "${name}", srcs = ${sources}, visibility = ["PUBLIC"])`,
           macro: `macro("${name}", ${sources}, "${mark}")`,
           config: rule(sources, `mark ${mark} level " + str(CONFIG.LEVEL) + "`),
+          output_dirs: `genrule(name = "${name}", srcs = ${sources}, outs = ["${name}"], output_dirs = ["_out/**"], visibility = ["PUBLIC"],
+    cmd = "mkdir -p _out/d; echo ${mark} > _out/d/${name}.${mark}; echo > $OUT${show}")`,
+          post_build: `genrule(name = "${name}", srcs = ${sources}, outs = ["${name}"], visibility = ["PUBLIC"], post_build = _add("${mark}"),
+    cmd = "echo > $OUT${show}; echo > $OUT.0${mark}; echo ${name}.0")`,
+          'open post_build': `genrule(name = "${name}_list", outs = ["${name}.list"], cmd = "echo ${present[0]} | tee $OUT", post_build = _make("${name}"))
+genrule(name = "${name}", srcs = ${sources}, deps = [":${name}_list"], outs = ["${name}"], visibility = ["PUBLIC"],
+    cmd = "echo ${mark} > $OUT${show}")`,
         }[kind],
       );
       earlier.push(`//${path}:${name}`);
@@ -272,8 +305,10 @@ it('affected is what really comes out otherwise when both sides are built from s
           const again = await affectedSince(workspace, { ...kept, since: 'HEAD~1', to });
           expect(again.targets).toEqual(dirty.targets);
         }
-        // A link that leads elsewhere counts, although an action sees only the content behind it.
-        if (changes.some(({ kind }) => kind === 'retarget'))
+        // A link that leads elsewhere counts, although an action sees only the content behind it; and what a function leads to is
+        // only known once all is built.
+        const isOpen = edited.packages.some(({ targets }) => targets.some(({ kind }) => kind === 'open post_build'));
+        if (isOpen || changes.some(({ kind }) => kind === 'retarget'))
           expect(dirty.targets).toEqual(expect.arrayContaining(truth));
         else expect(dirty.targets).toEqual(truth);
       } finally {

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -122,6 +123,57 @@ build_rule(name = "t", test = True, test_cmd = "mkdir shots; echo s > shots/s", 
       expect(await readFile(join(w.root, 'banksman-out/test/p/shots/s'), 'utf8')).toBe('s\n');
     }
     expect([...first.said, ...second.said]).toEqual([]);
+  });
+
+  it('is not believed where a result has outputs that the action can not have', async () => {
+    const open = {
+      'p/BUILD': `build_rule(name = "x", outs = ["one"], output_dirs = ["_out"], cmd = "mkdir _out; echo a > _out/a; echo one > $OUT")
+build_rule(name = "t", test = True, test_cmd = "echo s > shot", test_outputs = ["shot"], no_test_output = True)`,
+    };
+    const far = await server();
+    const env = { BANKSMAN_REMOTE_CACHE: far.url };
+    const first = await machine(far.url, {}, open as never);
+    await first.build();
+    await (await first.w.builder({ env })).test(['//p:t']);
+    const good = structuredClone([...far.results]);
+    const put = (text: string) => {
+      const data = Buffer.from(text);
+      const hash = createHash('sha256').update(data).digest('hex');
+      far.blobs.set(hash, data);
+      return { hash, sizeBytes: data.length };
+    };
+    /** Edits what results say, and the listings that go with them, alike. */
+    const hostile = (from: string, to: string, listed = true) => {
+      far.results.clear();
+      for (const [key, result] of structuredClone(good)) {
+        for (const file of result.outputFiles) {
+          const blob = far.blobs.get(file.digest.hash)?.toString() ?? '';
+          if (listed && file.path.endsWith('.json')) file.digest = put(blob.replaceAll(from, to));
+          if (file.path === from) file.path = to;
+        }
+        far.results.set(key, result);
+      }
+    };
+    for (const [from, to, listed] of [
+      ['p/a', '../../escaped', true],
+      ['p/a', '/tmp/banksman-escaped', true],
+      ['p/a', 'q/a', true],
+      ['p/a', 'p/../q/a', true],
+      ['p/a', 'p/b', false],
+      ['.banksman/outputs.json', 'p/c', false],
+      ['p/one', 'p/two', true],
+      ['p/shot', '../../../shot', true],
+    ] as const) {
+      hostile(from, to, listed);
+      const second = await machine(far.url, {}, open as never);
+      const built = await (await second.w.builder({ env })).build(['//p:x']);
+      const { tests } = await (await second.w.builder({ env })).test(['//p:t']);
+      const isTest = from === 'p/shot';
+      expect([from, to, built.fetched, tests.get('//p:t')?.cached]).toEqual([from, to, isTest ? 1 : 0, !isTest]);
+      expect(second.said).toEqual([expect.stringContaining('gave a damaged result, which is made here instead')]);
+      const made = await contents(join(second.w.root, 'banksman-out/gen'));
+      expect(made.filter((line) => !line.endsWith(': folder'))).toEqual(['/p/a: a\n', '/p/one: one\n']);
+    }
   });
 
   it('does not send again what the server has, when only a part is new', async () => {
