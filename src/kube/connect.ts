@@ -1,6 +1,7 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import type { Agent, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { HttpAgent, httpRequest } from '../process/index.ts';
 import { faultOfAnswer, faultOfConnection } from './answer.ts';
 import { createDiscovery } from './discover.ts';
 import { isKubeFault, KubeFault } from './fault.ts';
@@ -81,7 +82,7 @@ function pause(error: unknown, request: ApiRequest, attempt: number): number | u
 
 async function open(
   credentials: Credentials,
-  agent: HttpAgent | HttpsAgent,
+  agent: Agent | HttpsAgent,
   request: ApiRequest,
 ): Promise<IncomingMessage> {
   const { server } = credentials;

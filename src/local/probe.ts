@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
-import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { createConnection } from 'node:net';
+import { httpRequest } from '../process/index.ts';
 import type { Probe } from './components/component.ts';
 
 /** Milliseconds until a probe without an answer counts as failed. */
@@ -49,7 +49,7 @@ async function askHttp(probe: Probe & { kind: 'http' }): Promise<'ready' | { rea
           cert: readFileSync(tls.certificate),
           key: readFileSync(tls.key),
         })
-      : requestHttp({ ...options, host: 'localhost' });
+      : httpRequest({ ...options, host: 'localhost' });
     call.on('response', (response) => {
       let text = '';
       response.setEncoding('utf8');

@@ -6,10 +6,10 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { chmod, rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withLock } from '../disk/index.ts';
+import { createHttpServer } from '../process/index.ts';
 import { type Api, openApi } from './api.ts';
 import { supervisorClient } from './components/apiserver.ts';
 import { probeSocket } from './components/component.ts';
@@ -184,7 +184,7 @@ function ownProcesses(layout: Layout): ProcessStatus[] {
 }
 
 async function serveControl(layout: Layout, report: () => SupervisorReport): Promise<void> {
-  const server = createServer((request, response) => {
+  const server = createHttpServer((request, response) => {
     if (request.method !== 'GET' || request.url !== '/status') {
       response.writeHead(404).end();
       return;

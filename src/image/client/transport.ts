@@ -1,8 +1,9 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import type { Agent, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getCACertificates } from 'node:tls';
+import { HttpAgent, httpRequest } from '../../process/index.ts';
 import { ImageFault } from '../fault.ts';
 
 /** How to reach a registry. Nothing given: TLS with the system's authorities, and what `docker login` left. */
@@ -58,7 +59,7 @@ export function connect(host: string, transport: RegistryTransport): Connection 
   const { socketPath, ca, cert, key, moreCa, idleTimeout = defaultIdleTimeout } = transport;
   const options = { keepAlive: true, maxSockets: 16, timeout: idleTimeout };
   let plainHttp = transport.plainHttp;
-  let http: HttpAgent | undefined;
+  let http: Agent | undefined;
   let https: HttpsAgent | undefined;
   // A redirect leads to a storage service: neither our socket nor our certificate is for it.
   let elsewhere: HttpsAgent | undefined;
@@ -82,7 +83,7 @@ export function connect(host: string, transport: RegistryTransport): Connection 
     if (!secure && !(own && plainHttp)) {
       throw new ImageFault('image/registry-refused', `${host} leads to ${url.host} without TLS`);
     }
-    let agent: HttpAgent | HttpsAgent;
+    let agent: Agent | HttpsAgent;
     if (!secure) agent = http ??= new HttpAgent(options);
     else if (own) agent = secureAgent();
     else agent = elsewhere ??= new HttpsAgent({ ...options, ca: authoritiesWith(moreCa) });

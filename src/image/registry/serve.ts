@@ -1,5 +1,6 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import { createHttpServer } from '../../process/index.ts';
 
 /** PEM texts. */
 export interface ServerTls {
@@ -26,7 +27,7 @@ export function createRegistryServer(handler: RequestListener, tls?: ServerTls):
   const limits = { headersTimeout: headTimeout, requestTimeout: 0, keepAliveTimeout: keepAlive };
   const server =
     tls === undefined
-      ? createServer({ ...limits, connectionsCheckingInterval: 5_000 }, handler)
+      ? createHttpServer({ ...limits, connectionsCheckingInterval: 5_000 }, handler)
       : (createTlsServer(
           {
             ...limits,
