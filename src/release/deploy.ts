@@ -1,4 +1,5 @@
 import type { Label } from '../graph/index.ts';
+import type { RegistrySettings } from '../image/index.ts';
 import type { Progress } from '../progress/index.ts';
 import type { WorkspaceBuilder } from './builder.ts';
 import { passGates } from './gate-check.ts';
@@ -61,10 +62,18 @@ export async function deploy(options: DeployOptions): Promise<ServiceDeployment[
     const registries = await workspaceRegistries(builder.workspace);
     await pushImages(layoutsOf(rendered), registry, { registries, progress, signal });
     // What is said of images stands beside them in the registry, where it is then looked for as by anybody else.
-    await publishFor(rendered, options);
+    await publishFor(rendered, options, registries);
     const { breakGlass } = options;
     const workspaceRoot = builder.workspace.root;
-    const proofs = await checkProofs(rendered, { environment, workspaceRoot, registry, breakGlass, progress, signal });
+    const proofs = await checkProofs(rendered, {
+      environment,
+      workspaceRoot,
+      registry,
+      registries,
+      breakGlass,
+      progress,
+      signal,
+    });
     return await all(
       rendered.map(async (service, index) => {
         const found = services.find(({ label }) => label === service.service);
@@ -90,7 +99,11 @@ export async function deploy(options: DeployOptions): Promise<ServiceDeployment[
   }
 }
 
-async function publishFor(rendered: readonly RenderedService[], options: DeployOptions): Promise<void> {
+async function publishFor(
+  rendered: readonly RenderedService[],
+  options: DeployOptions,
+  registries: RegistrySettings | undefined,
+): Promise<void> {
   const { builder, proof, progress, signal } = options;
   if (proof === undefined) return;
   const images = new Map(
@@ -102,7 +115,7 @@ async function publishFor(rendered: readonly RenderedService[], options: DeployO
     ),
   );
   const { registry } = options.cluster;
-  await publishProofs([...images.values()], { ...proof, builder, registry, progress, signal });
+  await publishProofs([...images.values()], { ...proof, builder, registry, registries, progress, signal });
 }
 
 /** Seconds. */

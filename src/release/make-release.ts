@@ -6,7 +6,7 @@ import { ReleaseFault } from './fault.ts';
 import { originOf } from './origin.ts';
 import { peopleOf } from './people.ts';
 import { type PublishOptions, publishProofs } from './proof/publish.ts';
-import { pushImages, registryTransport } from './push.ts';
+import { pushImages, registryTransport, workspaceRegistries } from './push.ts';
 import { bundlesOf } from './render.ts';
 import type { ClusterAccess } from './types.ts';
 
@@ -54,9 +54,10 @@ export async function makeReleases(options: MakeReleasesOptions): Promise<MadeRe
     return { image, layout: image.layout, reference: `${environment.registry}/${image.repository}:${image.tag}` };
   });
   const { registry } = cluster;
-  await pushImages(named, registry, { progress, signal });
+  const registries = await workspaceRegistries(builder.workspace);
+  await pushImages(named, registry, { registries, progress, signal });
   if (options.proof !== undefined)
-    await publishProofs(named, { ...options.proof, builder, registry, progress, signal });
+    await publishProofs(named, { ...options.proof, builder, registry, registries, progress, signal });
   const own = cluster.registry?.name === environment.registry.split('/')[0];
   const transport = own && cluster.registry ? await registryTransport(cluster.registry) : undefined;
   return await Promise.all(

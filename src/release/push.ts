@@ -1,7 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Workspace } from '../graph/index.ts';
-import { ImageFault, pushImage, type RegistrySettings, type RegistryTransport } from '../image/index.ts';
+import {
+  ImageFault,
+  pushImage,
+  type RegistryAccessOptions,
+  type RegistrySettings,
+  type RegistryTransport,
+} from '../image/index.ts';
 import type { Progress } from '../progress/index.ts';
 import type { RegistryAccess } from './types.ts';
 
@@ -58,12 +64,19 @@ export async function workspaceRegistries(
   return Object.fromEntries(await Promise.all(entries));
 }
 
-/** How to reach the registry of an image; undefined for one that is reached by its name. */
-export async function transportFor(
+/** How registries are reached: one that is not reached by its name, and what the workspace says of others. */
+export interface RegistryReach {
+  readonly registry?: RegistryAccess | undefined;
+  readonly registries?: RegistrySettings | undefined;
+}
+
+/** The same for the registry of one image. */
+export async function reachOf(
   reference: string,
-  registry: RegistryAccess | undefined,
-): Promise<RegistryTransport | undefined> {
-  return registry !== undefined && reference.startsWith(`${registry.name}/`) ? registryTransport(registry) : undefined;
+  { registry, registries }: RegistryReach,
+): Promise<Pick<RegistryAccessOptions, 'transport' | 'registries'>> {
+  const own = registry !== undefined && reference.startsWith(`${registry.name}/`);
+  return { registries, ...(own && { transport: await registryTransport(registry) }) };
 }
 
 /** How to reach a registry that is not reached by its name. */

@@ -5,6 +5,7 @@ import { type ManifestBundle, parseBundle, type RenderedManifests, renderManifes
 import type { WorkspaceBuilder } from './builder.ts';
 import { ReleaseFault } from './fault.ts';
 import { checkProofs, type ProofCheck, policyOf } from './proof/check.ts';
+import { workspaceRegistries } from './push.ts';
 import type { BuiltImage, ReleasedImage } from './types.ts';
 
 /** A service's manifests for one environment, with what went into them. */
@@ -24,11 +25,13 @@ export interface RenderedService extends RenderedManifests {
 export async function renderService(
   builder: WorkspaceBuilder,
   label: Label,
-  options: Omit<ProofCheck, 'workspaceRoot'>,
+  options: Omit<ProofCheck, 'workspaceRoot' | 'registries'>,
 ): Promise<string> {
   const [rendered] = await renderServices(builder, [label], options.environment);
   if (rendered === undefined) return '';
-  await checkProofs([rendered], { ...options, workspaceRoot: builder.workspace.root });
+  const { workspace } = builder;
+  const registries = await workspaceRegistries(workspace);
+  await checkProofs([rendered], { ...options, registries, workspaceRoot: workspace.root });
   return rendered.text;
 }
 

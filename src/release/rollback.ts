@@ -1,3 +1,4 @@
+import type { RegistrySettings } from '../image/index.ts';
 import { checkManifests } from '../manifest/index.ts';
 import type { RolloutOptions } from './deploy.ts';
 import { checkProofs } from './proof/check.ts';
@@ -10,6 +11,8 @@ export interface RollbackOptions extends RolloutOptions {
   readonly service: Service;
   /** Folder that the environment's policy is read from; the current one unless told. */
   readonly workspaceRoot?: string;
+  /** What the workspace says of registries. */
+  readonly registries?: RegistrySettings | undefined;
   /** Id of a release, or the beginning of one; the last good one other than the current unless told. */
   readonly to?: string;
 }
@@ -33,9 +36,9 @@ export async function rollback(options: RollbackOptions): Promise<ServiceDeploym
       containers: [],
       namespace: session.namespace,
     });
-    const { workspaceRoot = '.', breakGlass } = options;
+    const { workspaceRoot = '.', breakGlass, registries } = options;
     const { registry } = options.cluster;
-    const check = { environment, workspaceRoot, registry, breakGlass, progress, signal };
+    const check = { environment, workspaceRoot, registry, registries, breakGlass, progress, signal };
     // Also on the way back: what was let in before the policy may not fulfil it.
     const [proof] = await checkProofs([{ images: to.images, documents }], check);
     const ended = await rollOut({

@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { writeAtomically } from '../../disk/index.ts';
-import { openWorkspace } from '../../graph/index.ts';
 import { mirrorImages } from '../../image/index.ts';
-import { workspaceRegistries } from '../../release/index.ts';
 import type { CommandContext } from '../context.ts';
+import { registriesHere } from '../registries.ts';
 import { UsageFault } from '../usage.ts';
 import { count } from '../views/count.ts';
 
@@ -90,13 +89,4 @@ async function sourcesIn(file: string): Promise<string[]> {
     .split('\n')
     .map((line) => line.replace(/(?:^|\s)#.*$/, '').trim())
     .filter((line) => line !== '');
-}
-
-/** What the workspace says of registries, where there is one: images are copied from anywhere. */
-async function registriesHere() {
-  const workspace = await openWorkspace(process.cwd()).catch((error) => {
-    if (error.code === 'graph/no-workspace') return undefined;
-    throw error;
-  });
-  return workspace && workspaceRegistries(workspace);
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { environmentOf, rollback } from '../../release/index.ts';
+import { environmentOf, rollback, workspaceRegistries } from '../../release/index.ts';
 import { type ClusterChoice, reachCluster, withClusterOptions, withEnvironmentOption } from '../cluster.ts';
 import type { CommandContext } from '../context.ts';
 import { serviceNamed } from '../service.ts';
@@ -39,6 +39,7 @@ Examples:
       const result = await rollback({
         service,
         workspaceRoot: workspace.root,
+        registries: await workspaceRegistries(workspace),
         breakGlass: options.breakGlass,
         environment,
         cluster,

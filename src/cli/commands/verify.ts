@@ -3,6 +3,7 @@ import { verifyReference } from '../../release/index.ts';
 import { withEnvironmentOption } from '../cluster.ts';
 import type { CommandContext } from '../context.ts';
 import { imageOfLabel, isLabel, registryFor } from '../proof.ts';
+import { registriesHere } from '../registries.ts';
 
 interface Options {
   readonly policy: string;
@@ -29,7 +30,13 @@ Exit codes: 0 it fulfils the policy, 1 it does not, 2 wrong use.`,
     .action(async (name: string, { policy, env, json }: Options) => {
       const { terminal, signal } = context;
       const reference = isLabel(name) ? (await imageOfLabel(name, env, context)).reference : name;
-      const verdict = await verifyReference({ reference, policy, registry: await registryFor(reference), signal });
+      const verdict = await verifyReference({
+        reference,
+        policy,
+        registry: await registryFor(reference),
+        registries: await registriesHere(),
+        signal,
+      });
       terminal.clear();
       if (!verdict.passed) process.exitCode = 1;
       if (json) return terminal.print(JSON.stringify(verdict, undefined, 2));

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { mirrorImages } from '../client/mirror.ts';
 import { digestOf } from '../digest.ts';
 import { startRegistry } from '../testing/registry.ts';
 import { attachBundle, attachStatements } from './attach.ts';
@@ -283,6 +284,27 @@ describe('in a registry', () => {
       /no signature of the key ci among 2 statements; the bundle .* no Sigstore bundle/,
     );
     repository.close();
+  });
+
+  test('what was said of an image goes with it to another registry', async () => {
+    const from = await startRegistry();
+    const to = await startRegistry();
+    const { subject, reference } = await from.push('bank/ledger', 'one');
+    const repository = await openProofRepository({ registry: from.host, repository: 'bank/ledger' }, 'pull,push', {
+      transport,
+    });
+    const own = subject.digest;
+    await attachStatements(
+      repository,
+      subject,
+      [signature(own), provenanceOf({ ...facts, digest: own }), sbom(own)],
+      ci,
+    );
+    await attachStatements(repository, subject, [review()], reviewer);
+    repository.close();
+    await mirrorImages({ sources: [reference], destination: `${to.host}/copied`, access: () => transport });
+    const copied = `${to.host}/copied/bank/ledger@${own}`;
+    expect(await verifyImage({ reference: copied, policy, transport })).toMatchObject({ passed: true, digest: own });
   });
 
   test("another image's signature in the form of cosign 2, and a tag that is none, prove nothing", async () => {

@@ -2,26 +2,17 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Environment } from '../../graph/index.ts';
-import {
-  type Policy,
-  ProofFault,
-  type RegistryTransport,
-  readPolicy,
-  refusal,
-  type Verdict,
-  verifyImage,
-} from '../../image/index.ts';
+import { type Policy, ProofFault, readPolicy, refusal, type Verdict, verifyImage } from '../../image/index.ts';
 import type { ManifestDocument } from '../../manifest/index.ts';
 import { type Progress, silent } from '../../progress/index.ts';
-import { transportFor } from '../push.ts';
-import type { ProofRecord, RegistryAccess, Release } from '../types.ts';
+import { type RegistryReach, reachOf } from '../push.ts';
+import type { ProofRecord, Release } from '../types.ts';
 import { imagesIn } from './images.ts';
 
-export interface ProofCheck {
+export interface ProofCheck extends RegistryReach {
   readonly environment: Environment;
   /** Folder that the policy's path is relative to. */
   readonly workspaceRoot: string;
-  readonly registry?: RegistryAccess | undefined;
   /** Why this is to go on although the images do not fulfil the policy. */
   readonly breakGlass?: string | undefined;
   readonly progress?: Progress;
@@ -97,19 +88,17 @@ export async function checkProofs(
 async function verifyAll(
   releases: readonly Checked[],
   policy: Policy,
-  { registry, progress = silent, signal }: ProofCheck,
+  check: ProofCheck,
 ): Promise<ReadonlyMap<string, Verdict>> {
   const waiting = [...new Map(releases.flatMap(imagesOf).map((image) => [image.reference, image])).values()];
   const verdicts = new Map<string, Verdict>();
-  const transports = new Map<string, Promise<RegistryTransport | undefined>>();
+  const { progress = silent, signal } = check;
   const task = progress.begin(`verify ${waiting.length} ${waiting.length === 1 ? 'image' : 'images'}`);
   const worker = async () => {
     for (let image = waiting.shift(); image !== undefined; image = waiting.shift()) {
       const { reference, digest } = image;
-      const [host = ''] = reference.split('/');
-      if (!transports.has(host)) transports.set(host, transportFor(reference, registry));
-      const transport = await transports.get(host);
-      verdicts.set(reference, await verifyImage({ reference, digest, policy, transport, signal }));
+      const access = await reachOf(reference, check);
+      verdicts.set(reference, await verifyImage({ reference, digest, policy, ...access, signal }));
     }
   };
   try {

@@ -16,19 +16,18 @@ import {
 } from '../../image/index.ts';
 import type { Progress } from '../../progress/index.ts';
 import type { WorkspaceBuilder } from '../builder.ts';
-import { transportFor } from '../push.ts';
-import type { BuiltImage, RegistryAccess } from '../types.ts';
+import { type RegistryReach, reachOf } from '../push.ts';
+import type { BuiltImage } from '../types.ts';
 import type { ReviewSource } from './reviews.ts';
 import type { ProofSettings } from './settings.ts';
 import { sourceOf } from './source.ts';
 import { signatureStatement, statementsOf } from './statements.ts';
 
-export interface PublishOptions {
+export interface PublishOptions extends RegistryReach {
   readonly builder: WorkspaceBuilder;
   readonly settings: ProofSettings;
   /** What is said: that images are meant, or that and how they came to be. */
   readonly say?: 'signature' | 'all';
-  readonly registry?: RegistryAccess | undefined;
   /** None unless told. */
   readonly reviews?: ReviewSource | undefined;
   readonly progress: Progress;
@@ -80,7 +79,7 @@ export async function publishProofs(
 /** Signs an image by its name in a registry, whoever built it. @throws ProofFault, ImageFault */
 export async function signReference(
   reference: string,
-  options: Pick<PublishOptions, 'settings' | 'registry' | 'signal'>,
+  options: Pick<PublishOptions, 'settings' | 'registry' | 'registries' | 'signal'>,
 ): Promise<Published> {
   return withSubject(reference, undefined, options, async (repository, subject) => {
     const name = parseReference(reference).repository;
@@ -92,12 +91,12 @@ export async function signReference(
 async function withSubject(
   reference: string,
   expected: string | undefined,
-  { registry, signal }: Pick<PublishOptions, 'registry' | 'signal'>,
+  options: RegistryReach & Pick<PublishOptions, 'signal'>,
   body: (repository: ProofRepository, subject: Descriptor) => Promise<Digest[]>,
 ): Promise<Published> {
   const parsed = parseReference(reference);
-  const transport = await transportFor(reference, registry);
-  const repository = await openProofRepository(parsed, 'pull,push', { transport, signal });
+  const access = { ...(await reachOf(reference, options)), signal: options.signal };
+  const repository = await openProofRepository(parsed, 'pull,push', access);
   try {
     const { digest, mediaType, bytes } = await repository.manifest(parsed.digest ?? parsed.tag ?? 'latest');
     if (expected !== undefined && digest !== expected) {

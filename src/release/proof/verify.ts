@@ -9,20 +9,19 @@ import {
   type Verdict,
   verifyImage,
 } from '../../image/index.ts';
-import { transportFor } from '../push.ts';
-import type { RegistryAccess } from '../types.ts';
+import { type RegistryReach, reachOf } from '../push.ts';
 
 /** Holds one image in a registry against a policy file. @throws ProofFault proof/bad-policy, proof/bad-key */
-export async function verifyReference(request: {
-  readonly reference: string;
-  readonly policy: string;
-  readonly registry?: RegistryAccess | undefined;
-  readonly signal?: AbortSignal | undefined;
-}): Promise<Verdict> {
-  const { reference, registry, signal } = request;
+export async function verifyReference(
+  request: RegistryReach & {
+    readonly reference: string;
+    readonly policy: string;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<Verdict> {
+  const { reference, signal } = request;
   const policy = await readPolicy(request.policy);
-  const transport = await transportFor(reference, registry);
-  return verifyImage({ reference, policy, transport, signal });
+  return verifyImage({ reference, policy, ...(await reachOf(reference, request)), signal });
 }
 
 /**
@@ -31,17 +30,17 @@ export async function verifyReference(request: {
  * @param request.policy only what a key signed that the policy takes for it; whatever is there unless told
  * @throws ProofFault proof/refused where there is none; proof/bad-policy; ImageFault where the image is not there
  */
-export async function attachedBill(request: {
-  readonly reference: string;
-  readonly policy?: string | undefined;
-  readonly registry?: RegistryAccess | undefined;
-  readonly signal?: AbortSignal | undefined;
-}): Promise<Readonly<Record<string, unknown>>> {
-  const { reference, registry, signal } = request;
+export async function attachedBill(
+  request: RegistryReach & {
+    readonly reference: string;
+    readonly policy?: string | undefined;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<Readonly<Record<string, unknown>>> {
+  const { reference, signal } = request;
   const policy = request.policy === undefined ? undefined : await readPolicy(request.policy);
   const parsed = parseReference(reference);
-  const transport = await transportFor(reference, registry);
-  const repository = await openProofRepository(parsed, 'pull', { transport, signal });
+  const repository = await openProofRepository(parsed, 'pull', { ...(await reachOf(reference, request)), signal });
   try {
     const found = await repository.head(parsed.digest ?? parsed.tag ?? 'latest');
     if (found === undefined) {

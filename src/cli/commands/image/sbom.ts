@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { attachedBill, imageBill } from '../../../release/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { imageOfLabel, isLabel, registryFor } from '../../proof.ts';
+import { registriesHere } from '../../registries.ts';
 
 export function define(command: Command, context: CommandContext): void {
   command
@@ -25,7 +26,8 @@ Examples:
       }
       if (policy === undefined)
         progress.say('warning: nobody has checked who says this; give --policy to have it checked');
-      const bill = await attachedBill({ reference: name, policy, registry: await registryFor(name), signal });
+      const reach = { registry: await registryFor(name), registries: await registriesHere() };
+      const bill = await attachedBill({ reference: name, policy, ...reach, signal });
       terminal.print(JSON.stringify(bill, undefined, 2));
     });
 }

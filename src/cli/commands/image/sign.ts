@@ -18,6 +18,7 @@ import {
   withCosign2Option,
   withKeyOption,
 } from '../../proof.ts';
+import { registriesHere } from '../../registries.ts';
 import { count } from '../../views/count.ts';
 
 interface Options {
@@ -49,6 +50,7 @@ Examples:
         : await signReference(image, {
             settings: await requireProofSettings(signing(context, key, cosign2)),
             registry: await registryFor(image),
+            registries: await registriesHere(),
             signal: context.signal,
           });
       tell(published, options, context);
@@ -70,7 +72,7 @@ export async function publishLabel(
   const registries = await workspaceRegistries(builder.workspace);
   await pushImages([{ layout: image.layout, reference }], registry, { registries, progress, signal });
   const reviews = reviewsOf(builder.workspace.root, context);
-  const options = { settings, reviews, builder, say, registry, progress, signal };
+  const options = { settings, reviews, builder, say, registry, registries, progress, signal };
   const [published] = await publishProofs([{ image, reference }], options);
   return published!;
 }
