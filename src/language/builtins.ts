@@ -1,4 +1,4 @@
-import { charge, checkLength } from './execution.ts';
+import { allocate, charge, checkedText, checkLength, freshDict, freshList, listItem, pair } from './execution.ts';
 import { EvaluationError } from './fault.ts';
 import { type Call, defineFunction, type NativeFunction } from './function.ts';
 import { toJson } from './json.ts';
@@ -30,7 +30,7 @@ export const coreFunctions: readonly NativeFunction[] = [
       const length = Math.max(0, Math.ceil((stop - start) / step));
       checkLength(length);
       charge(length >> 2);
-      return Array.from({ length }, (_, index) => start + index * step);
+      return freshList(Array.from({ length }, (_, index) => start + index * step));
     },
   }),
   defineFunction({
@@ -39,7 +39,8 @@ export const coreFunctions: readonly NativeFunction[] = [
     parameters: [{ name: 'seq', type: 'list' }],
     implementation: ([items]) => {
       charge((items as List).length);
-      return (items as List).map((item, index) => [index, item]);
+      allocate((items as List).length * pair);
+      return freshList((items as List).map((item, index) => [index, item]));
     },
   }),
   defineFunction({
@@ -55,7 +56,8 @@ export const coreFunctions: readonly NativeFunction[] = [
       });
       const length = Math.min(...all.map((list) => list.length), all.length === 0 ? 0 : Number.POSITIVE_INFINITY);
       charge(length * all.length);
-      return Array.from({ length }, (_, index) => all.map((list) => list[index]!));
+      allocate(length * (pair + all.length * listItem));
+      return freshList(Array.from({ length }, (_, index) => all.map((list) => list[index]!)));
     },
   }),
   defineFunction({
@@ -70,7 +72,7 @@ export const coreFunctions: readonly NativeFunction[] = [
       const keyed = keys(items as List, key!, call);
       charge(keyed.length);
       const sign = reverse === true ? -1 : 1;
-      return keyed.sort((a, b) => sign * compare(a.key, b.key)).map(({ item }) => item);
+      return freshList(keyed.sort((a, b) => sign * compare(a.key, b.key)).map(({ item }) => item));
     },
   }),
   defineFunction({
@@ -79,7 +81,7 @@ export const coreFunctions: readonly NativeFunction[] = [
     parameters: [{ name: 'seq', type: 'list' }],
     implementation: ([items]) => {
       charge((items as List).length >> 2);
-      return (items as List).toReversed();
+      return freshList((items as List).toReversed());
     },
   }),
   defineFunction({
@@ -126,7 +128,7 @@ export const coreFunctions: readonly NativeFunction[] = [
       { name: 'seq', type: 'list' },
     ],
     implementation: ([mapper, items], call) =>
-      (items as List).map((item) => call.invoke(mapper as FunctionValue, [item])),
+      freshList((items as List).map((item) => call.invoke(mapper as FunctionValue, [item]))),
   }),
   defineFunction({
     name: 'filter',
@@ -136,7 +138,7 @@ export const coreFunctions: readonly NativeFunction[] = [
       { name: 'seq', type: 'list' },
     ],
     implementation: ([filter, items], call) =>
-      (items as List).filter((item) => isTruthy(call.invoke(filter as FunctionValue, [item]))),
+      freshList((items as List).filter((item) => isTruthy(call.invoke(filter as FunctionValue, [item])))),
   }),
   defineFunction({
     name: 'reduce',
@@ -158,7 +160,7 @@ export const coreFunctions: readonly NativeFunction[] = [
     name: 'str',
     documentation: 'The value as text.',
     parameters: [{ name: 's' }],
-    implementation: ([value]) => display(value!),
+    implementation: ([value]) => (typeof value === 'string' ? value : checkedText(display(value!))),
   }),
   defineFunction({
     name: 'int',
@@ -185,7 +187,7 @@ export const coreFunctions: readonly NativeFunction[] = [
     parameters: [{ name: 'l', type: 'list|dict' }],
     implementation: ([value]) => {
       charge(value instanceof Map ? value.size : (value as List).length);
-      return value instanceof Map ? [...value.keys()].sort() : (value as List).slice();
+      return freshList(value instanceof Map ? [...value.keys()].sort() : (value as List).slice());
     },
   }),
   defineFunction({
@@ -204,7 +206,7 @@ export const coreFunctions: readonly NativeFunction[] = [
       }
       for (const [key, item] of extra as Dict) result.set(key, item);
       charge(result.size);
-      return result;
+      return freshDict(result);
     },
   }),
   defineFunction({
@@ -280,12 +282,13 @@ export const coreFunctions: readonly NativeFunction[] = [
     documentation: 'Ends the evaluation with a message.',
     parameters: [{ name: 'msg', type: 'str' }],
     implementation: ([message]) => {
-      throw new EvaluationError('language/fail', message as string);
+      throw new EvaluationError('language/fail', (message as string) || 'the file fails without a reason');
     },
   }),
 ];
 
 function keys(items: List, key: Value, call: Call<unknown>): { item: Value; key: Value }[] {
+  allocate(items.length * pair);
   if (!(key instanceof FunctionValue)) return items.map((item) => ({ item, key: item }));
   return items.map((item) => ({ item, key: call.invoke(key, [item]) }));
 }

@@ -1,6 +1,6 @@
 import { nearest } from '../fault/index.ts';
 import type { BinaryOperator, Code, Comprehension, Expression } from './ast.ts';
-import { checkedText, checkLength, current, located, type Site } from './execution.ts';
+import { allocate, checkedText, checkLength, current, dictItem, listItem, located, type Site } from './execution.ts';
 import { EvaluationError } from './fault.ts';
 import { NativeFunction, typesOf } from './function.ts';
 import {
@@ -49,9 +49,11 @@ export class ExpressionCompiler {
         return this.fstring(scope, node);
       case 'list': {
         const items = node.items.map((item) => this.expression(scope, item));
+        const site = this.site(node);
         return (frame) => {
           const result: Value[] = new Array(items.length);
           for (let index = 0; index < items.length; index++) result[index] = items[index]!(frame);
+          made(site, result.length, listItem);
           return result;
         };
       }
@@ -64,8 +66,11 @@ export class ExpressionCompiler {
           const result: List = [];
           loop(frame, () => {
             result.push(item(frame));
-            if ((result.length & 1023) === 0) guarded(site, () => checkLength(result.length));
+            if ((result.length & 1023) !== 0) return;
+            guarded(site, () => checkLength(result.length));
+            made(site, 1024, listItem);
           });
+          made(site, result.length & 1023, listItem);
           return result;
         };
       }
@@ -82,13 +87,20 @@ export class ExpressionCompiler {
           const result: Dict = new Map();
           loop(frame, () => {
             result.set(checkedKey(key(frame), keySite), value(frame));
+            current.bytes += dictItem;
+            if ((result.size & 1023) === 0) guarded(site, () => checkLength(result.size));
           });
+          made(site, 0, dictItem);
           return result;
         };
       }
       case 'lambda': {
         const template = this.template(scope, 'lambda', node, [], (inner) => this.expression(inner, node.body));
-        return (frame) => new DefinedFunction(template, frame);
+        const site = this.site(node);
+        return (frame) => {
+          made(site, frame.length + closure, listItem);
+          return new DefinedFunction(template, frame);
+        };
       }
       case 'attribute':
         return this.attribute(scope, node);
@@ -220,6 +232,7 @@ export class ExpressionCompiler {
   }
 
   private dict(scope: Scope, node: Extract<Expression, { type: 'dict' }>): Run {
+    const site = this.site(node);
     const items = node.items.map(({ key, value }) => ({
       key: this.expression(scope, key),
       site: this.site(key),
@@ -231,6 +244,7 @@ export class ExpressionCompiler {
         const key = checkedKey(item.key(frame), item.site);
         result.set(key, item.value(frame));
       }
+      made(site, items.length, dictItem);
       return result;
     };
   }
@@ -387,6 +401,16 @@ export function applied(operator: BinaryOperator, a: Value, b: Value, site: Site
   } catch (error) {
     throw located(error, site);
   }
+}
+
+/** Slots that a function takes beside the frame that it keeps. */
+export const closure = 8;
+
+/** Counts a value that an expression makes. */
+export function made(site: Site, elements: number, size: number): void {
+  const execution = current;
+  execution.bytes += 24 + elements * size;
+  if (execution.bytes > execution.limits.memory) guarded(site, () => allocate(0));
 }
 
 /** Counts one turn of a loop. */

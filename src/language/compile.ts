@@ -1,6 +1,6 @@
 import type { FunctionDefinition, Module, Statement } from './ast.ts';
-import { applied, ExpressionCompiler, guarded, iterable, step, unpack } from './compile-expression.ts';
-import { located } from './execution.ts';
+import { applied, closure, ExpressionCompiler, guarded, iterable, made, step, unpack } from './compile-expression.ts';
+import { allocate, checkLength, dictItem, listItem, located } from './execution.ts';
 import { EvaluationError } from './fault.ts';
 import { DefinedFunction } from './invoke.ts';
 import { itemOf, outOfRange, position } from './operate.ts';
@@ -90,8 +90,8 @@ class StatementCompiler extends ExpressionCompiler {
         return (frame) => {
           if (isTruthy(test(frame))) return onward;
           const said = message?.(frame);
-          const text = said === undefined ? 'an assertion does not hold' : guarded(site, () => display(said));
-          throw located(new EvaluationError('language/assertion', text), site);
+          const text = said === undefined ? '' : guarded(site, () => display(said));
+          throw located(new EvaluationError('language/assertion', text || 'an assertion does not hold'), site);
         };
       }
       case 'pass':
@@ -153,7 +153,9 @@ class StatementCompiler extends ExpressionCompiler {
       return (frame) => (body(frame) === returned ? returnValue : null);
     });
     const slot = scope.declare(node.name);
+    const site = this.site(node);
     return (frame) => {
+      made(site, frame.length + closure, listItem);
       frame[slot] = new DefinedFunction(template, frame);
       return onward;
     };
@@ -183,6 +185,8 @@ function assignItem(object: Value, key: Value, value: Value): void {
       throw new EvaluationError('language/type', `the key of a dict is a str, not ${typeOf(key)}`);
     checkChangeable(object);
     object.set(key, value);
+    checkLength(object.size);
+    allocate(dictItem);
   } else if (Array.isArray(object)) {
     checkChangeable(object);
     const at = position(object, key);

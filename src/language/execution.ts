@@ -18,6 +18,8 @@ export class Execution {
   /** Where `importNames` puts what the file under evaluation imports. */
   readonly imported = new Map<string, unknown>();
   steps = 0;
+  /** Of values made so far. */
+  bytes = 0;
   depth = 0;
   /** Sites of the calls under way, outermost first; entries from `depth` on are leftovers. */
   readonly sites: Site[] = [];
@@ -48,7 +50,10 @@ export function execute<T>(execution: Execution, site: Site, body: () => T): T {
     throw located(error, site);
   } finally {
     current = previous;
-    if (previous === idle) idle.steps = 0;
+    if (previous === idle) {
+      idle.steps = 0;
+      idle.bytes = 0;
+    }
   }
 }
 
@@ -64,8 +69,50 @@ export function charge(steps: number): void {
   }
 }
 
-/** @throws EvaluationError language/limit */
+/** Counts memory towards its limit. @throws EvaluationError language/limit */
+export function allocate(bytes: number): void {
+  current.bytes += bytes;
+  if (current.bytes > current.limits.memory && current !== idle) {
+    throw new EvaluationError(
+      'language/limit',
+      `more than ${Math.floor(current.limits.memory / 1024 / 1024)} MiB of values`,
+      'a file makes too much; generate fewer targets in one file',
+    );
+  }
+}
+
+/** What lists, dicts and strings take beside their elements, and elements of each, in bytes. */
+export const listItem = 8;
+export const dictItem = 64;
+/** A list of two. */
+export const pair = 48;
+const header = 24;
+
+/** A list that was just made. @throws EvaluationError language/limit */
+export function freshList<T extends readonly unknown[]>(list: T): T {
+  checkLength(list.length);
+  allocate(header + list.length * listItem);
+  return list;
+}
+
+/** A dict that was just made. @throws EvaluationError language/limit */
+export function freshDict<T extends ReadonlyMap<string, unknown>>(dict: T): T {
+  checkLength(dict.size);
+  allocate(header + dict.size * dictItem);
+  return dict;
+}
+
+/** A string that was just made. @throws EvaluationError language/limit */
 export function checkedText(text: string): string {
+  checkTextLength(text);
+  // A character takes two bytes where one of the string is beyond Latin-1. Short strings are not looked at.
+  const wide = text.length > 16 * 1024 && /[^\0-\xff]/.test(text);
+  allocate(header + (wide ? text.length * 2 : text.length));
+  return text;
+}
+
+/** @throws EvaluationError language/limit */
+export function checkTextLength(text: string): string {
   if (text.length > current.limits.stringLength) {
     throw new EvaluationError('language/limit', `a string of more than ${current.limits.stringLength} characters`);
   }

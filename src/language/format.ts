@@ -1,4 +1,4 @@
-import { checkedText } from './execution.ts';
+import { checkedText, checkTextLength } from './execution.ts';
 import { EvaluationError } from './fault.ts';
 import { charactersOf, lengthOf } from './text.ts';
 import { type Dict, display, typeOf, type Value, written } from './value.ts';
@@ -43,7 +43,7 @@ export function interpolate(text: string, operand: Value): string {
     }
     const limit = precision === undefined ? undefined : Number(precision);
     result += padded(shownAs(letter!, value, flags!, limit), letter!, flags!, Number(width));
-    checkedText(result);
+    checkTextLength(result);
   }
   if (used < values.length) {
     throw new EvaluationError('language/value', `the string asks for ${used} values and gets ${values.length}`);
@@ -124,7 +124,7 @@ export function formatText(text: string, positional: readonly Value[], named: Di
       const value = named.get(key);
       result += value === undefined ? text.slice(brace, end + 1) : display(value);
     }
-    checkedText(result);
+    checkTextLength(result);
   }
   return checkedText(result + text.slice(at));
 }

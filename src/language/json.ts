@@ -1,4 +1,4 @@
-import { charge } from './execution.ts';
+import { allocate, charge, dictItem, freshList } from './execution.ts';
 import { EvaluationError } from './fault.ts';
 import { type Dict, sortedKeys, typeOf, type Value } from './value.ts';
 
@@ -10,10 +10,11 @@ export function toJson(value: Value): JsonValue {
   if (value === null || typeof value !== 'object') return value;
   if (Array.isArray(value)) {
     charge(value.length + 1);
-    return value.map(toJson);
+    return freshList(value.map(toJson));
   }
   if (value instanceof Map) {
     charge(value.size + 1);
+    allocate(value.size * dictItem);
     // fromEntries and not assignment: a key may be __proto__.
     return Object.fromEntries(sortedKeys(value).map((key) => [key, toJson(value.get(key)!)]));
   }

@@ -8,6 +8,8 @@ export interface Limits {
   readonly callDepth: number;
   /** Loop turns, calls and elements copied, in the evaluation of one file. */
   readonly steps: number;
+  /** Bytes of the values made in the evaluation of one file, as estimated; what is let go of again counts too. */
+  readonly memory: number;
   /** UTF-16 code units of one string. */
   readonly stringLength: number;
   /** Elements of one list. */
@@ -15,10 +17,11 @@ export interface Limits {
 }
 
 export const defaultLimits: Limits = {
-  fileLength: 4 * 1024 * 1024,
+  fileLength: 2 * 1024 * 1024,
   nesting: 100,
   callDepth: 200,
   steps: 10_000_000,
-  stringLength: 16 * 1024 * 1024,
+  memory: 256 * 1024 * 1024,
+  stringLength: 4 * 1024 * 1024,
   listLength: 1024 * 1024,
 };

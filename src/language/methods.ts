@@ -1,4 +1,4 @@
-import { charge, checkedText, checkLength } from './execution.ts';
+import { allocate, charge, checkedText, checkLength, freshDict, freshList, pair } from './execution.ts';
 import { EvaluationError } from './fault.ts';
 import { formatText } from './format.ts';
 import { defineFunction, type NativeFunction } from './function.ts';
@@ -54,8 +54,9 @@ function text(
     documentation: documentation[name]!,
     parameters: [self, ...parameters],
     implementation: (args) => {
-      charge((args[0] as string).length >> 6);
-      return apply(...(args as unknown as [string, ...never[]]));
+      charge((args[0] as string).length >> 4);
+      const result = apply(...(args as unknown as [string, ...never[]]));
+      return typeof result === 'string' ? checkedText(result) : result;
     },
   });
 }
@@ -64,6 +65,8 @@ function str(name: string, fallback?: string) {
   return { name, type: 'str', ...(fallback !== undefined && { fallback }) };
 }
 
+/** Bytes of a part of a string, the elements of the list aside. */
+const part = 24;
 const blank = ' \n';
 
 export const stringMethods: Methods = methods([
@@ -77,21 +80,30 @@ export const stringMethods: Methods = methods([
       length += item.length + separator.length;
     }
     if (length > 2 ** 28) throw new EvaluationError('language/limit', 'a string of too many characters');
-    return checkedText((items as string[]).join(separator));
+    return (items as string[]).join(separator);
   }),
   text('split', [{ ...str('on', ' ') }], (self, on: string) => {
+    checkLength(on === '' ? 0 : countOf(self, on));
     const parts = on === '' ? charactersOf(self) : self.split(on);
-    checkLength(parts.length);
     charge(parts.length >> 2);
-    return parts;
+    allocate(parts.length * part);
+    return freshList(parts);
   }),
   text('replace', [str('old'), str('new')], (self, old: string, replacement: string) => {
-    const parts = old === '' ? ['', ...charactersOf(self), ''] : self.split(old);
+    if (old !== '') {
+      const count = countOf(self, old);
+      charge(count);
+      if (self.length + count * (replacement.length - old.length) > 2 ** 28) {
+        throw new EvaluationError('language/limit', 'a string of too many characters');
+      }
+      return self.replaceAll(old, replacement.replaceAll('$', '$$$$'));
+    }
+    const parts = ['', ...charactersOf(self), ''];
     if (self.length + (parts.length - 1) * replacement.length > 2 ** 28) {
       throw new EvaluationError('language/limit', 'a string of too many characters');
     }
     charge(parts.length >> 2);
-    return checkedText(parts.join(replacement));
+    return parts.join(replacement);
   }),
   text('partition', [str('sep')], (self, separator: string) => {
     const at = self.indexOf(separator);
@@ -115,7 +127,7 @@ export const stringMethods: Methods = methods([
   text('find', [str('needle')], (self, needle: string) => characterAt(self, self.indexOf(needle))),
   text('rfind', [str('needle')], (self, needle: string) => characterAt(self, self.lastIndexOf(needle))),
   text('count', [str('needle')], (self, needle: string) =>
-    needle === '' ? lengthOf(self) + 1 : self.split(needle).length - 1,
+    needle === '' ? lengthOf(self) + 1 : countOf(self, needle),
   ),
   text('matches', [str('pattern')], (self, pattern: string) => patternFits(pattern, self)),
   text('upper', [], (self) => recased(self, 'toUpperCase')),
@@ -140,6 +152,12 @@ export const stringMethods: Methods = methods([
   }),
 ]);
 
+function countOf(text: string, needle: string): number {
+  let count = 0;
+  for (let at = text.indexOf(needle); at !== -1; at = text.indexOf(needle, at + needle.length)) count++;
+  return count;
+}
+
 function stripStart(text: string, cutset: string): string {
   const cut = new Set(charactersOf(cutset));
   let from = 0;
@@ -163,6 +181,9 @@ function stripEnd(text: string, cutset: string): string {
 
 /** Character by character, as Go does: the number of characters stays. */
 function recased(text: string, how: 'toUpperCase' | 'toLowerCase'): string {
+  const whole = text[how]();
+  // What JavaScript does beyond single characters: letters that become two, and a sigma at the end of a word.
+  if (whole.length === text.length && !text.includes('Σ')) return whole;
   return text.replace(/[\0-\x7f]+|./gsu, (part) => {
     const other = part[how]();
     return lengthOf(other) === lengthOf(part) ? other : part;
@@ -207,8 +228,11 @@ export const dictMethods: Methods = methods([
     self.set(key, fallback);
     return fallback;
   }),
-  dict('keys', [], (self) => sortedKeys(self)),
-  dict('values', [], (self) => sortedKeys(self).map((key) => self.get(key)!)),
-  dict('items', [], (self) => sortedKeys(self).map((key) => [key, self.get(key)!])),
-  dict('copy', [], (self) => new Map(self)),
+  dict('keys', [], (self) => freshList(sortedKeys(self))),
+  dict('values', [], (self) => freshList(sortedKeys(self).map((key) => self.get(key)!))),
+  dict('items', [], (self) => {
+    allocate(self.size * pair);
+    return freshList(sortedKeys(self).map((key) => [key, self.get(key)!]));
+  }),
+  dict('copy', [], (self) => freshDict(new Map(self))),
 ]);

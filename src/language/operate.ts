@@ -1,5 +1,5 @@
 import type { BinaryOperator } from './ast.ts';
-import { charge, checkedText, checkLength } from './execution.ts';
+import { allocate, charge, checkedText, checkLength, dictItem, freshDict, freshList, listItem } from './execution.ts';
 import { EvaluationError } from './fault.ts';
 import { interpolate } from './format.ts';
 import { charactersOf, isWide } from './text.ts';
@@ -87,8 +87,7 @@ function add(a: Value, b: Value): Value {
   if (typeof a === 'number' && typeof b === 'number') return whole([a, b], (x, y) => x + y);
   if (Array.isArray(a) && Array.isArray(b)) {
     charge((a.length + b.length) >> 2);
-    checkLength(a.length + b.length);
-    return a.concat(b);
+    return freshList(a.concat(b));
   }
   throw undefinedFor('+', a, b);
 }
@@ -106,6 +105,7 @@ function multiply(a: Value, b: Value): Value {
   }
   if (Array.isArray(subject)) {
     checkLength(subject.length * times);
+    allocate(subject.length * times * listItem);
     charge((subject.length * times) >> 2);
     const result: List = [];
     for (let turn = 0; turn < times && subject.length > 0; turn++) for (const item of subject) result.push(item);
@@ -117,15 +117,16 @@ function multiply(a: Value, b: Value): Value {
 function union(a: Value, b: Value): Dict {
   if (!(a instanceof Map) || !(b instanceof Map)) throw undefinedFor('|', a, b);
   charge(a.size + b.size);
+  allocate(a.size * dictItem);
   const result: Dict = new Map(a);
   for (const [key, value] of b) result.set(key, value);
-  return result;
+  return freshDict(result);
 }
 
 function contains(container: Value, item: Value): boolean {
   if (typeof container === 'string') {
     if (typeof item !== 'string') throw undefinedFor('in', item, container);
-    charge(container.length >> 6);
+    charge((container.length + item.length) >> 4);
     return container.includes(item);
   }
   if (container instanceof Map) return typeof item === 'string' && container.has(item);
@@ -184,7 +185,7 @@ export function sliceOf(object: Value, from: Value, to: Value): Value {
   const last = Math.max(first, Math.max(0, end));
   if (typeof object === 'string') return object.slice(first, last);
   charge(Math.max(0, Math.min(last, object.length) - first) >> 2);
-  return object.slice(first, last);
+  return freshList(object.slice(first, last));
 }
 
 export function missingKey(dict: Dict, key: string): EvaluationError {

@@ -11,6 +11,7 @@ type Step =
   | { readonly kind: 'start' | 'end' | 'lineStart' | 'lineEnd' | 'edge' | 'inside' }
   | { readonly kind: 'found' };
 
+const longestPattern = 10_000;
 /** What repetition may blow a pattern up to. */
 const maximumSteps = 5000;
 const maximumDepth = 100;
@@ -21,11 +22,14 @@ const maximumDepth = 100;
  * @throws EvaluationError language/value for what is no pattern
  */
 export function patternFits(pattern: string, text: string): boolean {
+  if (pattern.length > longestPattern) {
+    throw new EvaluationError('language/limit', `a regular expression of more than ${longestPattern} characters`);
+  }
   const steps = new PatternCompiler(pattern).compile();
   const characters = Array.from(text, (each) => each.codePointAt(0)!);
   let active = new Set<number>();
   for (let at = 0; at <= characters.length; at++) {
-    charge(1 + (active.size >> 2));
+    charge(1 + active.size);
     // A match may begin anywhere.
     const reached = new Set<number>();
     for (const index of [...active, 0]) follow(steps, index, at, characters, reached);

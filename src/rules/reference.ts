@@ -50,7 +50,7 @@ calling rules. It reads no clock, no environment and nothing random: the same fi
 - **Values** that a file gives to others are frozen. \`CONFIG\` holds the workspace's configuration: \`CONFIG.GO.IMPORT_PATH\`.
 - **Labels**: \`//package:name\`, \`:name\` in the same package, \`//a/b\` for \`//a/b:b\`, \`@subrepo//package:name\` (or \`///subrepo//...\`), and
   \`//a:b|outs\` for the outputs of one name.
-- **Limits** on nesting, calls, steps and sizes are errors, so that no file hangs.
+- **Limits** on nesting, calls, steps, sizes and memory are errors, so that no file hangs or fills the machine.
 
 \`log.debug\`, \`log.info\`, \`log.notice\`, \`log.warning\`, \`log.error\` and \`log.fatal\` take a message and values for its \`%s\`; from \`notice\` on they
 are shown, and \`fatal\` ends the evaluation.`;
