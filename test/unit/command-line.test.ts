@@ -64,6 +64,25 @@ describe('help', () => {
   });
 });
 
+describe('help of queries', () => {
+  it.each([
+    'targets',
+    'deps',
+    'revdeps',
+    'somepath',
+    'whatinputs',
+    'whatoutputs',
+    'print',
+    'graph',
+    'affected',
+    'explain',
+  ])('of %s has examples', async (query) => {
+    const outcome = await banksman(await workspace({}), ['query', query, '--help']);
+    expect(outcome).toMatchObject({ code: 0, stderr: '' });
+    expect(outcome.stdout).toContain(`Examples:\n  banksman query ${query} `);
+  });
+});
+
 describe('a workspace', () => {
   it('is a folder with banksman.yaml that holds a name', async () => {
     const root = await workspace({

@@ -17,8 +17,9 @@ Examples:
 
 Patterns are //..., //a/..., //a:all, //a:b and :b.`,
   );
-  for (const { name, summary, load } of queries) {
+  for (const { name, summary, examples, load } of queries) {
     const query = command.command(name).summary(summary).description(summary);
+    query.addHelpText('after', `\nExamples:\n${examples.map((each) => `  banksman query ${each}`).join('\n')}`);
     if (name === context.words[1]) await (await load()).define(query, context);
   }
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { loadWholeGraph, targetsReading } from '../../../graph/index.ts';
+import { type Label, loadWholeGraph, targetsReading } from '../../../graph/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { graphOptions, here } from '../../workspace.ts';
 import { workspacePath } from './file-argument.ts';
@@ -14,7 +14,14 @@ export function define(command: Command, context: CommandContext): void {
     const { workspace, currentPackage } = await here();
     const paths = files.map((file) => workspacePath(workspace, currentPackage, file));
     const { graph } = await loadWholeGraph(workspace, graphOptions());
-    const labels = new Set(paths.flatMap((path) => targetsReading(graph, path)));
+    const labels = new Set<Label>();
+    for (const path of paths) {
+      const found = targetsReading(graph, path);
+      // Files that a change deleted are asked for too, so that it is no error.
+      if (found.length === 0 && graph.tree.kind(path) === undefined)
+        context.progress.say(`note: there is no file ${path}`);
+      for (const label of found) labels.add(label);
+    }
     printLabels(context, graph.targets, [...labels].sort(), options);
   });
 }
