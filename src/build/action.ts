@@ -7,7 +7,7 @@ import type { Cache } from './cache.ts';
 import { collectOne, collectOutputs } from './collect.ts';
 import { execute } from './execute.ts';
 import { BuildFault } from './fault.ts';
-import type { ActionInputs, Resolved, ResolvedInputs } from './inputs.ts';
+import { type ActionInputs, laidPaths, type Resolved, type ResolvedInputs } from './inputs.ts';
 import { checkHashes } from './locked-sums.ts';
 import { lastLines } from './log.ts';
 import { type FoundOutput, inOutputDirs, optionalOutputs, outputFolders } from './open-outputs.ts';
@@ -335,11 +335,7 @@ export function programFolders(tools: ResolvedInputs): string[] {
 }
 
 export function layoutOf(target: Target, inputs: ActionInputs, root: string): Layout {
-  const paths = (what: Resolved): string[] => {
-    if (what.kind === 'source') return [what.path];
-    if (what.kind === 'system') return [shownFile(what.path, root).to];
-    return what.kind === 'outputs' ? what.artifacts.map((artifact) => artifact.path) : [what.tool.path];
-  };
+  const paths = (what: Resolved) => laidPaths(what, root);
   const toolPaths = (what: Resolved) =>
     paths(what).map((path) => (isAbsolute(path) ? path : join(root, toolsFolder, path)));
   const srcs = inputs.srcs.all.flatMap(({ what }) => paths(what));
@@ -399,6 +395,11 @@ async function runBuiltin(
     executable: artifact.kind === 'file' && artifact.executable,
   });
   const files = async (what: Resolved, below: string): Promise<BuiltFile[]> => {
+    if (what.kind === 'outputs' && what.inside !== undefined) {
+      const [folder] = what.artifacts;
+      const absolute = join(scratch.root, below, what.inside);
+      return [{ path: what.inside, absolute, kind: 'file', sha256: folder?.sha256 ?? '', executable: true }];
+    }
     if (what.kind === 'outputs') return what.artifacts.map((artifact) => file(artifact, below));
     if (what.kind === 'source') return [await describeSource(join(scratch.root, below, what.path), what.path)];
     if (what.kind === 'system') return [await describeSource(what.absolute, what.path)];

@@ -2,6 +2,7 @@ import type { Graph, Input, Inputs, Label, Target } from '../graph/index.ts';
 import { type Artifact, artifactIdentity } from './artifact.ts';
 import { visibleDependencies, withData } from './closure.ts';
 import { BuildFault } from './fault.ts';
+import { shownFile } from './sandbox.ts';
 import { systemPath, systemSum } from './system-file.ts';
 import { allInputs, inputKey, labelsIn, pathOf } from './target.ts';
 import { resolveTool, type Tool } from './tool.ts';
@@ -14,7 +15,13 @@ export interface Outputs {
 
 export type Resolved =
   | { readonly kind: 'source'; readonly path: string; readonly hash: string }
-  | { readonly kind: 'outputs'; readonly label: Label; readonly artifacts: readonly Artifact[] }
+  | {
+      readonly kind: 'outputs';
+      readonly label: Label;
+      readonly artifacts: readonly Artifact[];
+      /** Path of the file that is meant, where it lies in a folder that is an output: the whole folder is laid out. */
+      readonly inside?: string;
+    }
   | { readonly kind: 'program'; readonly tool: Tool }
   /** A file or folder of the system, as the target names it and where it is. */
   | { readonly kind: 'system'; readonly path: string; readonly absolute: string; readonly hash: string };
@@ -104,7 +111,39 @@ async function resolveInput(source: InputSource, target: Target, input: Input): 
       { place: target.place, next: `name one of its groups, or leave out |${input.named}` },
     );
   }
-  return { kind: 'outputs', label: input.label, artifacts: named };
+  const inside = named.length > 0 ? undefined : inFolder(source.graph.targets.get(input.label), input.named, artifacts);
+  return { kind: 'outputs', label: input.label, artifacts: named, ...inside };
+}
+
+/** An entry point inside of an output that is a folder, such as `jdk/bin/java`. */
+function inFolder(
+  target: Target | undefined,
+  named: string,
+  artifacts: readonly Artifact[],
+): { readonly artifacts: readonly Artifact[]; readonly inside: string } | undefined {
+  const [out] = target?.namedOuts[named] ?? [];
+  if (target === undefined || out === undefined) return undefined;
+  const inside = pathOf(target, out);
+  const folder = artifacts.find(({ kind, path }) => kind === 'folder' && inside.startsWith(`${path}/`));
+  return folder === undefined ? undefined : { artifacts: [folder], inside };
+}
+
+/**
+ * Where it is laid out, relative to the folder of what is laid out with it.
+ *
+ * @param root of the scratch folder as the action sees it
+ */
+export function laidPaths(what: Resolved, root: string): string[] {
+  switch (what.kind) {
+    case 'source':
+      return [what.path];
+    case 'system':
+      return [shownFile(what.path, root).to];
+    case 'program':
+      return [what.tool.path];
+    case 'outputs':
+      return what.inside === undefined ? what.artifacts.map(({ path }) => path) : [what.inside];
+  }
 }
 
 export function resolveSource(source: InputSource, target: Target, path: string): Resolved {
@@ -155,5 +194,9 @@ export function inputParts(what: Resolved, role: 'source' | 'tool' | 'data'): [s
   if (what.kind === 'source') return [[`${role} ${what.path}`, what.hash]];
   if (what.kind === 'program') return [[`program ${what.tool.name}`, what.tool.identity]];
   if (what.kind === 'system') return [[`file of the system ${what.path}`, what.hash]];
-  return what.artifacts.map((artifact) => [`${role} ${artifact.path} of ${what.label}`, artifactIdentity(artifact)]);
+  const inside = what.inside === undefined ? '' : ` ${what.inside}`;
+  return what.artifacts.map((artifact) => [
+    `${role} ${artifact.path} of ${what.label}`,
+    `${artifactIdentity(artifact)}${inside}`,
+  ]);
 }

@@ -2,7 +2,7 @@ import { goBinary } from './go/binary.ts';
 import { goLibrary } from './go/library.ts';
 import { goModDownload, goModule, goRepo } from './go/module/actions.ts';
 import { goTest } from './go/test.ts';
-import { javaBinary, javaLibrary, javaTest } from './java/actions.ts';
+import { javaBinary, javaLibrary, javaRuntimeImage, javaTest } from './java/actions.ts';
 import { javaRuntime } from './java/runtime.ts';
 import { mavenJar } from './maven/action.ts';
 import { pythonBinary, pythonTest } from './python/actions.ts';
@@ -21,6 +21,7 @@ export const languageActions: BuiltinActions = {
   java_runtime: javaRuntime,
   java_binary: javaBinary,
   java_test: javaTest,
+  java_runtime_image: javaRuntimeImage,
   maven_jar: mavenJar,
   python_binary: pythonBinary,
   python_test: pythonTest,

@@ -1,8 +1,10 @@
 import type { Input, Inputs, Label, Target } from '../graph/index.ts';
 
-/** Names of all outputs, each once: `outs`, then those that only a named group has. */
+/** Names of all outputs, each once: `outs`, then those that only a named group has. An entry point in a folder is part of that. */
 export function outputNames(target: Target): string[] {
-  return [...new Set([...target.outs, ...Object.values(target.namedOuts).flat()])];
+  const names = [...new Set([...target.outs, ...Object.values(target.namedOuts).flat()])];
+  if (target.entryPoints === undefined) return names;
+  return names.filter((name) => !target.outs.some((out) => name.startsWith(`${out}/`)));
 }
 
 /** Path of an output, or of anything in the package, below the workspace's or the output root. */

@@ -21,12 +21,11 @@ import { type Executed, execute } from './execute.ts';
 import { BuildFault } from './fault.ts';
 import { isGoResults, parseGoResults } from './go-results.ts';
 import { type History, testName } from './history.ts';
-import { type InputSource, type Resolved, resolveInputs, resolveToolData } from './inputs.ts';
+import { type InputSource, laidPaths, type Resolved, resolveInputs, resolveToolData } from './inputs.ts';
 import { formatJunit, parseJunit } from './junit.ts';
 import { explain, type KeyParts, keyOf, testKeyParts } from './key.ts';
 import { lastLines } from './log.ts';
 import { materialise } from './materialise.ts';
-import { shownFile } from './sandbox.ts';
 import { makeScratch, toolsFolder } from './scratch.ts';
 import { pathOf } from './target.ts';
 import { resolveTool } from './tool.ts';
@@ -226,13 +225,14 @@ export async function runTest(
   }
 
   function testLayout(root: string): Layout {
-    const paths = (what: Resolved): string[] => {
-      if (what.kind === 'source') return [what.path];
-      if (what.kind === 'system') return [shownFile(what.path, root).to];
-      return what.kind === 'outputs' ? what.artifacts.map((artifact) => artifact.path) : [what.tool.path];
-    };
     const base = layoutOf(target, { srcs: data, tools, toolData, deps: [] }, root);
-    return { ...base, srcs: [], srcsNamed: {}, data: base.srcs, dataNamed: groups(data, paths) };
+    return {
+      ...base,
+      srcs: [],
+      srcsNamed: {},
+      data: base.srcs,
+      dataNamed: groups(data, (what) => laidPaths(what, root)),
+    };
   }
 
   async function judge(

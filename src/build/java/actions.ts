@@ -1,14 +1,16 @@
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { isFault } from '../../fault/index.ts';
-import { configText } from '../config.ts';
+import { configList, configValue } from '../config.ts';
 import { BuildFault } from '../fault.ts';
+import { resolveTool } from '../tool.ts';
 import type { BuiltinAction, BuiltinRequest } from '../types.ts';
-import { classPath, compileJava, compilerIdentity } from './compile.ts';
+import { classPath, compileJava, compilerIdentity, javaHome, jdkTool } from './compile.ts';
 import { checkMainClass, mergeJars, writeJar } from './jar.ts';
 
 /** `<name>.jar` with the target's own classes and resources. */
 export const javaLibrary: BuiltinAction = {
-  version: '1',
+  version: '2',
   key: compilerIdentity,
   async run(request) {
     await writeJar(output(request, request.target.outs[0]), await compileJava(request));
@@ -17,30 +19,70 @@ export const javaLibrary: BuiltinAction = {
 
 /** One jar with everything, for `java -jar`. */
 export const javaBinary: BuiltinAction = {
-  version: '1',
+  version: '2',
   key: compilerIdentity,
   async run(request) {
     const { target } = request;
-    const mainClass = configText(request, 'main_class');
+    const mainClass = String(configValue(request, 'main_class') ?? '');
     const own = await compileJava(request);
     request.update('joining jars');
     const { entries, multiRelease } = await mergeJars(own, classPath(request));
     try {
-      checkMainClass(entries, mainClass, target.label);
+      if (mainClass !== '') checkMainClass(entries, mainClass, target.label);
     } catch (error) {
       if (!isFault(error)) throw error;
       throw new BuildFault('build/bad-config', error.message, { place: target.place, next: error.next });
     }
-    await writeJar(output(request, target.outs[0]), entries, {
-      'Main-Class': mainClass,
+    const manifest = request.srcs.named.manifest?.[0]?.files[0];
+    const attributes = {
+      ...(mainClass !== '' && { 'Main-Class': mainClass }),
       ...(multiRelease && { 'Multi-Release': 'true' }),
+    };
+    const preamble = configValue(request, 'preamble');
+    await writeJar(output(request, target.outs[0]), entries, {
+      attributes,
+      ...(manifest !== undefined && { manifest: await readFile(manifest.absolute, 'utf8') }),
+      ...(typeof preamble === 'string' && { preamble }),
+    });
+  },
+};
+
+/** A Java runtime with these modules and no others, made by jlink: a folder. */
+export const javaRuntimeImage: BuiltinAction = {
+  version: '1',
+  async key(target) {
+    return target.tools.all.length > 0 ? '' : (await resolveTool('jlink')).identity;
+  },
+  async run(request) {
+    const { target } = request;
+    const jlink = await jdkTool(request, 'jlink');
+    const path = [...classPath(request).map(({ absolute }) => absolute), join(dirname(dirname(jlink)), 'jmods')];
+    const launcher = configValue(request, 'launcher');
+    request.update('linking modules');
+    await request.run({
+      program: jlink,
+      args: [
+        '-J-XX:+UseSerialGC',
+        '--module-path',
+        path.join(':'),
+        '--add-modules',
+        configList(request, 'modules').join(','),
+        '--output',
+        output(request, target.outs[0]),
+        // These classes come out otherwise in each run; they would be made when they are needed first.
+        '--disable-plugin',
+        'generate-jli-classes',
+        ...(typeof launcher === 'string' && launcher !== '' ? ['--launcher', launcher] : []),
+        ...configList(request, 'flags'),
+      ],
+      readable: javaHome(jlink),
     });
   },
 };
 
 /** The tests in one jar, and what they need, JUnit included, in another: the launcher looks for tests in the first. */
 export const javaTest: BuiltinAction = {
-  version: '1',
+  version: '2',
   key: compilerIdentity,
   async run(request) {
     const { namedOuts } = request.target;
@@ -54,7 +96,9 @@ export const javaTest: BuiltinAction = {
         next: 'add //third_party/java:junit, a maven_jar of org.junit.platform:junit-platform-console-standalone',
       });
     }
-    await writeJar(output(request, namedOuts.classpath?.[0]), entries, multiRelease ? { 'Multi-Release': 'true' } : {});
+    await writeJar(output(request, namedOuts.classpath?.[0]), entries, {
+      attributes: multiRelease ? { 'Multi-Release': 'true' } : {},
+    });
   },
 };
 

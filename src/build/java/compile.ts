@@ -1,14 +1,22 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { configList, configValue } from '../config.ts';
+import type { Target } from '../../graph/index.ts';
+import { configList, configTexts, configValue } from '../config.ts';
 import { BuildFault } from '../fault.ts';
 import { resolveTool } from '../tool.ts';
 import type { BuiltFile, BuiltinRequest } from '../types.ts';
+import { readZip } from '../zip/read.ts';
 import { stored, type ZipEntry } from '../zip/write.ts';
 
-/** The compiler is part of the key of all that it makes. */
-export async function compilerIdentity(): Promise<string> {
-  return (await resolveTool('javac')).identity;
+/** The system's compiler is part of the key of all that it makes. One that is a target is an input like any other. */
+export async function compilerIdentity(target: Target): Promise<string> {
+  return target.tools.all.length > 0 ? '' : (await resolveTool('javac')).identity;
+}
+
+/** A program of the JDK: the system's, or that of the target's toolchain. */
+export async function jdkTool(request: BuiltinRequest, name: string): Promise<string> {
+  const given = request.tools.named[name]?.[0]?.files[0]?.absolute;
+  return given ?? (await resolveTool(name)).realPath;
 }
 
 /** Jars among the dependencies, those that others need before these: the class path. */
@@ -42,59 +50,89 @@ export async function compileJava(request: BuiltinRequest): Promise<ZipEntry[]> 
     const classes = join(request.temporaryFolder, 'classes');
     await runCompiler(request, sources, classes);
     for (const name of (await readdir(classes, { recursive: true })).sort()) {
-      if (name.endsWith('.class')) entries.set(name, stored(name, await readFile(join(classes, name))));
+      const path = join(classes, name);
+      // Processors may write more than classes.
+      if ((await stat(path)).isFile()) entries.set(name, stored(name, await readFile(path)));
     }
   }
-  for (const file of resources.flatMap(({ files }) => files)) await addResource(entries, file);
+  const root = configValue(request, 'resources_root');
+  const top = typeof root === 'string' && root !== '' ? `${root}/` : undefined;
+  for (const file of resources.flatMap(({ files }) => files)) await addResource(entries, file, top);
   return [...entries.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 async function runCompiler(request: BuiltinRequest, sources: readonly BuiltFile[], classes: string): Promise<void> {
   await mkdir(classes);
-  const javac = await resolveTool('javac');
+  const javac = await jdkTool(request, 'javac');
   const flags = configList(request, 'javac_flags');
-  const release = configValue(request, 'release');
+  const levels = configTexts(request, 'levels');
   const files = join(request.temporaryFolder, 'sources');
   // In an argument file a backslash and a quotation mark have a meaning: javac(1), @argfiles.
   const quoted = sources.map(({ path }) => `"${path.replace(/["\\]/g, '\\$&')}"`);
   await writeFile(files, `${quoted.join('\n')}\n`);
   const root = sources[0]!.absolute.slice(0, -sources[0]!.path.length - 1);
+  const path = classPath(request)
+    .map(({ absolute }) => absolute)
+    .join(':');
+  const processing = await processorFlags(request, flags, path);
   await request.run({
-    program: javac.realPath,
+    program: javac,
     args: [
       // It runs for a second or two: the time is in starting it.
       '-J-XX:TieredStopAtLevel=1',
       '-J-XX:+UseSerialGC',
-      '--release',
-      String(release ?? 17),
+      ...Object.entries(levels).flat(),
       '-encoding',
       'UTF-8',
       '-g',
       '-implicit:none',
-      // A processor on the class path would run unasked.
-      ...(flags.some((flag) => flag.startsWith('-processor') || flag.startsWith('--processor')) ? [] : ['-proc:none']),
+      ...processing,
       '-d',
       classes,
-      '-classpath',
-      classPath(request)
-        .map(({ absolute }) => absolute)
-        .join(':'),
+      configValue(request, 'modular') === true ? '--module-path' : '-classpath',
+      path,
       ...flags,
       `@${files}`,
     ],
     folder: root,
-    readable: javaHome(javac.realPath),
+    readable: javaHome(javac),
   });
 }
 
+const processorService = 'META-INF/services/javax.annotation.processing.Processor';
+
+/** A processor runs where the target itself names its library; one far behind it on the class path would run unasked. */
+async function processorFlags(request: BuiltinRequest, flags: readonly string[], path: string): Promise<string[]> {
+  if (flags.some((flag) => /^(-processor|--processor|-proc:)/.test(flag))) return [];
+  for (const { direct, files } of request.deps) {
+    if (!direct) continue;
+    for (const { path: shown, absolute } of files.filter(
+      (file) => file.kind === 'file' && file.path.endsWith('.jar'),
+    )) {
+      const entries = await readZip(absolute, shown);
+      if (entries.some(({ name }) => name === processorService)) return ['-processorpath', path];
+    }
+  }
+  return ['-proc:none'];
+}
+
 /** A JDK outside of the system's folders has to be made visible. */
-function javaHome(program: string): string[] {
+export function javaHome(program: string): string[] {
   return program.startsWith('/usr/') || program.startsWith('/opt/') ? [] : [program.replace(/\/bin\/[^/]+$/, '')];
 }
 
-/** In the jar at its path in the workspace, or behind `src/<x>/resources/` where it is laid out as Maven does. */
-async function addResource(entries: Map<string, ZipEntry>, file: BuiltFile): Promise<void> {
-  const name = file.path.replace(/^(?:.*\/)?src\/[^/]+\/resources\//, '');
+/**
+ * In the jar at its path in the workspace, or behind `src/<x>/resources/` where it is laid out as Maven does.
+ *
+ * @param top what is left out at the start of paths, in place of that
+ */
+async function addResource(entries: Map<string, ZipEntry>, file: BuiltFile, top: string | undefined): Promise<void> {
+  const name =
+    top === undefined
+      ? file.path.replace(/^(?:.*\/)?src\/[^/]+\/resources\//, '')
+      : file.path.startsWith(top)
+        ? file.path.slice(top.length)
+        : file.path;
   if (file.kind === 'file') {
     entries.set(name, stored(name, await readFile(file.absolute)));
     return;

@@ -5,13 +5,40 @@ import { stored, writeZip, type ZipEntry } from '../zip/write.ts';
 
 const manifestName = 'META-INF/MANIFEST.MF';
 
+export interface JarOptions {
+  /** Of the manifest's main section. */
+  readonly attributes?: Readonly<Record<string, string>>;
+  /** A manifest that these are added to. */
+  readonly manifest?: string;
+  /** What comes before the archive, so that it can be run as it is. */
+  readonly preamble?: string;
+}
+
 /** Writes a jar: the manifest first, as the JAR specification wants it, and the rest in the order given. */
 export async function writeJar(
   path: string,
   entries: readonly ZipEntry[],
-  attributes: Readonly<Record<string, string>> = {},
+  { attributes = {}, manifest: given, preamble }: JarOptions = {},
 ): Promise<void> {
-  await writeZip(path, [stored(manifestName, Buffer.from(manifest(attributes))), ...entries]);
+  const text = given === undefined ? manifest(attributes) : joined(given, attributes);
+  await writeZip(
+    path,
+    [stored(manifestName, Buffer.from(text)), ...entries],
+    preamble === undefined ? {} : { prefix: preamble, mode: 0o755 },
+  );
+}
+
+/** A manifest with further attributes in its main section, which ends at the first empty line. */
+function joined(given: string, attributes: Readonly<Record<string, string>>): string {
+  const [main = '', ...sections] = given.replaceAll('\r\n', '\n').trimEnd().split(/\n\n+/);
+  const known = (name: string) => new RegExp(`^${name}:`, 'im').test(main);
+  const more = Object.entries({ 'Manifest-Version': '1.0', ...attributes }).filter(([name]) => !known(name));
+  const version = more.filter(([name]) => name === 'Manifest-Version').map(([name, value]) => `${name}: ${value}`);
+  const rest = more.filter(([name]) => name !== 'Manifest-Version').map(([name, value]) => fold(`${name}: ${value}`));
+  const first = [...version, ...main.split('\n'), ...rest].join('\r\n');
+  return [first, ...sections.map((section) => section.replaceAll('\n', '\r\n'))]
+    .map((part) => `${part}\r\n\r\n`)
+    .join('');
 }
 
 /** JAR File Specification, "Name-Value pairs and Sections": lines of at most 72 bytes, continued with a space. */
