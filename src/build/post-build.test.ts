@@ -331,3 +331,31 @@ build_rule(name = "user", srcs = [":a", ":b"], outs = ["user"], cmd = "touch $OU
     expect(await text(second, 'p/joined')).toBe('of b\nof a\n');
   });
 });
+
+it('takes time in proportion where a package has many such targets', async () => {
+  const w = await workspace({
+    BUILD: `
+def _after(name, output):
+    add_out(name, name + ".more")
+
+names = ["x" + str(i) for i in range(800)]
+for name in names:
+    build_rule(name = name, outs = [name], cmd = "true", post_build = _after)
+build_rule(name = "group", srcs = [":" + name for name in names], _filegroup = True)
+for i in range(200):
+    build_rule(name = "user" + str(i), srcs = [":group"], outs = ["user" + str(i)], cmd = "true")
+`,
+  });
+  const graph = await w.graph();
+  const started = performance.now();
+  const growing = graph.grow!();
+  const all = [...graph.targets.keys()].filter((label) => label.startsWith('//:x'));
+  for (const label of all) {
+    growing.settle(label, []);
+    growing.built(label, '', []);
+  }
+  growing.settle('//:group', all);
+  for (let at = 0; at < 200; at++) growing.settle(`//:user${at}`, ['//:group']);
+  expect(growing.targets.get('//:x7')?.outs).toEqual(['x7', 'x7.more']);
+  expect(performance.now() - started).toBeLessThan(20_000);
+});

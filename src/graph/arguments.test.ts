@@ -325,7 +325,7 @@ build_rule(name = "apart", outs = ["apart"], cmd = "true", labels = ["one"])
     expect(await since(workspace, head)).toEqual([]);
     const [before, after] = [await createWorkspace(files(body)).load(), await workspace.load()];
     const explained = explain(hashed(before), hashed(after), '//p:user', testRules);
-    expect(explained).toMatchObject({ chain: ['//p:x', '//p:user'], cause: { attribute: 'post_build' } });
+    expect(explained).toMatchObject({ chain: ['//p:x', '//p:user'], cause: { kind: 'any file' } });
   });
 
   it('is told by print, and not by the graph that queries see', async () => {

@@ -12,6 +12,8 @@ export type Cause =
   | { readonly kind: 'file'; readonly path: string; readonly change: FileChange }
   /** An attribute came out otherwise. `origins` is what made it so. */
   | { readonly kind: 'attribute'; readonly attribute: string; readonly origins: readonly Origin[] }
+  /** Some file or other: a `post_build` function may lead to any. */
+  | { readonly kind: 'any file' }
   | { readonly kind: 'new' };
 
 export type FileChange = 'content' | 'mode' | 'kind' | 'added' | 'removed';
@@ -134,7 +136,7 @@ function ownCauses(before: Side, after: Side, label: Label): Cause[] {
   // Any file can matter to what an open function makes of the graph.
   const isOpen = own.length === 0 && is.postBuild?.open === true && before.hash(label) !== after.hash(label);
   const behind = isOpen && affectedDependencies(before, after, label).length === 0;
-  return behind ? [{ kind: 'attribute', attribute: 'post_build', origins: [] }] : own;
+  return behind ? [{ kind: 'any file' }] : own;
 }
 
 function isExplainedByFiles(attribute: string, was: Target, is: Target, files: readonly Cause[]): boolean {

@@ -61,6 +61,12 @@ export interface GrowthSource {
   evaluated(packageName: string): ReadonlyMap<string, Target> | undefined;
 }
 
+/** What a function changes of a package behind others, and the functions that follow on that. */
+interface Step {
+  readonly changes: readonly Target[];
+  readonly next: Map<Label, Step>;
+}
+
 type Labels = ReadonlySet<Label>;
 const none: Labels = new Set();
 
@@ -75,8 +81,8 @@ export function growTargets(graph: GrownGraph, source: GrowthSource): GrowingTar
   /** Functions of such targets, as the run that they were first made by left them: the one on behalf of their maker. */
   const callbacks = new Map<Label, FunctionValue>();
   const bases = new Map<string, ReadonlyMap<string, Target>>();
-  /** Packages as certain functions, one after the other, leave them. */
-  const views = new Map<string, ReadonlyMap<string, Target>>();
+  /** By package: what certain functions, one after the other, change of it. */
+  const steps = new Map<string, Step>();
 
   const unite = (all: readonly Labels[]): Labels => {
     const sets = all.filter(({ size }) => size > 0);
@@ -92,16 +98,31 @@ export function growTargets(graph: GrownGraph, source: GrowthSource): GrowingTar
       .filter((each) => splitLabel(each).package === packageName)
       .sort((a, b) => (reached.get(a)?.size ?? 0) - (reached.get(b)?.size ?? 0) || (a < b ? -1 : 1));
 
+  /** A package as functions, one after the other, leave it. */
   const view = (packageName: string, functions: readonly Label[]): ReadonlyMap<string, Target> => {
-    const last = functions.at(-1);
-    if (last === undefined) return base(packageName);
-    const key = functions.join('\n');
-    let found = views.get(key);
-    if (found === undefined) {
-      found = afterFunction(last, view(packageName, functions.slice(0, -1)));
-      views.set(key, found);
+    const all = new Map(base(packageName));
+    let step: Step = steps.get(packageName) ?? { changes: [], next: new Map() };
+    steps.set(packageName, step);
+    for (const label of functions) {
+      let next: Step | undefined = step.next.get(label);
+      if (next === undefined) {
+        next = { changes: afterFunction(label, all), next: new Map() };
+        step.next.set(label, next);
+      }
+      for (const each of next.changes) all.set(each.name, each);
+      step = next;
     }
-    return found;
+    return all;
+  };
+
+  /** Takes back what a function was seen to do. */
+  const forgetStep = (packageName: string, label: Label): void => {
+    const first = steps.get(packageName);
+    const pending = first === undefined ? [] : [first];
+    for (const step of pending) {
+      step.next.delete(label);
+      pending.push(...step.next.values());
+    }
   };
 
   const base = (packageName: string): ReadonlyMap<string, Target> => {
@@ -118,13 +139,15 @@ export function growTargets(graph: GrownGraph, source: GrowthSource): GrowingTar
     return source.evaluated(packageName)?.get(name);
   };
 
-  const afterFunction = (label: Label, before: ReadonlyMap<string, Target>): ReadonlyMap<string, Target> => {
+  /** The targets that a function makes and changes. */
+  const afterFunction = (label: Label, before: ReadonlyMap<string, Target>): Target[] => {
     const { printed, outs } = outputs.get(label)!;
     const own = before.get(splitLabel(label).name)!;
     const after = new Map(before);
     // What came out of output_dirs is among its outputs when the function asks.
     after.set(own.name, Object.freeze({ ...own, outs: Object.freeze([...own.outs, ...outs]) }));
     const start = new Map(after);
+    const begun = after.get(own.name)!;
     try {
       const callee = source.postBuild(label) ?? callbacks.get(label)!;
       const more = source.runPostBuild(callee, label, printed, after);
@@ -153,7 +176,8 @@ export function growTargets(graph: GrownGraph, source: GrowthSource): GrowingTar
       }
     }
     check(own, changed, after);
-    return after;
+    // What came out of output_dirs is a change, too.
+    return outs.length > 0 && after.get(own.name) === begun ? [...changed, begun] : changed;
   };
 
   const noteMade = (made: Target, label: Label, own: Target): void => {
@@ -205,8 +229,14 @@ export function growTargets(graph: GrownGraph, source: GrowthSource): GrowingTar
       fresh.push(found);
       pending.push(...namedBy(found));
     }
-    const seen = new Map(targets);
-    for (const each of after.values()) seen.set(each.label, each);
+    // What the checks ask for, and what a wrong name may have meant.
+    const seen = new Map([...after.values()].map((each) => [each.label, each]));
+    for (const each of [...changed, ...fresh]) {
+      for (const label of namedBy(each)) {
+        const named = seen.get(label) ?? targets.get(label);
+        if (named !== undefined) seen.set(label, named);
+      }
+    }
     const { tree, workspace } = graph;
     const checked = { targets: seen, tree, buildFiles: workspace.buildFiles, broken: new Set<string>() };
     const faults = [...changed, ...fresh].flatMap((each) => [
@@ -240,10 +270,12 @@ export function growTargets(graph: GrownGraph, source: GrowthSource): GrowingTar
     },
     built(label, printed, outs) {
       const { package: packageName, name } = splitLabel(label);
+      if (outputs.has(label)) {
+        // It was run before, with other output.
+        forgetStep(packageName, label);
+        for (const [made, maker] of makers) if (maker === label) forget(made);
+      }
       outputs.set(label, { printed, outs });
-      // It was run before, with other output.
-      for (const key of [...views.keys()]) if (key.split('\n').includes(label)) views.delete(key);
-      for (const [made, maker] of makers) if (maker === label) forget(made);
       const before = new Set(reached.get(label) ?? none);
       before.delete(label);
       const all = new Set([...before, label]);

@@ -1,11 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Fault } from '../fault/index.ts';
 import { affectedSince, type Graph, loadGraph, loadTargets, openWorkspace } from '../graph/index.ts';
+import { silent } from '../progress/index.ts';
 import { ruleFiles } from '../rules/index.ts';
+import { createWorkspaceBuilder } from './builder.ts';
 import { buildIncluded } from './included.ts';
 
 let cache: string;
@@ -176,5 +178,29 @@ filegroup(name = "group", srcs = [":gen", ":text", "plain.build_defs"], visibili
       message: "//defs:made can't be included: it is built, and nothing is built to answer this",
       place: { file: 'a/BUILD', line: 1 },
     });
+  });
+});
+
+describe('a build of a large workspace', () => {
+  it('has post_build functions called, whether its graph was kept or not', async () => {
+    const { root, commit } = repository({
+      'p/BUILD': `
+genrule(name = "list", outs = ["list"], cmd = "touch $OUT; echo a", post_build = lambda name, output: add_dep("user", ":" + output[0]))
+genrule(name = "a", outs = ["a"], cmd = "echo a > $OUT")
+genrule(name = "user", deps = [":list"], outs = ["user"], cmd = "ls p > $OUT")
+`,
+    });
+    commit();
+    const workspace = await openWorkspace(root);
+    for (const ran of [3, 0, 0]) {
+      const builder = await createWorkspaceBuilder(workspace, {
+        progress: silent,
+        patterns: ['//...'],
+        cache: { minimumIndex: 0 },
+      });
+      const result = await builder.build(['//p:user']);
+      expect(result.ran).toHaveLength(ran);
+      expect(readFileSync(join(root, 'banksman-out/gen/p/user'), 'utf8')).toBe('a\nlist\nuser\n');
+    }
   });
 });

@@ -37,6 +37,8 @@ function causeText(cause: Cause): string {
       const where = cause.origins.map(originText).join(', ');
       return `${cause.attribute} comes out otherwise${where === '' ? '' : ` because of ${where}`}`;
     }
+    case 'any file':
+      return 'some file has changed, and its post_build function may lead to any';
     case 'new':
       return 'the target is new';
   }
