@@ -2,7 +2,15 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Environment } from '../../graph/index.ts';
-import { type Policy, ProofFault, readPolicy, refusal, type Verdict, verifyImage } from '../../image/index.ts';
+import {
+  type Check,
+  type Policy,
+  ProofFault,
+  readPolicy,
+  refusal,
+  type Verdict,
+  verifyImage,
+} from '../../image/index.ts';
 import type { ManifestDocument } from '../../manifest/index.ts';
 import { type Progress, silent } from '../../progress/index.ts';
 import { type RegistryReach, reachOf } from '../push.ts';
@@ -98,7 +106,8 @@ async function verifyAll(
     for (let image = waiting.shift(); image !== undefined; image = waiting.shift()) {
       const { reference, digest } = image;
       const access = await reachOf(reference, check);
-      verdicts.set(reference, await verifyImage({ reference, digest, policy, ...access, signal }));
+      const verdict = await verifyImage({ reference, digest, policy, ...access, signal });
+      verdicts.set(reference, digest === undefined ? pinned(verdict) : verdict);
     }
   };
   try {
@@ -109,6 +118,19 @@ async function verifyAll(
     throw error;
   }
   return verdicts;
+}
+
+/** What is looked at must be what runs: an image that the release did not make is named by its digest. */
+function pinned(verdict: Verdict): Verdict {
+  const { reference, digest } = verdict;
+  if (!verdict.passed || reference.includes('@sha256:')) return verdict;
+  const check: Check = {
+    name: 'found',
+    passed: false,
+    message: 'its tag could name another image tomorrow',
+    next: `name it by label, or as ${reference}@${digest}`,
+  };
+  return { ...verdict, passed: false, checks: [check] };
 }
 
 /** The release's own images by the digest that was built; those of others by what their names say. */

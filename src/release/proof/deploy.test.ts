@@ -358,6 +358,23 @@ describe.skipIf(engine === undefined)('an environment with a policy (skipped wit
     );
   });
 
+  it('takes no image by a tag alone, whoever signed it', async () => {
+    const builder = await builderOf();
+    const [built] = await builder.images([image]);
+    const literal = (name: string) =>
+      write('one/deployment.yaml', manifest(`        - {name: other, image: "${name}"}\n`));
+    await literal(`registry.local/one:${built!.tag}`);
+    git('commit', '--quiet', '-am', 'fifth');
+    await approve(git('rev-parse', 'HEAD'), 'grace@bank.example');
+    expect(await refused(deployTo('prod', { sign: true }))).toMatch(
+      /its tag could name another image tomorrow[\s\S]*next: name it by label, or as registry.local\/one:[0-9a-f]{12}@sha256:/,
+    );
+    await literal(`registry.local/one@${built!.digest}`);
+    git('commit', '--quiet', '-am', 'sixth');
+    await approve(git('rev-parse', 'HEAD'), 'grace@bank.example');
+    expect(await deployTo('prod', { sign: true })).toMatchObject({ result: 'healthy' });
+  });
+
   it('goes back only to what fulfils it, or with a reason', async () => {
     const builder = await builderOf();
     const environment = environmentOf(builder.workspace, 'prod');
