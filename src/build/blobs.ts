@@ -113,9 +113,17 @@ async function knownByName(
   return same ? name : undefined;
 }
 
+/** Bytes from which on a file is read piece by piece. */
+const piecewise = 1 << 20;
+
+/** SHA-256 of a file's bytes, in hex. */
 export async function hashFile(path: string): Promise<string> {
   const hash = createHash('sha256');
-  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(piece as Buffer);
+  // A stream makes a buffer of its full length for the smallest file: beside a large graph, each hundred of them would have the
+  // garbage collector look through all of it.
+  const { size } = await stat(path);
+  if (size < piecewise) return hash.update(await readFile(path)).digest('hex');
+  for await (const piece of createReadStream(path, { highWaterMark: piecewise })) hash.update(piece as Buffer);
   return hash.digest('hex');
 }
 
