@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Input, Label, Target } from '../graph/index.ts';
 import type { Progress, Task } from '../progress/index.ts';
@@ -136,7 +136,9 @@ async function runIn(
   }
   const secrets = await openSecrets(target);
   for (const folder of outputFolders(target)) await mkdir(dirname(join(scratch.root, folder)), { recursive: true });
+  const misplaced = await absentAtRoot(target, scratch);
   const printed = await runCommand(shop, scratch, target, inputs, told, secrets, task, signal);
+  for (const name of misplaced) await moveOutput(scratch, name, outputFolder);
   const found = await inOutputDirs(target, scratch);
   const foundNames = found.map(({ name }) => name);
   const grown = told.grow?.(printed, foundNames) ?? target;
@@ -158,6 +160,37 @@ async function runIn(
     ...(told.grow !== undefined && { printed }),
     ...(found.length > 0 && { found: foundNames }),
   };
+}
+
+/**
+ * Outputs that a command may also make at the root of its scratch folder, where Please has them: `cmd = "touch x"` for the output x.
+ * What lies there before is an input.
+ */
+async function absentAtRoot(target: Target, scratch: Scratch): Promise<string[]> {
+  if (target.package === '') return [];
+  const absent: string[] = [];
+  for (const name of outputNames(target)) {
+    const [first = ''] = name.split('/');
+    if (first !== target.package.split('/')[0] && !(await exists(join(scratch.root, name)))) absent.push(name);
+  }
+  return absent;
+}
+
+async function moveOutput(scratch: Scratch, name: string, outputFolder: string): Promise<void> {
+  const made = join(scratch.root, name);
+  const wanted = join(outputFolder, name);
+  if ((await exists(made)) && !(await exists(wanted))) await rename(made, wanted);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return false;
+    throw error;
+  }
 }
 
 async function layOut(scratch: Scratch, inputs: ActionInputs): Promise<void> {

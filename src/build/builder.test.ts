@@ -119,6 +119,31 @@ build_rule(name = "gen", outs = ["gen.txt"], content = "generated")
     expect(by['p/o3']).toBe('words\nwords\nho\n/tmp/banksman\n/tmp/banksman\n0022\n');
   });
 
+  it('takes outputs from the root of the scratch folder too, where Please has them, but no inputs', async () => {
+    const w = await workspace({
+      BUILD: 'build_rule(name = "z", outs = ["z"], cmd = "echo input > $OUT", visibility = ["PUBLIC"])\n',
+      'p/BUILD': `
+build_rule(name = "x", outs = ["x", "deep/y", "folder"], cmd = "echo 1 > x; mkdir deep folder; echo 2 > deep/y; echo 3 > folder/f")
+build_rule(name = "z", deps = ["//:z"], outs = ["z"], cmd = "cat z")
+`,
+    });
+    const { files } = await w.build('//p:x');
+    const made = await Promise.all(
+      files.filter(({ path }) => !path.endsWith('folder')).map((file) => text(file.absolute)),
+    );
+    expect(files.map(({ path }) => path).sort()).toEqual(['p/deep/y', 'p/folder', 'p/x']);
+    expect(made.sort()).toEqual(['1\n', '2\n']);
+    expect((await faultOf(w.build('//p:z'))).code).toBe('build/missing-output');
+  });
+
+  it('takes the backslash from each \\$ of a command, as Please does', async () => {
+    const w = await workspace({
+      'p/BUILD': String.raw`build_rule(name = "x", outs = ["x"], cmd = "echo a b | awk '{ print \$2 }' > $OUT; y=5; echo \$y '\\$z' >> $OUT")`,
+    });
+    const { files } = await w.build('//p:x');
+    expect(await text(files[0]?.absolute)).toBe('b\n5 $z\n');
+  });
+
   it('keeps folders, links in them and executable bits as outputs', async () => {
     const w = await workspace({
       BUILD: `

@@ -134,13 +134,14 @@ function variable(name: string): string {
 const reference = /(\\?)\$\((locations?|exe|out_exe|out_locations?|dir|out_dir|hash)\s+([^)\s]+)\s*\)/g;
 
 /**
- * Puts paths in place of `$(location //x:y)` and its kin. `\$(location ...)` stays as it is written, without the backslash.
+ * Puts paths in place of `$(location //x:y)` and its kin. `\$(location ...)` stays as it is written; as in Please, every `\$` loses
+ * its backslash.
  *
  * @throws BuildFault build/undeclared-input, build/bad-command
  */
 export function substitute(command: string, target: Target, layout: Layout, what = 'command'): string {
-  return command.replace(reference, (whole: string, escaped: string, verb: string, text: string) => {
-    if (escaped !== '') return whole.slice(1);
+  const replaced = command.replace(reference, (whole: string, escaped: string, verb: string, text: string) => {
+    if (escaped !== '') return whole;
     const [labelText = '', named] = text.split('|');
     const label = parseLabel(labelText, target.package);
     const paths = layout.locate(label, named);
@@ -165,6 +166,7 @@ export function substitute(command: string, target: Target, layout: Layout, what
     const isProgram = verb.endsWith('exe') && !only.includes('/');
     return quote(isProgram ? `./${only}` : only);
   });
+  return replaced.replaceAll('\\$', '$');
 }
 
 function folderOf(path: string): string {
