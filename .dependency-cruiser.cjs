@@ -9,6 +9,7 @@ const layers = [
   ['graph'],
   ['rules', 'build', 'image', 'manifest', 'kube', 'audit'],
   ['release', 'local'],
+  ['server'],
   ['cli'],
 ];
 

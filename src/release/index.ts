@@ -1,13 +1,26 @@
+export type { ReleaseContent } from './artifact/index.ts';
+export { fetchRelease, packRelease } from './artifact/index.ts';
 export { createWorkspaceBuilder, type WorkspaceBuilder, type WorkspaceBuilderOptions } from './builder.ts';
 export { type DeployOptions, deploy, type RolloutOptions } from './deploy.ts';
 export { environmentOf, findService } from './environment.ts';
 export { ReleaseFault } from './fault.ts';
+export { requiredGates, termsOf } from './gates/index.ts';
 export { identifyTargets } from './identity.ts';
 export { diffAll, explainImage, type ImageExplanation } from './image-explain.ts';
 export { type OpenImage, type OpenOptions, withImage } from './image-source.ts';
 export { buildIncluded } from './included.ts';
 export { followLogs, type LogsOptions } from './logs.ts';
 export { type MadeRelease, type MakeReleasesOptions, makeReleases } from './make-release.ts';
+export * as model from './model/index.ts';
+export {
+  type Actor,
+  dropLeaderLease,
+  type KnownRelease,
+  type LeaderLease,
+  openPlacementStore,
+  type PlacementStore,
+  takeLeaderLease,
+} from './placement/index.ts';
 export { policyOf } from './proof/check.ts';
 export {
   type Published,
@@ -24,3 +37,4 @@ export { renderService } from './render.ts';
 export { type RollbackOptions, rollback } from './rollback.ts';
 export { releaseHistory, serviceStatus, type ViewOptions } from './status.ts';
 export type * from './types.ts';
+export { answersFor, type Candidate } from './why.ts';

@@ -55,6 +55,7 @@ describe('help', () => {
     'history',
     'logs',
     'audit',
+    'server',
     'lock',
     'completion',
   ])('of %s has examples', async (command) => {

@@ -40,6 +40,7 @@ export const commands: readonly CommandEntry[] = [
   { name: 'keys', summary: 'make keys to sign images with', load: () => import('./keys.ts') },
   { name: 'review', summary: 'state who approved a commit, signed', load: () => import('./review.ts') },
   { name: 'history', summary: "show a service's releases in an environment", load: () => import('./history.ts') },
+  { name: 'server', summary: 'serve releases, gates and the record over HTTP', load: () => import('./server.ts') },
   { name: 'audit', summary: 'read and verify the audit log', load: () => import('./audit.ts') },
   { name: 'logs', summary: "print the logs of a service's pods", load: () => import('./logs.ts') },
   { name: 'kubectl', summary: 'run kubectl against the cluster', load: () => import('./kubectl.ts') },

@@ -1,0 +1,117 @@
+import type { Command } from 'commander';
+import type { Environment } from '../../graph/index.ts';
+import { clusterAccess } from '../../local/index.ts';
+import { fetchRelease, type ReleaseContent, registryTransport } from '../../release/index.ts';
+import { openTokens, type Role, roles, ServerFault, startServer } from '../../server/index.ts';
+import type { CommandContext } from '../context.ts';
+import { type DatabaseChoice, withDatabase, withDatabaseOption } from '../database.ts';
+import { UsageFault } from '../usage.ts';
+import { version } from '../version.ts';
+import { here } from '../workspace.ts';
+
+interface Options extends DatabaseChoice {
+  readonly host: string;
+  readonly port: number;
+  readonly behindTls?: boolean;
+}
+
+export function define(command: Command, context: CommandContext): void {
+  withDatabaseOption(command)
+    .option('--host <address>', 'the address that is listened on', '127.0.0.1')
+    .option('--port <number>', 'the port', port, 7700)
+    .option('--behind-tls', 'something in front of it speaks TLS: other addresses than 127.0.0.1 may be listened on')
+    .addHelpText(
+      'after',
+      `
+Serves releases, environments, gates, approvals, holds and the audit log over HTTP; /openapi.json describes it. The environments are
+those of banksman.yaml as it is at the start. Logs go to standard error, one JSON object a line.
+
+Examples:
+  banksman server token --name ada@bank.example --role administrator
+  banksman server
+  banksman server --database postgresql://banksman@db/banksman --host 0.0.0.0 --behind-tls`,
+    )
+    .action((options: Options) => serve(options, context));
+  withDatabaseOption(command.command('token').summary('make a token'))
+    .description('makes a token and prints it, this once; for the first administrator, while no server runs')
+    .requiredOption('--name <name>', 'whose it is: ada@bank.example')
+    .requiredOption('--role <role>', `one of ${roles.join(', ')}; may be given again`, role)
+    .option('--service <label>', 'a service that the person is an engineer of; may be given again', label)
+    .option('--days <number>', 'days that it is valid', days, 30)
+    .action(async (options: DatabaseChoice & { name: string; role: Role[]; service?: string[]; days: number }) => {
+      const now = Date.now();
+      const { token } = await withDatabase(options, async (database) => {
+        const tokens = await openTokens(database);
+        const asked = { name: options.name, roles: options.role, services: options.service ?? [] };
+        const actor = { who: options.name, source: 'command line' };
+        return await tokens.create({ ...asked, expiresAt: now + options.days * 86_400_000 }, actor, now);
+      });
+      context.terminal.print(token);
+    });
+}
+
+async function serve(options: Options, { signal }: CommandContext): Promise<void> {
+  if (!options.behindTls && !/^(?:127\.|::1$|localhost$)/.test(options.host)) {
+    throw new UsageFault('cli/wrong-use', `tokens would go in the clear to ${options.host}`, {
+      next: 'put something that speaks TLS in front of it and say --behind-tls, or listen on 127.0.0.1',
+    });
+  }
+  const { workspace } = await here();
+  await withDatabase(options, async (database) => {
+    const server = await startServer({
+      database,
+      environments: workspace.environments,
+      fetchRelease: (reference, stop) => fromRegistry(workspace.environments, reference, stop),
+      version: version(),
+      host: options.host,
+      port: options.port,
+      log: process.stderr,
+    });
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    await server.stop();
+  });
+}
+
+/** Only registries of environments are asked: a caller does not choose where this server connects to. */
+async function fromRegistry(
+  environments: ReadonlyMap<string, Environment>,
+  reference: string,
+  signal: AbortSignal,
+): Promise<ReleaseContent> {
+  const own = [...environments.values()].find(({ registry }) => reference.startsWith(`${registry}/releases/`));
+  if (own === undefined) {
+    throw new ServerFault('server/bad-request', `${reference} is in no registry of an environment`, {
+      next: 'push it with `banksman release --env ENV`',
+    });
+  }
+  const { registry } = own.context === undefined ? await clusterAccess(own.cluster) : { registry: undefined };
+  const transport =
+    registry?.name === own.registry.split('/')[0] && registry ? await registryTransport(registry) : undefined;
+  return await fetchRelease(reference, { signal, ...(transport && { transport }) });
+}
+
+function role(text: string, so: readonly Role[] = []): Role[] {
+  const found = roles.find((each) => each === text);
+  if (found === undefined)
+    throw new UsageFault('cli/wrong-use', `there is no role ${text}`, { next: `choose one of ${roles.join(', ')}` });
+  return [...so, found];
+}
+
+function label(text: string, so: readonly string[] = []): string[] {
+  if (!/^\/\/\S*:\S+$/.test(text))
+    throw new UsageFault('cli/wrong-use', `${text} is not a whole label`, { next: 'write //bank/ledger:ledger' });
+  return [...so, text];
+}
+
+function port(text: string): number {
+  if (/^[0-9]{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new UsageFault('cli/wrong-use', `--port takes a number up to 65535, not '${text}'`);
+}
+
+function days(text: string): number {
+  if (/^[1-9][0-9]{0,2}$/.test(text) && Number(text) <= 366) return Number(text);
+  throw new UsageFault('cli/wrong-use', `--days takes a number up to 366, not '${text}'`);
+}

@@ -1,0 +1,92 @@
+import type { Environment, Label } from '../graph/index.ts';
+import {
+  answerGates,
+  askPrometheus,
+  type Emergency,
+  type GateFacts,
+  type MetricSample,
+  requiredGates,
+} from './gates/index.ts';
+import {
+  type GateAnswer,
+  liveRollout,
+  type Placement,
+  type ReleaseRef,
+  type Rollout,
+  type RolloutKind,
+} from './model/index.ts';
+import type { KnownRelease, PlacementStore } from './placement/index.ts';
+
+/** Whose gates are looked at: a release on its way, or one that somebody thinks of. */
+export interface Candidate {
+  readonly release: ReleaseRef;
+  readonly kind: RolloutKind;
+  readonly requestedBy: string;
+  readonly emergency?: string | undefined;
+  /** Gates that it has to pass; those of the environment unless told. */
+  readonly gates?: readonly string[] | undefined;
+}
+
+/**
+ * How each gate stands between a release and an environment, from what the store knows and what Prometheus says.
+ *
+ * @param now milliseconds since the epoch
+ */
+export async function answersFor(
+  store: PlacementStore,
+  service: Label,
+  environment: Environment,
+  candidate: Candidate,
+  now: number,
+  signal?: AbortSignal,
+): Promise<readonly GateAnswer[]> {
+  const gates = environment.gates ?? [];
+  const required = candidate.gates ?? requiredGates(gates, candidate.kind, candidate.emergency);
+  const [placement, upstream, releases, approvals] = await Promise.all([
+    store.read(service, environment.name),
+    environment.after === undefined ? undefined : store.read(service, environment.after),
+    store.releases(service),
+    store.approvals(service, environment.name),
+  ]);
+  const metrics = new Map<string, MetricSample>();
+  await Promise.all(
+    gates.map(async (gate) => {
+      if (gate.kind !== 'metric' || !required.includes(gate.name)) return;
+      metrics.set(gate.name, await askPrometheus({ ...gate, signal }, now));
+    }),
+  );
+  const facts: GateFacts = {
+    now,
+    release: candidate.release,
+    kind: candidate.kind,
+    authors: authorsBetween(releases, liveRollout(placement)?.release, candidate.release),
+    requestedBy: candidate.requestedBy,
+    upstream,
+    tests: [],
+    approvals,
+    metrics,
+    emergency: candidate.emergency,
+    emergencies: emergenciesOf(placement),
+  };
+  return answerGates(gates, required, facts);
+}
+
+/** Who wrote what a release brings in: the authors of all releases after the one that is there. Undefined where one is not known. */
+function authorsBetween(
+  releases: readonly KnownRelease[],
+  live: ReleaseRef | undefined,
+  release: ReleaseRef,
+): readonly string[] | undefined {
+  const brought = releases.filter(({ order }) => order <= release.order && order > (live?.order ?? 0));
+  const own = releases.find(({ id }) => id === release.id);
+  if (own === undefined) return undefined;
+  return [...new Set([own, ...brought].flatMap(({ authors }) => authors))];
+}
+
+function emergenciesOf({ rollouts }: Placement): readonly Emergency[] {
+  return rollouts.flatMap((rollout: Rollout) => {
+    const startedAt = rollout.steps.find(({ state }) => state === 'applying')?.at;
+    if (rollout.emergency === undefined || startedAt === undefined) return [];
+    return [{ rollout: rollout.id, by: rollout.by, why: rollout.emergency, startedAt }];
+  });
+}

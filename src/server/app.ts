@@ -1,0 +1,151 @@
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { isFault } from '../fault/index.ts';
+import { type Action, isAllowed, type Person } from './authorization.ts';
+import { type Call, type Context, calls, type Request } from './calls.ts';
+import { newestEntry, streamEvents } from './events.ts';
+import { ServerFault } from './fault.ts';
+import type { Metrics } from './metrics.ts';
+import { openApiDocument } from './openapi.ts';
+import { problemOf } from './problem.ts';
+import { schemas } from './schemas.ts';
+
+export interface AppOptions {
+  readonly context: Context;
+  readonly metrics: Metrics;
+  readonly version: string;
+  /** One JSON object a line; nothing is written where it is absent. */
+  readonly log?: NodeJS.WritableStream | undefined;
+}
+
+/** Bytes of a call's body: all that is taken are names and reasons. */
+const maximumBody = 64 * 1024;
+const keyForm = /^[A-Za-z0-9._-]{8,100}$/;
+
+/** The HTTP API. Whoever calls it listens, closes it, and sees to TLS. */
+export function createApp({ context, metrics, version, log }: AppOptions): FastifyInstance {
+  const app = fastify({
+    bodyLimit: maximumBody,
+    requestTimeout: 30_000,
+    // Names of fields that are not known are errors, not silently left out; nothing is turned into another type.
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
+    logger: log === undefined ? false : { stream: log, redact: ['req.headers.authorization'] },
+    routerOptions: { maxParamLength: 1000 },
+  });
+  const closing = new AbortController();
+  app.addHook('preClose', async () => closing.abort());
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'none';
+    metrics.count(route, request.method, reply.statusCode, reply.elapsedTime / 1000);
+  });
+  app.addHook('onSend', async (_, reply) => {
+    reply.header('x-content-type-options', 'nosniff');
+  });
+  app.setErrorHandler((error, request, reply) => {
+    const problem = problemOf(error);
+    if (problem.status >= 500) request.log.error({ err: error, code: isFault(error) ? error.code : undefined });
+    if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="banksman"');
+    return reply.code(problem.status).type('application/problem+json').send(problem);
+  });
+  app.setNotFoundHandler((_, reply) => {
+    const problem = {
+      type: 'urn:banksman:server/unknown-path',
+      title: 'Unknown path',
+      status: 404,
+      detail: 'see /openapi.json',
+    };
+    return reply.code(404).type('application/problem+json').send(problem);
+  });
+
+  app.get('/healthz', async () => ({ status: 'alive' }));
+  app.get('/readyz', async () => {
+    await context.database.query('SELECT 1');
+    return { status: 'ready' };
+  });
+  app.get('/openapi.json', async () => openApiDocument(version));
+  app.get('/metrics', async (request, reply) => {
+    await allow(context, request, 'metrics.read');
+    return reply.type('text/plain; version=0.0.4').send(metrics.text());
+  });
+  app.get('/v1/events', async (request, reply) => {
+    await allow(context, request, 'event.read');
+    const last = request.headers['last-event-id'];
+    const after =
+      typeof last === 'string' && /^[0-9]{1,15}$/.test(last) ? Number(last) : await newestEntry(context.database);
+    const gone = new AbortController();
+    request.raw.on('close', () => gone.abort());
+    reply.hijack();
+    const signal = AbortSignal.any([closing.signal, gone.signal]);
+    await streamEvents(context.database, reply.raw, after, signal).catch((error: unknown) => {
+      request.log.error({ err: error });
+      reply.raw.destroy();
+    });
+  });
+  for (const call of calls) addCall(app, context, call);
+  return app;
+}
+
+function addCall(app: FastifyInstance, context: Context, call: Call): void {
+  app.route({
+    method: call.method,
+    url: call.path.replace(/\{(\w+)\}/g, ':$1'),
+    ...(call.takes !== undefined && { schema: { body: schemas[call.takes] } }),
+    handler: async (request: FastifyRequest, reply: FastifyReply) => {
+      const parameters = request.params as Readonly<Record<string, string>>;
+      const body = (request.body ?? {}) as Readonly<Record<string, unknown>>;
+      const { service } = parameters;
+      const person = await allow(context, request, call.action, service);
+      // To pass by the gates is a right of its own.
+      if (body.emergency !== undefined) await allow(context, request, 'rollout.emergency', service);
+      const asked: Request = {
+        person,
+        source: request.ip,
+        parameters,
+        query: queryOf(request, call),
+        body,
+        key: keyOf(request),
+        signal: AbortSignal.timeout(30_000),
+      };
+      const answer = await call.answer(context, asked);
+      return reply.code(call.status ?? 200).send(answer);
+    },
+  });
+}
+
+/**
+ * Who calls, if they may.
+ *
+ * @throws ServerFault server/not-signed-in, server/not-allowed
+ */
+async function allow(context: Context, request: FastifyRequest, action: Action, service?: string): Promise<Person> {
+  const token = /^Bearer ([^\s]+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  const person = token === undefined ? undefined : await context.tokens.find(token, context.now());
+  if (person === undefined) {
+    throw new ServerFault(
+      'server/not-signed-in',
+      token === undefined ? 'this call needs a token' : 'this token is not valid',
+      {
+        next: 'send Authorization: Bearer TOKEN; an administrator makes tokens',
+      },
+    );
+  }
+  if (isAllowed(person, action, service)) return person;
+  const about = service === undefined ? '' : ` of ${service}`;
+  throw new ServerFault('server/not-allowed', `${person.name} may not do ${action}${about}`, {
+    next: `ask for a role that may; yours: ${person.roles.join(', ')}`,
+  });
+}
+
+function queryOf(request: FastifyRequest, call: Call): Record<string, string | undefined> {
+  const query = request.query as Readonly<Record<string, unknown>>;
+  for (const [name, value] of Object.entries(query)) {
+    if (call.query?.includes(name) && typeof value === 'string') continue;
+    throw new ServerFault('server/bad-request', `the parameter ${name} is not known here, or stands twice`);
+  }
+  return query as Record<string, string | undefined>;
+}
+
+function keyOf(request: FastifyRequest): string | undefined {
+  const key = request.headers['idempotency-key'];
+  if (key === undefined || (typeof key === 'string' && keyForm.test(key))) return key as string | undefined;
+  throw new ServerFault('server/bad-request', 'Idempotency-Key is 8 to 100 letters, digits and . _ -');
+}

@@ -1,0 +1,13 @@
+import { Fault } from '../fault/index.ts';
+
+/** What can be wrong with a call. */
+export class ServerFault extends Fault<
+  | 'server/not-signed-in'
+  | 'server/not-allowed'
+  | 'server/unknown-environment'
+  | 'server/unknown-service'
+  | 'server/unknown-token'
+  | 'server/bad-request'
+  | 'server/unknown-release'
+  | 'server/refused'
+> {}

@@ -1,0 +1,62 @@
+import { type Fault, isFault } from '../fault/index.ts';
+
+/** RFC 9457, "Problem Details for HTTP APIs". */
+export interface Problem {
+  /** `urn:banksman:release/unknown-release`: the code of the fault. */
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  /** What to do next. */
+  readonly next?: string;
+  readonly notes?: readonly string[];
+}
+
+const statuses: Readonly<Record<string, number>> = {
+  'server/not-signed-in': 401,
+  'server/not-allowed': 403,
+  'server/unknown-environment': 404,
+  'server/unknown-service': 404,
+  'server/unknown-token': 404,
+  'server/bad-request': 400,
+  'server/unknown-release': 404,
+  'server/refused': 409,
+  'release/unknown-release': 404,
+  'release/bad-artifact': 422,
+  'release/no-good-release': 409,
+  'release/not-leader': 409,
+  'database/lost': 503,
+};
+
+/** What a caller is told of an error. Of one that nobody expected it is told nothing but that: its words may hold anything. */
+export function problemOf(error: unknown): Problem {
+  if (isFault(error)) return ofFault(error);
+  const { validation, statusCode, message } = error as {
+    validation?: unknown;
+    statusCode?: unknown;
+    message?: unknown;
+  };
+  if (validation !== undefined || (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500)) {
+    const status = typeof statusCode === 'number' ? statusCode : 400;
+    return { type: 'urn:banksman:server/bad-request', title: 'Bad request', status, detail: String(message) };
+  }
+  return {
+    type: 'urn:banksman:internal',
+    title: 'Internal error',
+    status: 500,
+    detail: 'this is a defect of Banksman; its log has the rest',
+  };
+}
+
+function ofFault({ code, message, next, notes }: Fault): Problem {
+  const status = statuses[code] ?? (code.startsWith('image/registry') ? 502 : 500);
+  const internal = status === 500;
+  return {
+    type: `urn:banksman:${code}`,
+    title: (code.split('/')[1] ?? code).replaceAll('-', ' '),
+    status,
+    detail: internal ? 'something went wrong; the log of the server has the rest' : message,
+    ...(next !== undefined && !internal && { next }),
+    ...(notes.length > 0 && !internal && { notes }),
+  };
+}

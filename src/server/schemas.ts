@@ -1,0 +1,136 @@
+/** JSON Schemas (2020-12, as OpenAPI 3.1 takes them) of what goes in and out. */
+export type Schema = Readonly<Record<string, unknown>>;
+
+const text = (maxLength = 1000): Schema => ({ type: 'string', minLength: 1, maxLength });
+const time: Schema = { type: 'string', format: 'date-time' };
+const object = (properties: Readonly<Record<string, Schema>>, required: readonly string[] = []): Schema => ({
+  type: 'object',
+  additionalProperties: false,
+  required,
+  properties,
+});
+const list = (items: Schema): Schema => ({ type: 'array', items });
+
+const release = object({ id: text(), order: { type: 'integer' } }, ['id', 'order']);
+const answer = object(
+  {
+    gate: text(),
+    holds: { type: 'boolean' },
+    reason: { type: 'string' },
+    since: time,
+    opens: { type: 'string' },
+    opensAt: time,
+  },
+  ['gate', 'holds', 'reason'],
+);
+const step = object({ state: text(), at: time, why: { type: 'string' } }, ['state', 'at']);
+const rollout = object(
+  {
+    id: text(),
+    release,
+    kind: text(),
+    by: text(),
+    why: { type: 'string' },
+    emergency: { type: 'string' },
+    state: text(),
+    due: time,
+    from: { type: 'string' },
+    gates: list(answer),
+    steps: list(step),
+  },
+  ['id', 'release', 'kind', 'by', 'state', 'due', 'gates', 'steps'],
+);
+const hold = object(
+  {
+    id: text(),
+    by: text(),
+    why: text(),
+    at: time,
+    upTo: { type: 'integer' },
+    until: time,
+    ended: object({ at: time, by: text(), why: { type: 'string' } }, ['at', 'by', 'why']),
+  },
+  ['id', 'by', 'why', 'at'],
+);
+const knownRelease = object(
+  {
+    id: text(),
+    order: { type: 'integer' },
+    service: text(),
+    reference: text(),
+    commit: text(),
+    authors: list(text()),
+    madeAt: time,
+  },
+  ['id', 'order', 'service', 'reference', 'commit', 'authors', 'madeAt'],
+);
+const role: Schema = { type: 'string', enum: ['viewer', 'engineer', 'release-manager', 'administrator', 'auditor'] };
+const label: Schema = { type: 'string', pattern: '^//.{1,300}$' };
+const person = { name: text(200), roles: { ...list(role), minItems: 1 }, services: list(label) };
+
+export const schemas = {
+  nothing: object({}),
+  problem: object(
+    {
+      type: text(),
+      title: text(),
+      status: { type: 'integer' },
+      detail: { type: 'string' },
+      next: { type: 'string' },
+      notes: list({ type: 'string' }),
+    },
+    ['type', 'title', 'status', 'detail'],
+  ),
+  environments: list(
+    object(
+      {
+        name: text(),
+        cluster: text(),
+        namespace: text(),
+        after: text(),
+        automatic: { type: 'boolean' },
+        gates: list(text()),
+      },
+      ['name', 'cluster', 'namespace', 'automatic', 'gates'],
+    ),
+  ),
+  placement: object(
+    {
+      service: text(),
+      environment: text(),
+      live: rollout,
+      rollouts: list(rollout),
+      holds: list(hold),
+      earlier: { type: 'integer' },
+    },
+    ['service', 'environment', 'rollouts', 'holds', 'earlier'],
+  ),
+  why: object({ rollout, release, answers: list(answer), open: { type: 'boolean' }, held: list(hold) }, [
+    'answers',
+    'open',
+    'held',
+  ]),
+  rollout,
+  hold,
+  releases: list(knownRelease),
+  release: knownRelease,
+  promote: object({ release: text(), why: text(), emergency: text() }, ['release']),
+  rollback: object({ release: text(), why: text() }, ['why']),
+  approve: object({ release: text(), withdraw: { type: 'boolean' }, why: text() }, ['release']),
+  reason: object({ why: text() }, ['why']),
+  beginHold: object({ why: text(), until: time }, ['why']),
+  addRelease: object({ reference: text() }, ['reference']),
+  createToken: object({ ...person, expiresAt: time }, ['name', 'roles', 'services', 'expiresAt']),
+  token: object({ id: text(), token: text() }, ['id', 'token']),
+  tokens: list(
+    object({ id: text(), ...person, madeAt: time, expiresAt: time, revokedAt: time }, [
+      'id',
+      'name',
+      'roles',
+      'services',
+    ]),
+  ),
+  audit: list({ type: 'object', additionalProperties: true }),
+} as const;
+
+export type SchemaName = keyof typeof schemas;

@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Database } from '../database/index.ts';
+import type { Environment } from '../graph/index.ts';
+import { openPlacementStore, type ReleaseContent } from '../release/index.ts';
+import { createApp } from './app.ts';
+import { lead } from './lead.ts';
+import { createMetrics } from './metrics.ts';
+import { openTokens, type Tokens } from './tokens.ts';
+
+export interface ServerOptions {
+  readonly database: Database;
+  readonly environments: ReadonlyMap<string, Environment>;
+  readonly fetchRelease: (reference: string, signal: AbortSignal) => Promise<ReleaseContent>;
+  readonly version: string;
+  readonly host: string;
+  /** 0 for any that is free. */
+  readonly port: number;
+  readonly log?: NodeJS.WritableStream | undefined;
+  /** Milliseconds that a leader may be silent. */
+  readonly leaseTime?: number;
+  readonly now?: () => number;
+}
+
+export interface RunningServer {
+  /** `http://127.0.0.1:7700` */
+  readonly url: string;
+  readonly tokens: Tokens;
+  /** Ends calls that are under way, gives the lease back; the database is the caller's. */
+  stop(): Promise<void>;
+}
+
+/** Brings the database to its form, serves the API, and seeks to lead. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { database, environments, fetchRelease, version, host, port, log, now = Date.now } = options;
+  const store = await openPlacementStore(database);
+  const tokens = await openTokens(database);
+  const metrics = createMetrics();
+  const context = { database, store, tokens, environments, fetchRelease, now };
+  const app = createApp({ context, metrics, version, log });
+  const url = await app.listen({ host, port });
+  const holder = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
+  const leading = lead({
+    database,
+    store,
+    holder,
+    metrics,
+    now,
+    ...(options.leaseTime !== undefined && { leaseTime: options.leaseTime }),
+    onError: (error) => app.log.error({ err: error }, 'leading failed'),
+  });
+  return {
+    url,
+    tokens,
+    async stop() {
+      await leading.stop();
+      await app.close();
+    },
+  };
+}
