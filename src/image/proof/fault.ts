@@ -10,6 +10,8 @@ export class ProofFault extends Fault<
   | 'proof/wrong-password'
   /** The program that holds the key did not sign. */
   | 'proof/signer-failed'
+  /** What the builder is called is no URI. */
+  | 'proof/bad-builder'
   /** An envelope, bundle or statement can't be understood. */
   | 'proof/bad-attestation'
   /** A policy file is not in its form. */

@@ -150,6 +150,8 @@ it('what opens a key is out of the environment once it is open, so that no progr
   expect(await openProofSettings({ env })).toMatchObject({ builder: 'https://banksman.local/builder/unnamed' });
   expect(Object.keys(env)).toEqual(['BANKSMAN_SIGNING_KEY', 'PATH']);
   expect(await openProofSettings({ env: {} })).toBeUndefined();
+  const unnamed = openProofSettings({ key: 'x', env: { BANKSMAN_BUILDER: 'ci' } });
+  await expect(unnamed).rejects.toMatchObject({ code: 'proof/bad-builder' });
 });
 
 describe('what a builder states of an image', () => {

@@ -29,18 +29,28 @@ const secrets = ['BANKSMAN_KEY_PASSWORD', 'BANKSMAN_KEY_PASSWORD_FILE', 'COSIGN_
  * inherits it.
  *
  * @returns undefined where no key is named
- * @throws ProofFault proof/no-key, proof/bad-key, proof/wrong-password, proof/signer-failed
+ * @throws ProofFault proof/no-key, proof/bad-key, proof/wrong-password, proof/signer-failed, proof/bad-builder
  */
 export async function openProofSettings(options: ProofOptions = {}): Promise<ProofSettings | undefined> {
   const { env = process.env, askPassword, signal } = options;
   const key = options.key ?? (env.BANKSMAN_SIGNING_KEY || undefined);
   if (key === undefined) return undefined;
+  const builder = env.BANKSMAN_BUILDER || unnamedBuilder;
+  if (!URL.canParse(builder)) {
+    throw new ProofFault(
+      'proof/bad-builder',
+      `BANKSMAN_BUILDER is ${JSON.stringify(builder.slice(0, 200))}, which is no URI`,
+      {
+        next: 'name the builder by a URI of yours: https://ci.example/builder',
+      },
+    );
+  }
   const signer = await openSigner(key, { env, ...(askPassword !== undefined && { askPassword }), signal });
   const [, variable] = /^env:\/\/(.+)$/.exec(key) ?? [];
   for (const name of variable === undefined ? secrets : [...secrets, variable]) delete env[name];
   return {
     signer,
-    builder: env.BANKSMAN_BUILDER || unnamedBuilder,
+    builder,
     invocation: env.BANKSMAN_INVOCATION || undefined,
     cosign2: options.cosign2 === true || (env.BANKSMAN_COSIGN2 ?? '') !== '',
   };
