@@ -434,3 +434,18 @@ build_rule(name = "bad", outs = ["d"], cmd = "touch $OUT", licences = ["MIT", "a
     '//:bad is licensed under agpl-3.0, which this workspace rejects',
   );
 });
+
+it('keeps internal_deps from dependants that want all that is reached', async () => {
+  const w = await workspace({
+    BUILD: `
+build_rule(name = "lib", deps = [":plain"], internal_deps = [":inner"], outs = ["lib"], cmd = "list=$(ls); echo $list > $OUT")
+build_rule(name = "plain", outs = ["plain"], cmd = "touch $OUT")
+build_rule(name = "inner", outs = ["inner"], cmd = "touch $OUT")
+build_rule(name = "every", deps = [":lib"], needs_transitive_deps = True, outs = ["x"], cmd = "list=$(ls); echo $list > $OUT")
+`,
+  });
+  expect(await contents(await w.build('//:lib'))).toEqual({ lib: 'inner plain\n' });
+  expect(await contents(await w.build('//:every'))).toEqual({ x: 'lib plain\n' });
+  const printed = formatTarget((await w.graph()).targets.get('//:lib')!);
+  expect(printed).toContain('    deps = ["//:plain"],\n    internal_deps = ["//:inner"],\n');
+});

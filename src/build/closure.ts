@@ -43,7 +43,10 @@ export function visibleDependencies(targets: Targets, target: Target): Dependenc
 /** What a target's dependants may need along with it. The sources of a group of files are the group itself. */
 function needs(targets: Targets, dependant: Target, target: Target): Label[] {
   const own = target === dependant || target.action.kind === 'filegroup' ? labelsIn(target.srcs) : [];
-  return provided(targets, dependant, [...target.deps, ...target.exportedDeps, ...own]);
+  const { deps, internalDeps } = target;
+  const seen =
+    target === dependant || internalDeps === undefined ? deps : deps.filter((each) => !internalDeps.includes(each));
+  return provided(targets, dependant, [...seen, ...target.exportedDeps, ...own]);
 }
 
 /** Labels with what they provide for the dependant's `requires` in their place. */

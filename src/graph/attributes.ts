@@ -47,6 +47,7 @@ export function attributesOf(target: Target): readonly Attribute[] {
   add('stamp', stamp && [stamp.revision, stamp.describe, stamp.date]);
   add('src_list_files', target.srcListFiles);
   if (target.exitOnError !== undefined) found.push(['exit_on_error', target.exitOnError]);
+  add('internal_deps', sorted(target.internalDeps ?? []));
   add('post_build', postBuild && [postBuild.definition, postBuild.open]);
   return found;
 }

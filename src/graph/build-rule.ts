@@ -451,7 +451,9 @@ const noNames = Object.freeze({});
 function rarelyGiven(given: Given, context: EvaluationContext): Partial<Target> {
   const isTest = given.test === true;
   const exitOnError = given.exit_on_error ?? (context.config.get('EXIT_ON_ERROR') === false ? false : null);
+  const internalDeps = labelsOf('internal_deps', given.internal_deps!, context);
   return {
+    ...(internalDeps.length > 0 && { internalDeps }),
     ...(!isEmpty(given.output_dirs!) && { outputDirs: outputDirsOf(given.output_dirs!) }),
     ...(!isEmpty(given.optional_outs!) && {
       optionalOuts: outputsOf('optional_outs', given.optional_outs!).all,

@@ -131,6 +131,8 @@ export interface Target {
   readonly srcListFiles?: true;
   /** Whether commands end at their first error; where nobody says, actions do and tests don't. */
   readonly exitOnError?: boolean;
+  /** Those among `deps` that are the target's own business: they don't count for dependants that want all that it reaches. */
+  readonly internalDeps?: readonly Label[];
   /** The result is not shared with other machines. */
   readonly local?: true;
   /** A function changes the graph once the action has run. The function itself is with the evaluation, see `GrowingTargets`. */
