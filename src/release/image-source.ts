@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { cacheFolder } from '../disk/index.ts';
 import { findTarget, type Label, parseLabel, type Workspace } from '../graph/index.ts';
-import { type LayoutImages, openBlobStore, pullImage, type RegistryTransport, readLayout } from '../image/index.ts';
+import { type LayoutImages, openBlobStore, pullImage, type RegistryAccessOptions, readLayout } from '../image/index.ts';
 import type { Progress } from '../progress/index.ts';
 import { createWorkspaceBuilder } from './builder.ts';
 import { withWorkspaceAt } from './commit-workspace.ts';
@@ -23,8 +23,8 @@ export interface OpenOptions {
   readonly workspace: () => Promise<{ readonly workspace: Workspace; readonly currentPackage: string }>;
   readonly progress: Progress;
   readonly signal?: AbortSignal | undefined;
-  /** How a registry is reached; by its name and the user's credentials unless told. */
-  readonly transportFor?: (reference: string) => Promise<RegistryTransport | undefined>;
+  /** How the registry of a reference is reached; by its name and the user's credentials unless told. */
+  readonly reach?: (reference: string) => Promise<Pick<RegistryAccessOptions, 'transport' | 'registries'>>;
   /** Build the label as this commit has it. */
   readonly at?: string | undefined;
 }
@@ -75,14 +75,14 @@ async function withPulled<T>(
 ): Promise<T> {
   const output = join(tmpdir(), `banksman-image-${randomBytes(8).toString('hex')}`);
   try {
-    const transport = await options.transportFor?.(reference);
+    const reach = await options.reach?.(reference);
     await pullImage({
       reference,
       store: await openBlobStore(cacheFolder('blobs')),
       output,
       whole: true,
       progress: options.progress,
-      ...(transport && { transport }),
+      ...reach,
       ...(options.signal && { signal: options.signal }),
     });
     return await body({ name: reference, content: await readLayout(output) });

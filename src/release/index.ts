@@ -32,7 +32,7 @@ export { noteReview, type ReviewSource, reviewNotes, reviewsInNotes } from './pr
 export { openProofSettings, type ProofSettings, requireProofSettings } from './proof/settings.ts';
 export { imageBill } from './proof/statements.ts';
 export { attachedBill, verifyReference } from './proof/verify.ts';
-export { pushImages, registryTransport, workspaceRegistries } from './push.ts';
+export { pushImages, reachOf, registryTransport, workspaceRegistries } from './push.ts';
 export { renderService } from './render.ts';
 export { type RollbackOptions, rollback } from './rollback.ts';
 export { releaseHistory, serviceStatus, type ViewOptions } from './status.ts';

@@ -1,4 +1,4 @@
-import { link, lstat, mkdir, mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
+import { chown, lchown, link, lstat, mkdir, mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -56,21 +56,42 @@ beforeAll(async () => {
   removals.push(second.remove);
 });
 
+/** Root can build as somebody else, where that one may read this repository. */
+async function somebodyElse(): Promise<string> {
+  if (process.getuid?.() !== 0) return '';
+  const become = 'setpriv --reuid 12345 --regid 12345 --clear-groups';
+  const readable = `${become} test -r '${join(repository, 'src/cli/main.ts')}' -a -x '${process.execPath}'`;
+  return (await execute('/bin/sh', ['-c', readable])).code === 0 ? become : '';
+}
+
+/** Folders and copies become another user's; files that are links into this user's cache stay as they are. */
+async function give(folder: string): Promise<void> {
+  await chown(folder, 12345, 12345);
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) await give(path);
+    else if ((await lstat(path)).nlink === 1) await lchown(path, 12345, 12345);
+  }
+}
+
 const list = (text: string) => JSON.parse(text) as Listed[];
 
 it('each image of the bank is the same bytes, whoever builds it, where, and when', async () => {
   const here = list((await first.mustRun(['image', 'ls', '//bank/...', '--json'])).stdout);
   expect(here.map(({ label }) => label)).toContain('//bank/ledger:image');
   await disturb(second.root);
-  // Another umask, zone, language, home, folder, cache, and Node where a second one is there.
+  const cache = await bareCache();
+  const become = await somebodyElse();
+  if (become !== '') for (const folder of [second.root, cache]) await give(folder);
+  // Another user, umask, zone, language, home, folder, cache, and Node where a second one is there.
   const node = process.env.BANKSMAN_OTHER_NODE ?? process.execPath;
-  const program = `umask 077; exec '${node}' '${join(repository, 'src/cli/main.ts')}' image ls //bank/... --json`;
+  const program = `umask 077; exec ${become} '${node}' '${join(repository, 'src/cli/main.ts')}' image ls //bank/... --json`;
   const there = await execute('/bin/sh', ['-c', program], {
     cwd: join(second.root, 'bank/ledger'),
     env: {
       PATH: process.env.PATH,
       HOME: join(second.root, 'bank'),
-      BANKSMAN_CACHE: await bareCache(),
+      BANKSMAN_CACHE: cache,
       TZ: 'Pacific/Kiritimati',
       LC_ALL: 'C',
       LANG: 'tr_TR.UTF-8',

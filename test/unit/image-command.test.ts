@@ -1,8 +1,12 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createRegistryHandler, openBlobStore, pushImage } from '../../src/image/index.ts';
 import { banksman, makeWorkspace } from '../e2e/workspace.ts';
 
 let root: string;
@@ -75,6 +79,28 @@ it('diff and explain compare with a commit', async () => {
     graph: { cause: { path: 'a/a.txt' } },
     differences: [{ files: [{ path: 'app/a' }] }],
   });
+});
+
+it('an image in a registry is pulled by what banksman.yaml says of it, and compared with a label', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'banksman-registry-'));
+  removals.push(() => rm(folder, { recursive: true }));
+  const store = await openBlobStore(join(folder, 'blobs'));
+  const server = createServer(createRegistryHandler(store, { root: join(folder, 'registry') }) as RequestListener);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  removals.push(async () => void server.close());
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await writeFile(join(root, 'banksman.yaml'), `name: x\nregistries: { "${host}": { plain_http: true } }\n`);
+  const layout = join(root, 'banksman-out/gen/b/image.oci');
+  const { tag, digest } = JSON.parse((await image('inspect', '//b:image', '--json')).stdout);
+  const reference = `${host}/b:${tag}`;
+  await pushImage({ layout, reference, transport: { plainHttp: true, credentials: 'anonymous' } });
+  const pulled = await image('inspect', reference, '--json');
+  expect([pulled.stderr.includes('error['), JSON.parse(pulled.stdout).digest]).toEqual([false, digest]);
+  const diff = await image('diff', reference, '//a:image');
+  expect(diff.stdout).toContain('    + /app/a (');
+  const gone = await image('inspect', `${host}/b:none`);
+  expect([gone.code, gone.stderr.includes('image/registry-not-found')]).toEqual([1, true]);
 });
 
 it('wrong use ends with 2, what is no image with 1', async () => {

@@ -1,5 +1,5 @@
 import { clusterAccess } from '../../../local/index.ts';
-import { type OpenOptions, registryTransport } from '../../../release/index.ts';
+import { type OpenOptions, reachOf, workspaceRegistries } from '../../../release/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { here } from '../../workspace.ts';
 
@@ -9,11 +9,12 @@ export function openOptions({ progress, signal }: CommandContext): OpenOptions {
     workspace: here,
     progress,
     signal,
-    // The registry of the cluster on this machine has no name that anyone else could look up.
-    async transportFor(reference) {
-      if (!reference.startsWith('registry.local/')) return undefined;
-      const { registry } = await clusterAccess(process.env.BANKSMAN_CLUSTER || 'local');
-      return registry && registryTransport(registry);
+    async reach(reference) {
+      const { workspace } = await here();
+      // The registry of the cluster on this machine has no name that anyone else could look up.
+      const own = reference.startsWith('registry.local/');
+      const { registry } = own ? await clusterAccess(process.env.BANKSMAN_CLUSTER || 'local') : {};
+      return reachOf(reference, { registry, registries: await workspaceRegistries(workspace) });
     },
   };
 }
