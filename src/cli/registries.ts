@@ -1,5 +1,4 @@
 import { openWorkspace } from '../graph/index.ts';
-import { workspaceRegistries } from '../release/index.ts';
 
 /** What the workspace says of registries, where there is one: what is in a registry can be looked at from anywhere. */
 export async function registriesHere() {
@@ -7,5 +6,8 @@ export async function registriesHere() {
     if (error.code === 'graph/no-workspace') return undefined;
     throw error;
   });
-  return workspace && workspaceRegistries(workspace);
+  if (workspace?.registries === undefined) return undefined;
+  // Loaded where it is needed: a copy takes as little memory as it can.
+  const { workspaceRegistries } = await import('../release/index.ts');
+  return workspaceRegistries(workspace);
 }

@@ -1,8 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { chmod, rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:https';
+import type { Server } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import { createRegistryHandler, openBlobStore, pushImage, type RegistryTransport } from '../image/index.ts';
+import {
+  createRegistryHandler,
+  createRegistryServer,
+  openBlobStore,
+  pushImage,
+  type RegistryTransport,
+} from '../image/index.ts';
 import { authorityPath, certificatePath, keyPath } from './keys.ts';
 import type { Layout } from './layout.ts';
 import type { Settings } from './settings.ts';
@@ -10,15 +16,7 @@ import type { Settings } from './settings.ts';
 /** Serves `registry.local` on a Unix socket. Both the node and the user show a certificate of the registry's authority. */
 export async function serveRegistry(layout: Layout, settings: Settings): Promise<Server> {
   const store = await openBlobStore(settings.blobs);
-  const server = createServer(
-    {
-      cert: readFileSync(certificatePath(layout, 'registry-server')),
-      key: readFileSync(keyPath(layout, 'registry-server')),
-      ca: readFileSync(authorityPath(layout, 'registry')),
-      requestCert: true,
-      rejectUnauthorized: true,
-      minVersion: 'TLSv1.2',
-    },
+  const server = createRegistryServer(
     createRegistryHandler(store, {
       root: layout.registry,
       discover: true,
@@ -28,6 +26,11 @@ export async function serveRegistry(layout: Layout, settings: Settings): Promise
         return subject?.CN === 'user' || (subject?.CN === 'node' && action === 'pull');
       },
     }),
+    {
+      cert: readFileSync(certificatePath(layout, 'registry-server'), 'utf8'),
+      key: readFileSync(keyPath(layout, 'registry-server'), 'utf8'),
+      clientAuthorities: readFileSync(authorityPath(layout, 'registry'), 'utf8'),
+    },
   );
   await rm(layout.registrySocket, { force: true });
   await new Promise<void>((resolve, reject) => {

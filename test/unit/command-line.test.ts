@@ -45,6 +45,8 @@ describe('help', () => {
     'run',
     'query',
     'image',
+    'mirror',
+    'registry',
     'render',
     'release',
     'deploy',

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { type AnyDigest, hashFor } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
+import { tellPassed } from '../memory.ts';
 import { backOff, type Connection, isTransient, maximumTries, unreachable } from './transport.ts';
 
 /** Bytes after which a connection has done so well that its end does not count against the number of tries. */
@@ -40,6 +41,7 @@ export async function* download(
           throw new ImageFault('image/wrong-content', `${host} sent more than the ${size} bytes of the blob ${digest}`);
         }
         hash.update(piece);
+        tellPassed(piece.length);
         yield piece;
       }
       if (size === undefined || received >= size) break;

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { type AnyDigest, hashFor } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
+import { tellPassed } from '../memory.ts';
 import { backOff, type Call, type Connection, maximumTries, mayPass, retryAfter } from './transport.ts';
 
 /** A blob that is sent: its bytes from a position on, as often as they are asked for. */
@@ -201,6 +202,7 @@ function runningSum({ source, digest, size }: UploadRequest) {
             });
         }
         position += piece.length;
+        tellPassed(piece.length);
         yield piece;
         if (position >= end) return;
       }

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { AnyDigest } from '../digest.ts';
+import { tellPassed } from '../memory.ts';
 import { answer, Refusal } from './answer.ts';
 import { touch } from './layout.ts';
 import type { Repository } from './repository.ts';
@@ -35,7 +36,14 @@ export async function getBlob(
   // Whoever asks before a push counts on the blob to stay.
   if (request.method === 'HEAD') await touch(path);
   if (request.method === 'HEAD' || length === 0) response.end();
-  else await pipeline(createReadStream(path, { ...range, highWaterMark: 256 * 1024 }), response);
+  else await pipeline(createReadStream(path, { ...range, highWaterMark: 256 * 1024 }), telling, response);
+}
+
+async function* telling(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const piece of pieces) {
+    tellPassed(piece.length);
+    yield piece;
+  }
 }
 
 /** distribution-spec 1.1, "Deleting Blobs". */

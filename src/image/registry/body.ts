@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { tellPassed } from '../memory.ts';
 import { Refusal } from './answer.ts';
 
 /** What a client must keep up with while it sends a body; else its connection ends. */
@@ -29,6 +30,7 @@ export async function* pieces(request: IncomingMessage, maximum: number, pace: P
   try {
     for await (const piece of request as AsyncIterable<Buffer>) {
       size += piece.length;
+      tellPassed(piece.length);
       if (size > maximum) throw new Refusal(413, 'SIZE_INVALID', `more than ${maximum} bytes are not taken here`);
       yield piece;
     }

@@ -22,17 +22,23 @@ const maximumConnections = 2000;
  * A server for the registry's handler that no client can hold up: heads come in time, a line on which nothing moves is cut,
  * and there is a bound on connections. Bodies have no time limit as a whole, since layers are large: the handler minds
  * their pace.
+ *
+ * @param headTime milliseconds for a request's head
  */
-export function createRegistryServer(handler: RequestListener, tls?: ServerTls): Server {
-  const limits = { headersTimeout: headTimeout, requestTimeout: 0, keepAliveTimeout: keepAlive };
+export function createRegistryServer(handler: RequestListener, tls?: ServerTls, headTime = headTimeout): Server {
+  const limits = {
+    headersTimeout: headTime,
+    requestTimeout: 0,
+    keepAliveTimeout: keepAlive,
+    connectionsCheckingInterval: headTime / 4,
+  };
   const server =
     tls === undefined
-      ? createHttpServer({ ...limits, connectionsCheckingInterval: 5_000 }, handler)
+      ? createHttpServer(limits, handler)
       : (createTlsServer(
           {
             ...limits,
-            connectionsCheckingInterval: 5_000,
-            handshakeTimeout: headTimeout,
+            handshakeTimeout: headTime,
             cert: tls.cert,
             key: tls.key,
             minVersion: 'TLSv1.2',

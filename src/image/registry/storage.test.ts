@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { connect as connectSocket } from 'node:net';
@@ -6,10 +7,11 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { digestOf } from '../digest.ts';
 import { mediaTypes } from '../manifest.ts';
-import { startRegistry, type TestRegistry } from '../testing/local-registry.ts';
+import { listenLocally, startRegistry, type TestRegistry } from '../testing/local-registry.ts';
 import { checkRegistry } from './check.ts';
 import { collectGarbage } from './collect.ts';
 import { listRegistry, removeFromRegistry } from './list.ts';
+import { createRegistryServer } from './serve.ts';
 
 async function putBlob(
   { base }: TestRegistry,
@@ -138,6 +140,18 @@ describe('clients that hold on', () => {
     await ended;
     clearInterval(drip);
     await expect.poll(async () => (await fetch(url)).headers.get('range')).toMatch(/^0-(?:299|3\d\d)$/);
+  });
+
+  test('a head that trickles in is cut', async () => {
+    const server = createRegistryServer((_, response) => response.end(), undefined, 400);
+    const [host = '', port] = (await listenLocally(server)).split(':');
+    const socket = connectSocket(Number(port), host);
+    socket.on('error', () => {});
+    socket.write('GET /v2/ HTTP/1.1\r\n');
+    const drip = setInterval(() => socket.write('x: y\r\n'), 50);
+    socket.resume();
+    await once(socket, 'close');
+    clearInterval(drip);
   });
 
   test('a body that nobody asked for ends some time', async () => {
