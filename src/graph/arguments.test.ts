@@ -34,6 +34,18 @@ const hashed = (graph: Graph) => ({ ...graph, hash: createTargetHasher(graph) })
 const withoutPlace = (target: Target) => formatTarget(target).replace(/^#.*\n/, '');
 
 describe('arguments of build_rule', () => {
+  it('tell a command the build configuration where it asks, and nobody else', async () => {
+    const build = `
+build_rule(name = "a", outs = ["a"], cmd = "echo \${BUILD_CONFIG} > $OUT")
+build_rule(name = "b", outs = ["b"], cmd = {"opt": "echo $CONFIG > $OUT"}, env = {"CONFIG": "mine"})
+build_rule(name = "c", outs = ["c"], cmd = "echo $CONFIGURATION > $OUT")
+`;
+    const { targets } = await createWorkspace({ 'p/BUILD': build }).load();
+    expect(targets.get('//p:a')!.env).toEqual({ BUILD_CONFIG: 'opt', CONFIG: 'opt' });
+    expect(targets.get('//p:b')!.env).toEqual({ BUILD_CONFIG: 'opt', CONFIG: 'mine' });
+    expect(targets.get('//p:c')!.env).toEqual({});
+  });
+
   it('can make the dependencies of a build those of the run, too', async () => {
     const build = `
 build_rule(name = "a", outs = ["a"], cmd = "true")

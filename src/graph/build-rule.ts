@@ -189,7 +189,7 @@ function createTarget(given: Given, call: BuildCall): Target {
     outs: out.length > 0 ? out : outs.all,
     namedOuts: withEntryPoints(outs.named, entryPoints),
     action: actionOf(given, context),
-    env: environmentOf(given.env!, context.env),
+    env: environmentOf(given.env!, configurationNamed(given, context)),
     passEnv: Object.freeze([...new Set([...context.passEnv, ...stringsOf('pass_env', given.pass_env!)])]),
     labels: Object.freeze([
       ...new Set([
@@ -524,6 +524,17 @@ function checkTestOutputs({ label, name, test }: Target, others: ReadonlyMap<str
 function stampOf(context: EvaluationContext): Stamp {
   const { revision, describe, date } = context.history().stamp();
   return Object.freeze({ revision, describe, date });
+}
+
+/**
+ * Variables for all actions, with the name of the build configuration where a command asks for it: for every target, it would be
+ * another one with each configuration.
+ */
+function configurationNamed(given: Given, { env, config }: EvaluationContext): Readonly<Record<string, string>> {
+  const commands = [given.cmd!, given.test_cmd!].flatMap((each) => (each instanceof Map ? [...each.values()] : [each]));
+  const asks = commands.some((each) => typeof each === 'string' && /\$\{?(?:BUILD_)?CONFIG\b/.test(each));
+  const name = config.get('BUILD_CONFIG');
+  return asks && typeof name === 'string' ? { BUILD_CONFIG: name, CONFIG: name, ...env } : env;
 }
 
 function environmentOf(value: Value, shared: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
