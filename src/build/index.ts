@@ -11,6 +11,7 @@ export {
 } from './go/module/lock.ts';
 export { languageActions } from './language-actions.ts';
 export { layOutSources } from './lay-out-sources.ts';
+export { checkId, fetchArtifact } from './maven/action.ts';
 export { findWheel, type LockedWheel, normalName } from './python/pip.ts';
 export { systemIdentity } from './system-file.ts';
 export { resolveTool, type Tool } from './tool.ts';

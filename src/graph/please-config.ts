@@ -196,7 +196,8 @@ export function pluginConfig(
     else if (optional) result[target] = null;
   }
   for (const [key, value] of Object.entries(given)) {
-    if (!names.has(key)) result[known[key] ?? capitals(key)] = value;
+    if (names.has(key)) continue;
+    result[known[key] ?? capitals(key)] = switches.has(key) ? isSet([String(value)]) : value;
   }
   return result;
 }
@@ -217,6 +218,27 @@ const known: Readonly<Record<string, string>> = {
   importpath: 'IMPORT_PATH',
   gotool: 'GO_TOOL',
   modfile: 'MOD_FILE',
+  buildtags: 'BUILD_TAGS',
+  cctool: 'CC_TOOL',
+  cflags: 'C_FLAGS',
+  ldflags: 'LD_FLAGS',
+  cgoenabled: 'CGO_ENABLED',
+  defaultstatic: 'DEFAULT_STATIC',
+  legacyimports: 'LEGACY_IMPORTS',
+  requirelicences: 'REQUIRE_LICENCES',
+  splitdebuginfo: 'SPLIT_DEBUG_INFO',
+  stripbinaries: 'STRIP_BINARIES',
+  javacflags: 'JAVAC_FLAGS',
+  javactestflags: 'JAVAC_TEST_FLAGS',
+  defaulttestpackage: 'DEFAULT_TEST_PACKAGE',
+  defaultruntimeinterpreters: 'DEFAULT_RUNTIME_INTERPRETERS',
+  defaultruntimeinterpreterargs: 'DEFAULT_RUNTIME_INTERPRETER_ARGS',
+  testrunnerdeps: 'TESTRUNNER_DEPS',
+  pipflags: 'PIP_FLAGS',
+  defaultpiprepo: 'DEFAULT_PIP_REPO',
+  usepypi: 'USE_PYPI',
+  wheelrepo: 'WHEEL_REPO',
+  wheelnamescheme: 'WHEEL_NAME_SCHEME',
   sourcelevel: 'SOURCE_LEVEL',
   targetlevel: 'TARGET_LEVEL',
   releaselevel: 'RELEASE',
@@ -226,6 +248,18 @@ const known: Readonly<Record<string, string>> = {
   moduledir: 'MODULE_DIR',
   testrunner: 'TEST_RUNNER',
 };
+
+/** Those of them that are true or false. */
+const switches = new Set([
+  'cgoenabled',
+  'defaultstatic',
+  'legacyimports',
+  'race',
+  'requirelicences',
+  'splitdebuginfo',
+  'stripbinaries',
+  'usepypi',
+]);
 
 function typed(text: string, key: PluginKey): Json {
   const type = key.type?.at(-1)?.toLowerCase() ?? 'str';
