@@ -313,7 +313,7 @@ def checked(name:str, srcs:list, flaky:bool|int=False):
       'package(default_visibility = ["PUBLIC"])\nlocal_repository(name = "legacy", path = "vendor/legacy")',
     'third_party/java/BUILD': `
 maven_jar(name = "junit", id = "junit:junit:4.13", hash = "sha256: ${'1'.repeat(64)}", licences = ["EPL"], visibility = ["PUBLIC"])
-maven_jar(name = "guava", id = "com.google.guava:guava:33.0.0-jre", deps = [":junit"])
+maven_jar(name = "guava", id = "com.google.guava:guava:33.0.0-jre")
 java_toolchain(name = "jdk", jdk_url = {"linux": "https://example.com/jdk.tar.gz"}, hashes = ["${'2'.repeat(64)}"])
 `,
     BUILD: 'filegroup(name = "gomod", srcs = ["go.mod"])',
