@@ -152,6 +152,40 @@ tarball(name = "deep", srcs = ["d/b.txt"], flatten = False, strip_prefix = "p", 
     expect(readFileSync(file, 'utf8')).toBe('let x');
   });
 
+  it('go_toolchain gives a Go to commands; what it and others can not do is said when it is asked for', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'banksman-go-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    mkdirSync(join(folder, 'go/bin'), { recursive: true });
+    writeFileSync(join(folder, 'go/bin/go'), '#!/bin/sh\necho made $1\n', { mode: 0o755 });
+    const archive = execFileSync('tar', ['-cz', '-C', folder, 'go']);
+    const server = createServer((_, response) => response.end(archive)).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    onTestFinished(() => void server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/go.tar.gz`;
+    const made = make({
+      'banksman.yaml': 'name: test\n',
+      BUILD: `
+go_toolchain(name = "toolchain", url = {f"{CONFIG.OS}-{CONFIG.ARCH}": "${url}"}, hashes = ["${createHash('sha256').update(archive).digest('hex')}"])
+genrule(name = "said", tools = [":toolchain|go"], cmd = "$TOOL version > $OUT", out = "said.txt")
+`,
+    });
+    expect(readFileSync([...(await made.build('//:said')).values()][0]!, 'utf8')).toBe('made version\n');
+    const refused = {
+      'go_toolchain(name = "x", version = "1.22", architectures = ["linux_arm64"])':
+        'the argument architectures is not supported',
+      'go_test(name = "x", srcs = ["x_test.go"], worker = "//:w")': 'the argument worker is not supported',
+      'go_test_main(name = "x", srcs = ["x.go"])': 'use go_test, or go_benchmark',
+      'sh_test(name = "x", worker = "//:w")': 'worker is not supported',
+      'python_test(name = "x", srcs = ["x.py"], test_runner = "behave")': 'the test runner behave is not supported',
+      'python_library(name = "x", srcs = ["x.py"], strip = True)': 'give it to the python_binary',
+      'java_binary(name = "x", main_class = "a.B", self_executable = False, jvm_args = "-Xmx1m")':
+        'jvm_args are for a jar that runs by itself',
+      'maven_jar(name = "x", id = "a:b:1", filename = "c.jar")': 'the argument filename is not supported',
+      'go_repo(module = "a.b/c")': 'needs either version or download',
+    };
+    for (const [call, words] of Object.entries(refused)) expect(await messageOf(() => targetOf(call))).toContain(words);
+  });
+
   it('sh_cmd makes a program of a command', async () => {
     const built = await make({
       'banksman.yaml': 'name: test\n',
