@@ -124,7 +124,8 @@ export class PackageLoader {
     if (preloaded.length > 0) {
       // As a file that includes them all, whose names every BUILD file then sees.
       const text = preloaded.map((label) => `subinclude(${JSON.stringify(label)})\n`).join('');
-      this.preload({ file: '.plzconfig', text, internal: false });
+      // Named by what it is: its lines are not those of the settings.
+      this.preload({ file: 'PreloadSubincludes of .plzconfig', text, internal: false });
     }
   }
 

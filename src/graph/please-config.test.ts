@@ -54,6 +54,20 @@ dir = "/tmp/x"
     expect([...(await workspace.load()).targets.keys()]).toEqual(['//a:a', '//a:b', '//defs:more']);
   });
 
+  it('shows what is preloaded as that, where it is not at hand', async () => {
+    const workspace = pleaseRepository({
+      '.plzconfig': '[parse]\nBlacklistDirs = x\nPreloadSubincludes = //defs:more\n[plugin "cc"]\n',
+      'defs/BUILD': '',
+    });
+    expect(await faultsOf(() => workspace.load())).toMatchObject([
+      {
+        code: 'graph/subinclude',
+        message: "//defs:more can't be included: defs/BUILD makes no target more",
+        place: { file: 'PreloadSubincludes of .plzconfig', line: 1 },
+      },
+    ]);
+  });
+
   it('gives CONFIG its build configuration and that of plugins', async () => {
     const config = `
 [BuildConfig]
