@@ -217,14 +217,18 @@ function standardLibrary(toolchain: string | undefined): Module[] {
 
 /** `go` -> `go1.26.8 linux/amd64 ...`: what src/build has as part of the keys of actions of that language. */
 async function toolchainsOf(targets: readonly Target[]): Promise<Record<string, string>> {
-  const toolchains: Record<string, string> = {};
-  for (const { action } of targets) {
-    if (action.kind !== 'builtin') continue;
-    const [language = ''] = action.name.split('_');
-    const key = languageActions[action.name]?.key;
-    // A key that looks at the target is no toolchain's.
-    if (!['go', 'java'].includes(language) || key === undefined || key.length > 0 || language in toolchains) continue;
-    toolchains[language] = await (key as () => Promise<string> | string)();
+  const identities = new Map<string, Set<string>>();
+  for (const target of targets) {
+    if (target.action.kind !== 'builtin') continue;
+    const { name } = target.action;
+    const [language = ''] = name.split('_');
+    const key = languageActions[name]?.key;
+    if (!['go', 'java'].includes(language) || key === undefined) continue;
+    const identity = await key(target);
+    // Nothing of the machine: a compiler that is a target is an input like any other.
+    if (identity === '') continue;
+    identities.set(language, (identities.get(language) ?? new Set()).add(identity));
   }
-  return toolchains;
+  // Several, where some are for other architectures or have C in them.
+  return Object.fromEntries([...identities].map(([language, known]) => [language, [...known].sort().join('; ')]));
 }
