@@ -1,8 +1,10 @@
+import { refName } from './assemble.ts';
 import { canonicalJson } from './canonical.ts';
 import type { Digest } from './digest.ts';
 import { ImageFault } from './fault.ts';
 import { type LayoutContent, type LayoutImages, layoutBlob, readLayout, writeLayout } from './layout.ts';
 import { type Descriptor, mediaTypes } from './manifest.ts';
+import { indexContent, tagFor } from './names.ts';
 import type { BlobStore } from './store.ts';
 
 /**
@@ -34,7 +36,8 @@ export async function assembleIndex(request: {
     blobs.push(digest, configDigest, ...layers.map((each) => each.digest));
   }
   const stored = await store.put(canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.index, manifests }));
-  await writeLayout(store, { mediaType: mediaTypes.index, ...stored }, blobs, output);
+  const annotations = { [refName]: tagFor(indexContent(images.map(({ configDigest }) => configDigest))) };
+  await writeLayout(store, { mediaType: mediaTypes.index, ...stored, annotations }, blobs, output);
   return readLayout(output);
 }
 

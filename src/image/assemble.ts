@@ -55,6 +55,9 @@ export interface StoredLayer {
 /** The one time in an image: what it is called depends on what is in it and not on when it was made. */
 export const created = '1970-01-01T00:00:00Z';
 
+/** By which tools name an image of a layout. image-spec annotations.md. */
+export const refName = 'org.opencontainers.image.ref.name';
+
 export const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export interface AssembleRequest {
@@ -123,7 +126,8 @@ export async function storeImage(image: {
   const storedManifest = await store.put(manifest);
   const platform = { architecture, os: 'linux' };
   const blobs = [storedConfig.digest, ...layers.map(({ digest }) => digest)];
-  await writeLayout(store, { mediaType: mediaTypes.manifest, ...storedManifest, platform }, blobs, output);
+  const annotations = { [refName]: tagFor(storedConfig.digest) };
+  await writeLayout(store, { mediaType: mediaTypes.manifest, ...storedManifest, platform, annotations }, blobs, output);
   return {
     layout: output,
     digest: storedManifest.digest,

@@ -68,7 +68,13 @@ test('the layout is what the specification says, its blobs are links into the st
   const index = JSON.parse(await readFile(join(image.layout, 'index.json'), 'utf8'));
   expect(index).toMatchObject({
     schemaVersion: 2,
-    manifests: [{ mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: image.digest }],
+    manifests: [
+      {
+        mediaType: 'application/vnd.oci.image.manifest.v1+json',
+        digest: image.digest,
+        annotations: { 'org.opencontainers.image.ref.name': image.tag },
+      },
+    ],
   });
   const { configuration, layers } = await readImageLayout(image.layout);
   expect(configuration.diffIds).toEqual(layers.map(({ digest }) => digest));

@@ -64,7 +64,7 @@ export function imageAction(graph: () => Graph, store: () => Promise<BlobStore>)
 /** The action of a `docker_image` with several architectures: an index of the images of its deps. */
 export function indexAction(store: () => Promise<BlobStore>): BuiltinAction {
   return {
-    version: '1',
+    version: '2',
     async run({ target, deps, outputFolder }) {
       const output = join(outputFolder, onlyOutput(target));
       await mkdir(dirname(output), { recursive: true });

@@ -37,7 +37,7 @@ import { carryOutCopy } from './step.ts';
 import { emptyTree, partsOf, resolvePath, type Tree } from './tree.ts';
 
 /** Part of an action's key: goes up whenever the same Dockerfile gives another image. */
-export const dockerfileImageVersion = '1';
+export const dockerfileImageVersion = '2';
 
 export interface DockerfileImageRequest extends RegistryAccessOptions {
   readonly store: BlobStore;
