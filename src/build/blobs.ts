@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, type Stats } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { chmod, copyFile, link, lstat, mkdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { hashFile as sumOfFile } from '../disk/index.ts';
 import type { FileArtifact } from './artifact.ts';
 
 /**
@@ -113,18 +114,9 @@ async function knownByName(
   return same ? name : undefined;
 }
 
-/** Bytes from which on a file is read piece by piece. */
-const piecewise = 1 << 20;
-
 /** SHA-256 of a file's bytes, in hex. */
 export async function hashFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  // A stream makes a buffer of its full length for the smallest file: beside a large graph, each hundred of them would have the
-  // garbage collector look through all of it.
-  const { size } = await stat(path);
-  if (size < piecewise) return hash.update(await readFile(path)).digest('hex');
-  for await (const piece of createReadStream(path, { highWaterMark: piecewise })) hash.update(piece as Buffer);
-  return hash.digest('hex');
+  return (await sumOfFile(path)).sha256;
 }
 
 async function move(from: string, to: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type FolderEntry, folderSum } from './artifact.ts';
@@ -6,7 +7,7 @@ import type { BuiltFile } from './types.ts';
 
 /** What a source that was laid out holds. */
 export async function describeSource(absolute: string, path: string): Promise<BuiltFile> {
-  const info = await lstat(absolute);
+  const info = lstatSync(absolute);
   if (!info.isDirectory()) {
     const executable = (info.mode & 0o100) !== 0;
     return { path, absolute, kind: 'file', sha256: await hashFile(absolute), executable };

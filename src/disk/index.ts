@@ -1,3 +1,4 @@
+export { hashFile } from './hash.ts';
 export { LockFault, withLock } from './lock.ts';
 export { cacheFolder, stateFolder } from './places.ts';
 export { writeAtomically } from './write.ts';

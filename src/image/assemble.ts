@@ -116,14 +116,15 @@ export async function storeImage(image: {
   readonly layers: readonly Descriptor[];
 }): Promise<AssembledImage> {
   const { store, output, architecture, layers } = image;
-  const storedConfig = await store.put(image.configuration);
+  // An image can be made again of what it was made of.
+  const storedConfig = await store.put(image.configuration, { durable: false });
   const manifest = canonicalJson({
     schemaVersion: 2,
     mediaType: mediaTypes.manifest,
     config: { mediaType: mediaTypes.config, ...storedConfig },
     layers,
   });
-  const storedManifest = await store.put(manifest);
+  const storedManifest = await store.put(manifest, { durable: false });
   const platform = { architecture, os: 'linux' };
   const blobs = [storedConfig.digest, ...layers.map(({ digest }) => digest)];
   const annotations = { [refName]: tagFor(storedConfig.digest) };

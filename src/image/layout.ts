@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { closeSync, existsSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { canonicalJson } from './canonical.ts';
 import { type Digest, digestOf, hexOf } from './digest.ts';
@@ -140,8 +141,7 @@ export async function readImageLayout(
 }
 
 async function topManifests(layout: string): Promise<readonly Descriptor[]> {
-  const marker = await readFile(join(layout, 'oci-layout'), 'utf8').catch(() => undefined);
-  if (marker === undefined) {
+  if (!existsSync(join(layout, 'oci-layout'))) {
     throw new ImageFault('image/bad-layout', `${layout} is not an image layout: it has no file oci-layout`);
   }
   const parsed = parseManifest(await readSmall(join(layout, 'index.json')), undefined, `${layout}/index.json`);
@@ -195,12 +195,22 @@ async function readBlob(layout: string, digest: Digest): Promise<Buffer> {
   return bytes;
 }
 
+/** Read at once: of a hundred images that are looked at, waiting for a thread each time would take longest. */
 async function readSmall(path: string): Promise<Buffer> {
-  const found = await stat(path).catch(() => undefined);
-  if (found === undefined) throw new ImageFault('image/bad-layout', `${path} is missing`);
-  if (found.size > maximumManifest)
-    throw new ImageFault('image/too-large', `${path} has ${found.size} bytes, ${maximumManifest} are the limit`);
-  return readFile(path);
+  let file: number;
+  try {
+    file = openSync(path, 'r');
+  } catch {
+    throw new ImageFault('image/bad-layout', `${path} is missing`);
+  }
+  try {
+    const { size } = fstatSync(file);
+    if (size > maximumManifest)
+      throw new ImageFault('image/too-large', `${path} has ${size} bytes, ${maximumManifest} are the limit`);
+    return readFileSync(file);
+  } finally {
+    closeSync(file);
+  }
 }
 
 function ignoreAbsent(error: NodeJS.ErrnoException): void {

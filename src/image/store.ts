@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { chmod, copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
+import { hashFile as sumOfFile } from '../disk/index.ts';
 import { type Digest, digestOf, hexOf } from './digest.ts';
 import { ImageFault } from './fault.ts';
 
@@ -11,6 +12,8 @@ export interface Expected {
   readonly digest?: Digest | undefined;
   /** Bytes. */
   readonly size?: number | undefined;
+  /** False for what can be made again: it is not waited for until the disk has it, which takes long on a busy one. */
+  readonly durable?: boolean | undefined;
 }
 
 export interface Stored {
@@ -81,14 +84,14 @@ export async function openBlobStore(folder: string): Promise<BlobStore> {
     try {
       const file = await open(partial, 'wx', 0o444);
       try {
-        for await (const piece of pieces(content)) {
+        for await (const piece of joined(pieces(content))) {
           bytes += piece.length;
           if (expected.size !== undefined && bytes > expected.size) throw wrongSize(expected.size, 'more');
           hash.update(piece);
           await writeWhole(file, piece);
         }
         await file.chmod(0o444);
-        await file.datasync();
+        if (expected.durable !== false) await file.datasync();
       } finally {
         await file.close();
       }
@@ -192,13 +195,8 @@ export async function openBlobStore(folder: string): Promise<BlobStore> {
 
 /** SHA-256 and size of a file, in constant memory. */
 export async function hashFile(path: string): Promise<Stored> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  for await (const piece of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
-    bytes += (piece as Buffer).length;
-    hash.update(piece as Buffer);
-  }
-  return { digest: `sha256:${hash.digest('hex')}`, size: bytes };
+  const { sha256, size } = await sumOfFile(path);
+  return { digest: `sha256:${sha256}`, size };
 }
 
 /** Hard link; a copy where the file system boundary or the limit of links forbids it. */
@@ -225,6 +223,32 @@ async function* pieces(content: Uint8Array | string | AsyncIterable<Uint8Array>)
   if (typeof content === 'string') yield Buffer.from(content);
   else if (content instanceof Uint8Array) yield content;
   else yield* content;
+}
+
+/** Bytes that are written at a time where they come in small pieces, such as the headers of an archive. */
+const writeSize = 1024 * 1024;
+
+/** Small pieces together: each is valid until the next is asked for. */
+async function* joined(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let buffer: Buffer | undefined;
+  let filled = 0;
+  for await (const piece of source) {
+    if (filled + piece.length > writeSize && filled > 0 && buffer !== undefined) {
+      yield buffer.subarray(0, filled);
+      filled = 0;
+    }
+    if (piece.length >= writeSize / 4) {
+      // The order of bytes stays what it is.
+      if (filled > 0 && buffer !== undefined) yield buffer.subarray(0, filled);
+      filled = 0;
+      yield piece;
+      continue;
+    }
+    buffer ??= Buffer.allocUnsafe(writeSize);
+    buffer.set(piece, filled);
+    filled += piece.length;
+  }
+  if (filled > 0 && buffer !== undefined) yield buffer.subarray(0, filled);
 }
 
 /** write(2) may take less than it was given. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { link, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { clash } from './client/clash.ts';
 import { type Digest, hexOf } from './digest.ts';
@@ -14,8 +15,7 @@ import type { BlobStore } from './store.ts';
 export async function claimTag(store: BlobStore, tag: string, content: Digest): Promise<void> {
   const folder = join(store.folder, 'tags');
   const path = join(folder, tag);
-  const read = () => readFile(path, 'utf8').catch(() => undefined);
-  let known = await read();
+  let known = read(path);
   if (known === undefined) {
     const partial = join(folder, `.${randomBytes(6).toString('hex')}`);
     await mkdir(folder, { recursive: true });
@@ -28,7 +28,15 @@ export async function claimTag(store: BlobStore, tag: string, content: Digest): 
     } finally {
       await rm(partial, { force: true });
     }
-    known = await read();
+    known = read(path);
   }
   if (known !== undefined && known !== hexOf(content)) throw clash('this machine', tag, `sha256:${known}`, content);
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
 }

@@ -68,7 +68,9 @@ export async function unpackArchive(
   async function keep(): Promise<{ digest: Digest; size: number; entries: readonly IndexedEntry[] }> {
     // Read once to see that it is harmless, before a byte of it is written.
     const entries = await entriesOf(bounded(decompress(source(), compression, what), file.size, what), what, 0);
-    const stored = await store.put(bounded(decompress(source(), compression, what), file.size, what));
+    const stored = await store.put(bounded(decompress(source(), compression, what), file.size, what), {
+      durable: false,
+    });
     return { ...stored, entries };
   }
 }

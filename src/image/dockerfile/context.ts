@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DockerfileFault } from './fault.ts';
@@ -46,9 +47,9 @@ export async function contextTree(files: readonly ContextFile[], ignored: PathFi
     if (there === undefined) tree.put(parts, node);
     else if (there.type !== 'directory' || node.type !== 'directory') throw twice(path);
   };
-  const sizes = await Promise.all(files.map(({ kind, absolute }) => (kind === 'file' ? sizeOf(absolute) : 0)));
-  for (const [index, file] of files.entries()) {
-    if (file.kind === 'file') put(file.path, fileNode(file.absolute, sizes[index] ?? 0, file.executable, file.sha256));
+  for (const file of files) {
+    if (file.kind === 'file')
+      put(file.path, fileNode(file.absolute, lstatSync(file.absolute).size, file.executable, file.sha256));
     else for await (const [path, node] of walk(file)) put(path === '' ? file.path : `${file.path}/${path}`, node);
   }
   return tree;
@@ -71,10 +72,6 @@ export function ignoreFilter(file: string, text: string): PathFilter {
       next: 'close its brackets, and put a backslash before a character that is meant as it is',
     });
   }
-}
-
-async function sizeOf(path: string): Promise<number> {
-  return (await lstat(path)).size;
 }
 
 function fileNode(absolute: string, size: number, executable: boolean, identity: string): TreeNode {

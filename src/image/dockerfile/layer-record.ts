@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { writeAtomically } from '../../disk/index.ts';
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type Digest, isDigest } from '../digest.ts';
 import type { BlobStore } from '../store.ts';
 
@@ -23,7 +23,20 @@ export async function writeLayerRecord(
   name: string,
   { digest, size }: { readonly digest: Digest; readonly size: number },
 ): Promise<void> {
-  await writeAtomically(recordPath(store, name), `${digest} ${size}\n`);
+  await writeRecord(recordPath(store, name), `${digest} ${size}\n`);
+}
+
+/** Whole or not at all, but not waited for until the disk has it: a reader takes what is damaged for absent. */
+export async function writeRecord(path: string, text: string): Promise<void> {
+  const partial = `${path}.${randomBytes(6).toString('hex')}`;
+  await mkdir(dirname(path), { recursive: true });
+  try {
+    await writeFile(partial, text);
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
 }
 
 function recordPath({ folder }: BlobStore, name: string): string {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { writeAtomically } from '../../disk/index.ts';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Digest, hexOf } from '../digest.ts';
 import type { BlobStore } from '../store.ts';
 import { readTar } from '../tar/read.ts';
+import { writeRecord } from './layer-record.ts';
 import { emptyTree, type FolderNode, partsOf, resolvePath, type Tree, type TreeNode } from './tree.ts';
 
 /** What a layer's archive says of an entry; `offset` is where its content begins in the uncompressed archive. */
@@ -47,8 +47,7 @@ export async function remembered<T>(store: BlobStore, kind: string, name: string
     return JSON.parse(await readFile(path, 'utf8')) as T;
   } catch {
     const made = await make();
-    await mkdir(dirname(path), { recursive: true });
-    await writeAtomically(path, JSON.stringify(made));
+    await writeRecord(path, JSON.stringify(made));
     return made;
   }
 }

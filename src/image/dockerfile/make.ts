@@ -352,7 +352,7 @@ class Build {
         throw new ImageFault('image/bad-layout', `a layer has the unknown media type ${layer.mediaType}`);
       }
       const source = createReadStream(store.path(layer.digest), { highWaterMark: 256 * 1024 });
-      await store.put(decompress(source, compression, `layer ${layer.digest}`), { digest: diffId });
+      await store.put(decompress(source, compression, `layer ${layer.digest}`), { digest: diffId, durable: false });
     }
     return await treeOfLayers(store, diffIds);
   }
@@ -438,7 +438,7 @@ class Build {
     );
     const known = await readLayerRecord(store, name);
     if (known !== undefined) return known;
-    const stored = await store.put(writeTar(entries));
+    const stored = await store.put(writeTar(entries), { durable: false });
     await writeLayerRecord(store, name, stored);
     return stored;
   }

@@ -1,3 +1,4 @@
+import { closeSync, openSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { ImageFault } from '../fault.ts';
 import { comparePaths, parentOf, type TarHeader } from './entry.ts';
@@ -111,14 +112,38 @@ export async function* writeTar(entries: Iterable<LayerEntry>): AsyncGenerator<U
   yield endOfArchive;
 }
 
+/** The content of a small file, read at once: waiting for a thread would take longer. */
+function smallStretch(path: string, offset: number, size: number): Uint8Array {
+  const file = openSync(path, 'r');
+  try {
+    const buffer = Buffer.allocUnsafe(size);
+    for (let done = 0; done < size; ) {
+      const count = readSync(file, buffer, done, size - done, offset + done);
+      if (count === 0) throw shorter(path);
+      done += count;
+    }
+    return buffer;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The header has promised a size; a file that shrank meanwhile must not make a crooked archive. */
+function shorter(path: string): ImageFault {
+  return new ImageFault('image/bad-file', `${path} became shorter while it was read`);
+}
+
 async function* stretch(path: string, offset: number, size: number): AsyncGenerator<Uint8Array> {
+  if (size <= pieceSize) {
+    yield smallStretch(path, offset, size);
+    return;
+  }
   const file = await open(path, 'r');
   try {
     for (let done = 0; done < size; ) {
       const buffer = Buffer.allocUnsafe(Math.min(pieceSize, size - done));
       const { bytesRead } = await file.read(buffer, 0, buffer.length, offset + done);
-      // The header has promised a size; a file that shrank meanwhile must not make a crooked archive.
-      if (bytesRead === 0) throw new ImageFault('image/bad-file', `${path} became shorter while it was read`);
+      if (bytesRead === 0) throw shorter(path);
       done += bytesRead;
       yield buffer.subarray(0, bytesRead);
     }

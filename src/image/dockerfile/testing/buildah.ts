@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { digestOf, hexOf } from '../../digest.ts';
 import { layoutBlob, readImageLayout } from '../../layout.ts';
@@ -7,13 +7,13 @@ import type { ContextFile } from '../context.ts';
 
 /** A folder as the context that it would be for `docker build`. */
 export function contextOf(folder: string): ContextFile[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => {
-      const absolute = join(entry.parentPath, entry.name);
+  return walk(folder)
+    .map((path) => ({ path, absolute: join(folder, path) }))
+    .filter(({ absolute }) => lstatSync(absolute).isFile())
+    .map(({ path, absolute }) => {
       const sha256 = hexOf(digestOf(readFileSync(absolute)));
-      const executable = (statSync(absolute).mode & 0o100) !== 0;
-      return { path: absolute.slice(folder.length + 1), absolute, kind: 'file', sha256, executable };
+      const executable = (lstatSync(absolute).mode & 0o100) !== 0;
+      return { path, absolute, kind: 'file', sha256, executable };
     });
 }
 
@@ -44,9 +44,17 @@ export async function unpackLayout(layout: string, into: string): Promise<Unpack
   return { config: configuration.config, files: listing(into) };
 }
 
+/** Paths of all that is in a folder. Links are not followed: those of an image lead anywhere. */
+function walk(root: string, below = ''): string[] {
+  return readdirSync(join(root, below), { withFileTypes: true })
+    .map((entry) => ({ entry, path: below === '' ? entry.name : `${below}/${entry.name}` }))
+    .flatMap(({ entry, path }) => (entry.isDirectory() ? [path, ...walk(root, path)] : [path]))
+    .sort();
+}
+
 function listing(root: string): Record<string, string> {
   const found: Record<string, string> = {};
-  for (const path of readdirSync(root, { recursive: true, encoding: 'utf8' }).sort()) {
+  for (const path of walk(root)) {
     const info = lstatSync(join(root, path));
     const owner = `${info.uid}:${info.gid}`;
     const mode = (info.mode & 0o7777).toString(8);
