@@ -1,7 +1,7 @@
 /**
  * The figures of images: `node bench/images.ts [N]`, each the median of N runs (3 unless told).
  *
- * Beside buildah, on one Dockerfile without RUN, both as programs that a person would start; many images that are as they were; and one
+ * Beside buildah, on one Dockerfile without RUN, both as programs that a person would start; and one
  * changed file at the top of an image of 300 MB, built and pushed to a registry of its own.
  */
 import { execFileSync, spawn } from 'node:child_process';
@@ -174,26 +174,6 @@ async function besideBuildah(): Promise<void> {
   for (const place of ['root', 'beside', 'base']) rmSync(join(folder, place), { recursive: true, force: true });
 }
 
-async function manyImages(): Promise<void> {
-  const files: Record<string, string> = {};
-  for (let index = 0; index < 100; index++) {
-    files[`s${index}/BUILD`] = 'docker_image(name = "image", srcs = ["f"], dockerfile = "Dockerfile")\n';
-    files[`s${index}/Dockerfile`] = 'FROM scratch\nCOPY f /f\nENTRYPOINT ["/f"]\n';
-    files[`s${index}/f`] = `${index}\n`;
-  }
-  const root = workspace('many', files);
-  commit(root);
-  forget();
-  const list = (name?: string) => run(name, program, ['image', 'ls', '--json'], root);
-  const first = await list();
-  await list();
-  for (let each = 0; each < Math.max(runs, 5); each++) {
-    const found = await list('100 unchanged images to their digests (banksman image ls --json)');
-    if (found !== first) throw new Error('the digests are not the same');
-  }
-  rmSync(root, { recursive: true, force: true });
-}
-
 /** The registry is another process in life; here it is this one, and the client a process of its own. */
 async function changedFile(): Promise<void> {
   const root = workspace('large', {
@@ -222,7 +202,6 @@ try {
   console.log(`load average ${load.join(' ')}, ${runs} runs, ${new Date().toISOString()}`);
   const wanted = process.argv[3];
   if (wanted === undefined || wanted === 'buildah') await besideBuildah();
-  if (wanted === undefined || wanted === 'many') await manyImages();
   if (wanted === undefined || wanted === 'push') await changedFile();
   for (const name of figures.keys()) {
     console.log(
