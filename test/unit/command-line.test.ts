@@ -58,6 +58,10 @@ describe('help', () => {
     'logs',
     'audit',
     'server',
+    'why',
+    'promote',
+    'approve',
+    'hold',
     'lock',
     'completion',
   ])('of %s has examples', async (command) => {

@@ -16,7 +16,8 @@ export function approved(
     readonly requestedBy: string;
   },
 ): GateAnswer {
-  const who = role === undefined ? 'people' : `of the role ${role}`;
+  const more = (number: number) =>
+    `${number} more ${number === 1 ? 'approval' : 'approvals'}${role === undefined ? '' : ` of the role ${role}`}`;
   const { authors } = facts;
   if (authors === undefined || authors.length === 0) {
     return {
@@ -46,14 +47,14 @@ export function approved(
       gate,
       holds: false,
       reason: `${have}, but none of another than who asked for it`,
-      opens: `1 more ${who}: neither the author nor ${facts.requestedBy}`,
+      opens: `${more(1)}, neither of the author nor of ${facts.requestedBy}`,
     };
   }
   return {
     gate,
     holds: false,
     reason: have,
-    opens: `${count - counted.length} more ${who}, not the author: banksman approve`,
+    opens: `${more(count - counted.length)}, not of the author: banksman approve`,
   };
 }
 

@@ -1,0 +1,96 @@
+import type { Command } from 'commander';
+import { Fault } from '../fault/index.ts';
+import type { Label } from '../graph/index.ts';
+import type { CommandContext } from './context.ts';
+import { serviceNamed } from './service.ts';
+import { UsageFault } from './usage.ts';
+
+export interface ServerChoice {
+  readonly server?: string;
+}
+
+const usual = 'http://127.0.0.1:7700';
+/** Milliseconds. */
+const patience = 30_000;
+
+export function withServerOption(command: Command): Command {
+  return command.option(
+    '--server <url>',
+    `the server ($BANKSMAN_SERVER; ${usual} unless told); its token is read from $BANKSMAN_TOKEN`,
+  );
+}
+
+/** A call of the server's API. */
+export type Api = (method: 'GET' | 'POST', path: string, body?: object) => Promise<unknown>;
+
+/**
+ * Calls a server. The token comes from the environment, so that it stands in no list of processes.
+ *
+ * @throws UsageFault where there is no token or it would go in the clear; Fault with the server's own code and next step
+ */
+export function apiOf({ server }: ServerChoice, signal: AbortSignal): Api {
+  const base = server ?? (process.env.BANKSMAN_SERVER || usual);
+  const token = process.env.BANKSMAN_TOKEN;
+  if (!URL.canParse(base) || !/^https?:$/.test(new URL(base).protocol)) {
+    throw new UsageFault('cli/wrong-use', `${base} is not the address of a server`, {
+      next: 'give --server https://HOST',
+    });
+  }
+  const { protocol, hostname, host } = new URL(base);
+  if (protocol === 'http:' && !/^(?:127\.[0-9.]+|localhost|\[::1\])$/.test(hostname)) {
+    throw new UsageFault('cli/wrong-use', `the token would go in the clear to ${host}`, {
+      next: `use https://${host}`,
+    });
+  }
+  if (token === undefined || token === '') {
+    throw new UsageFault('cli/wrong-use', 'there is no token in $BANKSMAN_TOKEN', {
+      next: 'ask an administrator for one; `banksman server token` makes the first',
+    });
+  }
+  return async (method, path, body) => {
+    let answer: Response;
+    try {
+      answer = await fetch(new URL(path, base), {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+        redirect: 'error',
+        signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      const { cause } = error as { cause?: unknown };
+      const reason =
+        cause instanceof Error ? cause.message || String((cause as { code?: unknown }).code) : String(error);
+      throw new Fault('cli/no-server', `the server at ${host} can't be reached: ${reason}`, {
+        next: 'start it with `banksman server`, or name another with --server',
+        cause: error,
+      });
+    }
+    const json = (await answer.json().catch(() => undefined)) as Record<string, unknown> | undefined;
+    if (answer.ok && json !== undefined) return json;
+    const { type, detail, next, notes } = json ?? {};
+    throw new Fault(
+      typeof type === 'string' ? type.replace('urn:banksman:', '') : 'cli/no-server',
+      typeof detail === 'string' ? detail : `the server at ${host} answers ${answer.status}`,
+      {
+        ...(typeof next === 'string' && { next }),
+        ...(Array.isArray(notes) && { notes: notes.map(String) }),
+      },
+    );
+  };
+}
+
+/** A service's part of a path. A whole label is taken as it is: no workspace is needed for it. */
+export async function servicePath(text: string, environment: string, context: CommandContext): Promise<string> {
+  const label = await wholeLabel(text, context);
+  return `/v1/environments/${encodeURIComponent(environment)}/services/${encodeURIComponent(label)}`;
+}
+
+export async function wholeLabel(text: string, context: CommandContext): Promise<Label> {
+  if (/^\/\/[^\s:]*:[^\s:/]+$/.test(text)) return text as Label;
+  return (await serviceNamed(text, context)).service.label;
+}

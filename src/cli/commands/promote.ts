@@ -1,0 +1,39 @@
+import type { Command } from 'commander';
+import { apiOf, type ServerChoice, servicePath, withServerOption } from '../api.ts';
+import { withEnvironmentOption } from '../cluster.ts';
+import type { CommandContext } from '../context.ts';
+
+interface Options extends ServerChoice {
+  readonly env: string;
+  readonly release: string;
+  readonly why?: string;
+  readonly emergency?: string;
+  readonly json?: boolean;
+}
+
+export function define(command: Command, context: CommandContext): void {
+  withServerOption(withEnvironmentOption(command.argument('<service>', 'a service: //bank/ledger')))
+    .requiredOption('--release <release>', 'the release, by its name or the beginning of it')
+    .option('--why <reason>', 'for the record')
+    .option('--emergency <reason>', 'pass by the gates; a second person has to review it afterwards')
+    .option('--json', 'print the rollout as JSON')
+    .addHelpText(
+      'after',
+      `
+Asks the server for a release in an environment. It waits there for its gates; the server does not apply it to the cluster yet.
+
+Examples:
+  banksman promote //bank/ledger --env prod --release 3f9ac21b --why "new rates"
+  banksman why //bank/ledger --env prod`,
+    )
+    .action(async (service: string, options: Options) => {
+      const { terminal, signal } = context;
+      const call = apiOf(options, signal);
+      const { release, why, emergency } = options;
+      const body = { release, ...(why !== undefined && { why }), ...(emergency !== undefined && { emergency }) };
+      const path = `${await servicePath(service, options.env, context)}/promotions`;
+      const rollout = (await call('POST', path, body)) as { id: string; state: string };
+      if (options.json) terminal.print(JSON.stringify(rollout, undefined, 2));
+      else terminal.print(`rollout ${rollout.id} is ${rollout.state}`);
+    });
+}

@@ -1,0 +1,83 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Database, openPglite } from '../../src/database/index.ts';
+import type { Environment, Label } from '../../src/graph/index.ts';
+import { openPlacementStore } from '../../src/release/index.ts';
+import { type RunningServer, startServer } from '../../src/server/index.ts';
+
+const program = fileURLToPath(new URL('../../bin/banksman', import.meta.url));
+const place = { file: 'banksman.yaml' };
+const gates = [{ kind: 'approvals', name: 'approvals', count: 1, place }] as const;
+const prod: Environment = { name: 'prod', cluster: 'c', namespace: 'p', registry: 'r', parameters: {}, gates, place };
+const service = '//bank/ledger:ledger' as Label;
+const id = `sha256:${'ab'.repeat(32)}`;
+
+describe('the commands that speak to a server', () => {
+  let database: Database;
+  let server: RunningServer;
+  let env: NodeJS.ProcessEnv;
+  beforeAll(async () => {
+    database = await openPglite(undefined);
+    server = await startServer({
+      database,
+      environments: new Map([['prod', prod]]),
+      fetchRelease: async () => Promise.reject(new Error('not asked here')),
+      version: '1',
+      host: '127.0.0.1',
+      port: 0,
+    });
+    const actor = { who: 'test', source: 'test' };
+    const store = await openPlacementStore(database);
+    await store.addRelease({ id, service, reference: `r@${id}`, commit: 'c', authors: ['ada'], madeAt: 0 }, actor);
+    const asked = { name: 'bob', roles: ['release-manager'] as const, services: [], expiresAt: Date.now() + 60_000 };
+    const { token } = await server.tokens.create(asked, actor, Date.now());
+    env = { ...process.env, NO_COLOR: '1', BANKSMAN_SERVER: server.url, BANKSMAN_TOKEN: token };
+  }, 60_000);
+  afterAll(async () => {
+    await server?.stop();
+    await database?.close();
+  });
+
+  const banksman = (args: string[], own: NodeJS.ProcessEnv = {}) =>
+    new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
+      execFile(program, args, { cwd: '/', env: { ...env, ...own } }, (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+      });
+    });
+
+  it('ask for a release, say why it is not there, approve it and hold', async () => {
+    const at = [service, '--env', 'prod'];
+    const asked = await banksman(['promote', ...at, '--release', 'abababab', '--why', 'rates']);
+    expect(asked).toMatchObject({ code: 0, stdout: expect.stringMatching(/^rollout \S+ is planned\n$/) as string });
+    const before = await banksman(['why', ...at]);
+    expect(before.stdout).toMatch(/shut {3}approvals {2}0 of 1 approvals\n\s+opens by: 1 more approval, not of the author/);
+    expect(await banksman(['approve', ...at, '--release', 'abababab'])).toMatchObject({
+      code: 0,
+      stdout: 'approved\n',
+    });
+    // Who asked does not count alone.
+    expect((await banksman(['why', ...at])).stdout).toContain('none of another than who asked for it');
+    const held = await banksman(['hold', ...at, '--why', 'looking']);
+    const hold = /held: (\S+)/.exec(held.stdout)?.[1] as string;
+    expect((await banksman(['why', ...at])).stdout).toContain('by bob');
+    expect(await banksman(['hold', ...at, '--why', 'seen', '--lift', hold])).toMatchObject({
+      code: 0,
+      stdout: 'lifted\n',
+    });
+    const { answers } = JSON.parse((await banksman(['why', ...at, '--json'])).stdout) as { answers: object[] };
+    expect(answers).toHaveLength(2);
+  }, 120_000);
+
+  it('tell what the server says, and send a token to nobody in the clear', async () => {
+    const unknown = await banksman(['why', service, '--env', 'prd']);
+    expect(unknown.stderr).toContain('error[server/unknown-environment]');
+    expect(unknown.stderr).toContain('did you mean prod?');
+    const away = await banksman(['why', service, '--server', 'http://127.0.0.1:1']);
+    expect(away).toMatchObject({ code: 1, stderr: expect.stringContaining('error[cli/no-server]') as string });
+    const clear = await banksman(['why', service, '--server', 'http://bank.example']);
+    expect(clear).toMatchObject({ code: 2, stderr: expect.stringContaining('in the clear') as string });
+    const none = await banksman(['why', service], { BANKSMAN_TOKEN: '' });
+    expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining('BANKSMAN_TOKEN') as string });
+  }, 120_000);
+});
