@@ -51,7 +51,9 @@ describe('the commands that speak to a server', () => {
     const asked = await banksman(['promote', ...at, '--release', 'abababab', '--why', 'rates']);
     expect(asked).toMatchObject({ code: 0, stdout: expect.stringMatching(/^rollout \S+ is planned\n$/) as string });
     const before = await banksman(['why', ...at]);
-    expect(before.stdout).toMatch(/shut {3}approvals {2}0 of 1 approvals\n\s+opens by: 1 more approval, not of the author/);
+    expect(before.stdout).toMatch(
+      /shut {3}approvals {2}0 of 1 approvals\n\s+opens by: 1 more approval, not of the author/,
+    );
     expect(await banksman(['approve', ...at, '--release', 'abababab'])).toMatchObject({
       code: 0,
       stdout: 'approved\n',
