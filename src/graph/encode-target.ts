@@ -34,7 +34,8 @@ export function encodeTargets(targets: Iterable<Target>, file: string): string {
   const list = [];
   for (const target of targets) {
     const written: Record<string, unknown> = {};
-    for (const [key, value] of Object.entries(target)) {
+    for (const key of Object.keys(target)) {
+      const value: unknown = target[key as keyof Target];
       if (typeof value === 'function' || value instanceof Map || value instanceof Set) {
         throw new Error(`${target.label} holds a ${typeof value} as ${key}`);
       }

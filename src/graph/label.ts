@@ -118,9 +118,8 @@ export function patternCoversPackage(pattern: LabelPattern, packageName: string)
 
 /** Whether a target's visibility lets another depend on it. A package always sees itself. */
 export function isTargetVisible(owner: Target, dependant: Label): boolean {
-  const from = splitLabel(dependant).package;
-  if (from === owner.package) return true;
-  return owner.visibility.some((each) => each === 'PUBLIC' || patternMatches(parsePattern(each), dependant));
+  if (owner.visibility.includes('PUBLIC') || splitLabel(dependant).package === owner.package) return true;
+  return owner.visibility.some((each) => patternMatches(parsePattern(each), dependant));
 }
 
 /** @throws GraphFault graph/bad-label where a target or package can't have this name */

@@ -309,6 +309,9 @@ export class ExpressionCompiler {
     const fallbacks = definitions.map(({ fallback }) => fallback && this.expression(scope, fallback));
     for (const parameter of parameters) inner.declare(parameter.name);
     const body = compileBody(inner);
+    const findUses = () => namesIn(code).map((each) => ({ name: each, read: this.name(scope, each, this.site(code)) }));
+    // A lambda may stand in a comprehension, whose names are known only now; around a `def` there are none but those that stay.
+    let uses = Array.isArray(code.body) ? undefined : findUses();
     return {
       name,
       parameters,
@@ -318,7 +321,10 @@ export class ExpressionCompiler {
       size: inner.size,
       body,
       code,
-      uses: namesIn(code).map((each) => ({ name: each, read: this.name(scope, each, this.site(code)) })),
+      get uses() {
+        uses ??= findUses();
+        return uses;
+      },
     };
   }
 
