@@ -16,7 +16,8 @@ export const formerSettings: Readonly<Record<string, Json>> = {
   DEFAULT_DBG_CFLAGS: '--std=c99 -g3 -pipe -DDEBUG -Wall -Werror',
   DEFAULT_DBG_CPPFLAGS: '--std=c++11 -g3 -pipe -DDEBUG -Wall -Werror',
   DEFAULT_LDFLAGS: '',
-  DEFAULT_MAVEN_REPO: ['https://repo1.maven.org/maven2', 'https://jcenter.bintray.com/'],
+  // Libraries come from where the machine's own Maven has them.
+  DEFAULT_MAVEN_REPO: [],
   DEFAULT_OPT_CFLAGS: '--std=c99 -O3 -pipe -DNDEBUG -Wall -Werror',
   DEFAULT_OPT_CPPFLAGS: '--std=c++11 -O3 -pipe -DNDEBUG -Wall -Werror',
   DEFAULT_PYTHON_INTERPRETER: 'python3',
