@@ -32,6 +32,19 @@ export function configList(request: BuiltinRequest, name: string): string[] {
   throw badConfig(request, name, 'a list of texts');
 }
 
+/**
+ * Rules say in `unlocked` what a lock file should tell of a target and does not: the graph is whole without it, a build is not.
+ *
+ * @param next how it is locked
+ * @throws BuildFault build/unlocked
+ */
+export function refuseUnlocked(request: BuiltinRequest, next: string): void {
+  const unlocked = configValue(request, 'unlocked');
+  if (typeof unlocked === 'string') {
+    throw new BuildFault('build/unlocked', unlocked, { place: request.target.place, next });
+  }
+}
+
 function badConfig(request: BuiltinRequest, name: string, wanted: string): BuildFault {
   return new BuildFault('build/bad-config', `${name} of ${request.target.label} has to be ${wanted}`, {
     place: request.target.place,

@@ -5,7 +5,7 @@ import { withLock, writeAtomically } from '../../disk/index.ts';
 import type { Place } from '../../fault/index.ts';
 import { ProcessFault, run } from '../../process/index.ts';
 import { hashFile } from '../blobs.ts';
-import { configList, configText, configValue } from '../config.ts';
+import { configList, configText, refuseUnlocked } from '../config.ts';
 import { BuildFault } from '../fault.ts';
 import { resolveTool } from '../tool.ts';
 import type { BuiltinAction } from '../types.ts';
@@ -24,13 +24,7 @@ export const mavenJar: BuiltinAction = {
   version: '2',
   async run(request) {
     const { target } = request;
-    const unlocked = configValue(request, 'unlocked');
-    if (typeof unlocked === 'string') {
-      throw new BuildFault('build/unlocked', unlocked, {
-        place: target.place,
-        next: 'run banksman lock maven, and commit the lock file; or write its sum: sha256 = "..."',
-      });
-    }
+    refuseUnlocked(request, 'run banksman lock maven, and commit the lock file; or write its sum: sha256 = "..."');
     const id = configText(request, 'id');
     const sums = configList(request, 'sums').map((each) => each.toLowerCase());
     checkId(id, target.label, target.place);

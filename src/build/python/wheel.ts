@@ -1,7 +1,6 @@
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { configList, configValue } from '../config.ts';
-import { BuildFault } from '../fault.ts';
+import { configList, configValue, refuseUnlocked } from '../config.ts';
 import { resolveTool } from '../tool.ts';
 import type { BuiltinAction, BuiltinRequest } from '../types.ts';
 import { readZip, unpack } from '../zip/read.ts';
@@ -25,13 +24,10 @@ export const pythonWheel: BuiltinAction = {
   },
   async run(request) {
     const { target } = request;
-    const unlocked = configValue(request, 'unlocked');
-    if (typeof unlocked === 'string') {
-      throw new BuildFault('build/unlocked', unlocked, {
-        place: target.place,
-        next: 'run banksman lock python, and commit the lock file; or write the sums of its wheels as hashes',
-      });
-    }
+    refuseUnlocked(
+      request,
+      'run banksman lock python, and commit the lock file; or write the sums of its wheels as hashes',
+    );
     const folder = join(request.outputFolder, target.outs[0] ?? '');
     const given = request.srcs.named.wheel?.flatMap(({ files }) => files) ?? [];
     const wheels =

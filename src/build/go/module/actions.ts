@@ -1,6 +1,6 @@
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { configList, configText, configTexts, configValue } from '../../config.ts';
+import { configList, configText, configTexts, configValue, refuseUnlocked } from '../../config.ts';
 import { BuildFault } from '../../fault.ts';
 import type { BuiltinAction, BuiltinRequest } from '../../types.ts';
 import { compilerOf, link } from '../binary.ts';
@@ -32,13 +32,7 @@ export const goRepo: BuiltinAction = {
   key: goKey,
   async run(request) {
     const { target } = request;
-    const unlocked = configValue(request, 'unlocked');
-    if (typeof unlocked === 'string') {
-      throw new BuildFault('build/unlocked', unlocked, {
-        place: target.place,
-        next: 'run banksman lock go, and commit the lock file',
-      });
-    }
+    refuseUnlocked(request, 'run banksman lock go, and commit the lock file');
     const tags = configList(request, 'tags');
     const toolchain = await openToolchain(request.cacheFolder, request.progress, request.update, request.signal);
     const module = join(request.temporaryFolder, 'module');
