@@ -1,10 +1,17 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
+let known: string | undefined;
+
 /** This program's own part in what a graph looks like, as a text: a change of the evaluator makes anew whatever was kept. */
 export function ownCode(): string {
+  known ??= readOwnCode();
+  return known;
+}
+
+function readOwnCode(): string {
   const parts: string[] = [];
-  for (const inside of ['.', 'git', '../language']) {
+  for (const inside of ['.', 'git', '../language', '../form']) {
     const folder = join(import.meta.dirname, inside);
     for (const name of readdirSync(folder).sort()) {
       if (!name.endsWith('.ts')) continue;
