@@ -83,6 +83,16 @@ describe.each(testDatabases)('$engine', ({ start }) => {
       expect(await migrate(database, 'part', [first, second])).toEqual([]);
     });
 
+    it('finds the table of migrations made by another at any moment', async () => {
+      const others = [database, await running.again(), await running.again(), await running.again()];
+      for (let round = 0; round < 12; round++) {
+        await database.run('DROP TABLE migrations; DROP TABLE part');
+        const taken = await Promise.all(others.map((each) => migrate(each, 'part', [first])));
+        expect(taken.flat()).toEqual(['part-1']);
+      }
+      await migrate(database, 'part', [first, second]);
+    });
+
     it('that was changed afterwards, and a database of a newer program, are refused', async () => {
       const edited = { ...first, statements: `${first.statements} -- edited` };
       await expect(migrate(database, 'part', [edited, second])).rejects.toMatchObject({

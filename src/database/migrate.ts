@@ -9,8 +9,11 @@ export interface Migration {
   readonly statements: string;
 }
 
-/** SQLSTATEs of two who make the same table at the same time: unique_violation, duplicate_table. */
-const madeMeanwhile = ['23505', '42P07'];
+/**
+ * SQLSTATEs of two who make the same table at the same time, by the moment at which the second notices: unique_violation (in a catalogue's
+ * index), duplicate_table, duplicate_object (the table's row type). `IF NOT EXISTS` looks only once, at the start.
+ */
+const madeMeanwhile = ['23505', '42P07', '42710'];
 
 /**
  * Brings a database to the form that this program knows: only forwards, all of it or nothing, also when several programs start at once.
