@@ -1,7 +1,8 @@
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { isFault } from '../fault/index.ts';
 import { type Action, isAllowed, type Person } from './authorization.ts';
-import { type Call, type Context, calls, type Request } from './calls.ts';
+import type { Call, Context, Request } from './call.ts';
+import { calls } from './calls/index.ts';
 import { newestEntry, streamEvents } from './events.ts';
 import { ServerFault } from './fault.ts';
 import type { Metrics } from './metrics.ts';

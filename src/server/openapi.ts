@@ -1,4 +1,4 @@
-import { calls } from './calls.ts';
+import { calls } from './calls/index.ts';
 import { type SchemaName, schemas } from './schemas.ts';
 
 /** The API's own description, OpenAPI 3.1, made of the same list as the routes. */

@@ -1,15 +1,4 @@
-/** JSON Schemas (2020-12, as OpenAPI 3.1 takes them) of what goes in and out. */
-export type Schema = Readonly<Record<string, unknown>>;
-
-const text = (maxLength = 1000): Schema => ({ type: 'string', minLength: 1, maxLength });
-const time: Schema = { type: 'string', format: 'date-time' };
-const object = (properties: Readonly<Record<string, Schema>>, required: readonly string[] = []): Schema => ({
-  type: 'object',
-  additionalProperties: false,
-  required,
-  properties,
-});
-const list = (items: Schema): Schema => ({ type: 'array', items });
+import { label, list, object, type Schema, text, time } from './schema.ts';
 
 const release = object({ id: text(), order: { type: 'integer' } }, ['id', 'order']);
 const answer = object(
@@ -65,9 +54,9 @@ const knownRelease = object(
   ['id', 'order', 'service', 'reference', 'commit', 'authors', 'madeAt'],
 );
 const role: Schema = { type: 'string', enum: ['viewer', 'engineer', 'release-manager', 'administrator', 'auditor'] };
-const label: Schema = { type: 'string', pattern: '^//.{1,300}$' };
 const person = { name: text(200), roles: { ...list(role), minItems: 1 }, services: list(label) };
 
+/** What goes in and out, by name. */
 export const schemas = {
   nothing: object({}),
   problem: object(

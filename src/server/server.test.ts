@@ -5,7 +5,7 @@ import { readEntries, verifyLog } from '../audit/index.ts';
 import type { Environment, Label } from '../graph/index.ts';
 import type { ReleaseContent } from '../release/index.ts';
 import { actions, type Role, rights, roles } from './authorization.ts';
-import { calls } from './calls.ts';
+import { calls } from './calls/index.ts';
 import { type RunningServer, startServer } from './start.ts';
 
 const place = { file: 'banksman.yaml', line: 1 };
