@@ -26,4 +26,7 @@ export class ReleaseFault extends Fault<
   | 'release/bad-metric'
   | 'release/gate-closed'
   | 'release/not-leader'
+  | 'release/other-commit'
+  | 'release/no-emergency'
+  | 'release/same-person'
 > {}

@@ -4,7 +4,7 @@ export { createWorkspaceBuilder, type WorkspaceBuilder, type WorkspaceBuilderOpt
 export { type DeployOptions, deploy, type RolloutOptions } from './deploy.ts';
 export { environmentOf, findService } from './environment.ts';
 export { ReleaseFault } from './fault.ts';
-export { requiredGates, termsOf } from './gates/index.ts';
+export { type EmergencyReview, isSamePerson, openEmergencies, requiredGates, termsOf } from './gates/index.ts';
 export { identifyTargets } from './identity.ts';
 export { diffAll, explainImage, type ImageExplanation } from './image-explain.ts';
 export { type OpenImage, type OpenOptions, withImage } from './image-source.ts';
@@ -12,16 +12,22 @@ export { buildIncluded } from './included.ts';
 export { followLogs, type LogsOptions } from './logs.ts';
 export { type MadeRelease, type MakeReleasesOptions, makeReleases } from './make-release.ts';
 export * as model from './model/index.ts';
+export { originOf } from './origin.ts';
 export {
   type Actor,
+  type CheckProvenance,
   dropLeaderLease,
   type KnownRelease,
   type LeaderLease,
   openPlacementStore,
   type PlacementStore,
+  sumOfTests,
+  type TestReport,
   takeLeaderLease,
 } from './placement/index.ts';
 export { policyOf } from './proof/check.ts';
+export { type PinnedPolicy, readPolicies } from './proof/policies.ts';
+export { type ProvenanceCheckOptions, provenanceCheck } from './proof/provenance-check.ts';
 export {
   type Published,
   type PublishOptions,
@@ -37,4 +43,4 @@ export { renderService } from './render.ts';
 export { type RollbackOptions, rollback } from './rollback.ts';
 export { releaseHistory, serviceStatus, type ViewOptions } from './status.ts';
 export type * from './types.ts';
-export { answersFor, type Candidate } from './why.ts';
+export { answersFor, type Candidate, emergenciesOf } from './why.ts';

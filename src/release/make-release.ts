@@ -56,18 +56,24 @@ export async function makeReleases(options: MakeReleasesOptions): Promise<MadeRe
   const { registry } = cluster;
   const registries = await workspaceRegistries(builder.workspace);
   await pushImages(named, registry, { registries, progress, signal });
-  if (options.proof !== undefined)
-    await publishProofs(named, { ...options.proof, builder, registry, registries, progress, signal });
-  const own = cluster.registry?.name === environment.registry.split('/')[0];
-  const transport = own && cluster.registry ? await registryTransport(cluster.registry) : undefined;
+  const published =
+    options.proof === undefined
+      ? []
+      : await publishProofs(named, { ...options.proof, builder, registry, registries, progress, signal });
+  const stated = new Map(published.map(({ digest, statements }) => [digest as string, statements]));
+  const isOwn = cluster.registry?.name === environment.registry.split('/')[0];
+  const transport = isOwn && cluster.registry ? await registryTransport(cluster.registry) : undefined;
   return await Promise.all(
     bundles.map(async (bundle) => {
+      const own = bundle.containers.flatMap((label) => images.get(label) ?? []);
       const content: ReleaseContent = {
         bundle,
-        images: bundle.containers.flatMap((label) => images.get(label) ?? []),
+        images: own,
         commit,
         ...people,
-        provenance: [],
+        provenance: own.flatMap(({ digest }) =>
+          (stated.get(digest) ?? []).map((statement) => ({ subject: digest, statement })),
+        ),
       };
       const access = { ...(transport && { transport }), ...(signal && { signal }) };
       const { reference, digest } = await pushRelease(environment.registry, content, access);

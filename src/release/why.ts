@@ -3,6 +3,7 @@ import {
   answerGates,
   askPrometheus,
   type Emergency,
+  type EmergencyReview,
   type GateFacts,
   type MetricSample,
   requiredGates,
@@ -15,7 +16,7 @@ import {
   type Rollout,
   type RolloutKind,
 } from './model/index.ts';
-import type { KnownRelease, PlacementStore } from './placement/index.ts';
+import { type KnownRelease, type PlacementStore, testProofs } from './placement/index.ts';
 
 /** Whose gates are looked at: a release on its way, or one that somebody thinks of. */
 export interface Candidate {
@@ -28,7 +29,8 @@ export interface Candidate {
 }
 
 /**
- * How each gate stands between a release and an environment, from what the store knows and what Prometheus says.
+ * How each gate stands between a release and an environment, from what the store knows, and what Prometheus and
+ * the registry say.
  *
  * @param now milliseconds since the epoch
  */
@@ -42,12 +44,18 @@ export async function answersFor(
 ): Promise<readonly GateAnswer[]> {
   const gates = environment.gates ?? [];
   const required = candidate.gates ?? requiredGates(gates, candidate.kind, candidate.emergency);
-  const [placement, upstream, releases, approvals] = await Promise.all([
+  const [placement, upstream, releases, approvals, reports, reviews] = await Promise.all([
     store.read(service, environment.name),
     environment.after === undefined ? undefined : store.read(service, environment.after),
     store.releases(service),
     store.approvals(service, environment.name),
+    store.testReports(candidate.release.id),
+    store.emergencyReviews(service, environment.name),
   ]);
+  const known = releases.find(({ id }) => id === candidate.release.id);
+  const asksProvenance = gates.some(({ kind, name }) => kind === 'provenance' && required.includes(name));
+  const provenance =
+    asksProvenance && known !== undefined ? await store.provenance(environment, known, now, signal) : undefined;
   const metrics = new Map<string, MetricSample>();
   await Promise.all(
     gates.map(async (gate) => {
@@ -62,11 +70,12 @@ export async function answersFor(
     authors: authorsBetween(releases, liveRollout(placement)?.release, candidate.release),
     requestedBy: candidate.requestedBy,
     upstream,
-    tests: [],
+    tests: testProofs(reports),
     approvals,
     metrics,
+    provenance,
     emergency: candidate.emergency,
-    emergencies: emergenciesOf(placement),
+    emergencies: emergenciesOf(placement, reviews),
   };
   return answerGates(gates, required, facts);
 }
@@ -83,10 +92,12 @@ function authorsBetween(
   return [...new Set([own, ...brought].flatMap(({ authors }) => authors))];
 }
 
-function emergenciesOf({ rollouts }: Placement): readonly Emergency[] {
+/** Rollouts that went past the gates, each with what a second person said of it. */
+export function emergenciesOf({ rollouts }: Placement, reviews: readonly EmergencyReview[]): readonly Emergency[] {
   return rollouts.flatMap((rollout: Rollout) => {
     const startedAt = rollout.steps.find(({ state }) => state === 'applying')?.at;
     if (rollout.emergency === undefined || startedAt === undefined) return [];
-    return [{ rollout: rollout.id, by: rollout.by, why: rollout.emergency, startedAt }];
+    const review = reviews.find((each) => each.rollout === rollout.id);
+    return [{ rollout: rollout.id, by: rollout.by, why: rollout.emergency, startedAt, ...(review && { review }) }];
   });
 }

@@ -14,6 +14,8 @@ const expected: Readonly<Record<Action, string>> = {
   'rollout.cancel': '-oy--',
   'rollout.emergency': '-oy--',
   'approval.give': '-oy--',
+  'test.report': '-oy--',
+  'emergency.review': '-oy--',
   'hold.begin': '-oy--',
   'hold.end': '-oy--',
   'audit.read': '--y-y',

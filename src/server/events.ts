@@ -8,7 +8,7 @@ const pace = 500;
 /** Milliseconds after which a comment shows that the stream lives, before a proxy closes it. */
 const heartbeat = 15_000;
 /** Kinds of entries that are for everybody who may read placements. */
-const isPublic = /^(?:rollout|hold|approval|release)\./;
+const isPublic = /^(?:rollout|hold|approval|release|test|emergency|provenance)\./;
 
 /**
  * Writes a stream of events (HTML Standard, "Server-sent events") until it is closed: what the audit log says of releases, with the

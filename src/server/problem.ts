@@ -25,6 +25,9 @@ const statuses: Readonly<Record<string, number>> = {
   'release/bad-artifact': 422,
   'release/no-good-release': 409,
   'release/not-leader': 409,
+  'release/other-commit': 409,
+  'release/no-emergency': 404,
+  'release/same-person': 409,
   'database/lost': 503,
 };
 

@@ -1,3 +1,4 @@
+import { recordSchemas } from './record-schemas.ts';
 import { label, list, object, type Schema, text, time } from './schema.ts';
 
 const release = object({ id: text(), order: { type: 'integer' } }, ['id', 'order']);
@@ -58,6 +59,7 @@ const person = { name: text(200), roles: { ...list(role), minItems: 1 }, service
 
 /** What goes in and out, by name. */
 export const schemas = {
+  ...recordSchemas,
   nothing: object({}),
   problem: object(
     {

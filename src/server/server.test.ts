@@ -6,6 +6,7 @@ import type { Environment, Label } from '../graph/index.ts';
 import type { ReleaseContent } from '../release/index.ts';
 import { actions, type Role, rights, roles } from './authorization.ts';
 import { calls } from './calls/index.ts';
+import { schemas } from './schemas.ts';
 import { type RunningServer, startServer } from './start.ts';
 
 const place = { file: 'banksman.yaml', line: 1 };
@@ -110,7 +111,7 @@ describe.each(testDatabases)('the server on $engine', ({ start }) => {
   });
 
   it('asks every call who calls, and lets in by the table alone', async () => {
-    for (const { method, path, action } of calls) {
+    for (const { method, path, action, takes } of calls) {
       const real = path
         .replace('{environment}', 'nowhere')
         .replace('{service}', encodeURIComponent(service))
@@ -118,7 +119,12 @@ describe.each(testDatabases)('the server on $engine', ({ start }) => {
       expect((await call(undefined, method, real)).status).not.toBe(200);
       for (const role of roles) {
         // What is wrong with a call that may be made is told after whether it may.
-        const { status, json } = await call(role, method, real, method === 'POST' ? exampleOf(path) : undefined);
+        const { status, json } = await call(
+          role,
+          method,
+          real,
+          takes === undefined ? undefined : (exampleOf(schemas[takes]) as object),
+        );
         expect([path, role, status === 403]).toEqual([path, role, rights[action][role] === 'no']);
         if (status === 403) expect(json).toMatchObject({ type: 'urn:banksman:server/not-allowed' });
       }
@@ -303,11 +309,23 @@ describe.each(testDatabases)('the server on $engine', ({ start }) => {
   });
 });
 
-/** A body in the form that a call takes. */
-function exampleOf(path: string): object {
-  if (path.endsWith('/tokens'))
-    return { name: 'x', roles: ['viewer'], services: [], expiresAt: '2000-01-01T00:00:00Z' };
-  if (path.startsWith('/v1/services')) return { reference: 'x' };
-  if (/(?:promotions|approvals)$/.test(path)) return { release: 'x' };
-  return { why: 'x' };
+/** The least that has the form of a schema. */
+function exampleOf({ type, required = [], properties, items, minItems, enum: words, format, pattern }: Form): unknown {
+  if (type === 'object') return Object.fromEntries(required.map((name) => [name, exampleOf(properties?.[name] ?? {})]));
+  if (type === 'array') return minItems === undefined ? [] : [exampleOf(items ?? {})];
+  if (type === 'boolean' || type === 'integer') return type === 'boolean' ? true : 1;
+  if (words !== undefined) return words[0];
+  if (format === 'date-time') return '2000-01-01T00:00:00Z';
+  return pattern?.startsWith('^//') ? '//a:b' : pattern?.startsWith('^[0-9a-f]') ? 'c'.repeat(40) : 'x';
+}
+
+interface Form {
+  readonly type?: string;
+  readonly required?: readonly string[];
+  readonly properties?: Readonly<Record<string, Form>>;
+  readonly items?: Form;
+  readonly minItems?: number;
+  readonly enum?: readonly string[];
+  readonly format?: string;
+  readonly pattern?: string;
 }

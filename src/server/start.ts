@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Database } from '../database/index.ts';
 import type { Environment } from '../graph/index.ts';
-import { openPlacementStore, type ReleaseContent } from '../release/index.ts';
+import { type CheckProvenance, openPlacementStore, type ReleaseContent } from '../release/index.ts';
 import { createApp } from './app.ts';
 import { lead } from './lead.ts';
 import { createMetrics } from './metrics.ts';
@@ -12,6 +12,8 @@ export interface ServerOptions {
   readonly database: Database;
   readonly environments: ReadonlyMap<string, Environment>;
   readonly fetchRelease: (reference: string, signal: AbortSignal) => Promise<ReleaseContent>;
+  /** How a release is held against an environment's policy; a gate that asks for that stays shut without it. */
+  readonly checkProvenance?: CheckProvenance | undefined;
   readonly version: string;
   readonly host: string;
   /** 0 for any that is free. */
@@ -33,7 +35,7 @@ export interface RunningServer {
 /** Brings the database to its form, serves the API, and seeks to lead. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { database, environments, fetchRelease, version, host, port, log, now = Date.now } = options;
-  const store = await openPlacementStore(database);
+  const store = await openPlacementStore(database, options.checkProvenance);
   const tokens = await openTokens(database);
   const metrics = createMetrics();
   const context = { database, store, tokens, environments, fetchRelease, now };

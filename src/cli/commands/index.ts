@@ -47,6 +47,11 @@ export const commands: readonly CommandEntry[] = [
   },
   { name: 'promote', summary: 'ask the server for a release in an environment', load: () => import('./promote.ts') },
   { name: 'approve', summary: 'approve a release for an environment', load: () => import('./approve.ts') },
+  {
+    name: 'review-emergency',
+    summary: 'say that a second person has looked at an emergency',
+    load: () => import('./review-emergency.ts'),
+  },
   { name: 'hold', summary: 'pause automatic rollouts of a service', load: () => import('./hold.ts') },
   { name: 'server', summary: 'serve releases, gates and the record over HTTP', load: () => import('./server.ts') },
   { name: 'audit', summary: 'read and verify the audit log', load: () => import('./audit.ts') },

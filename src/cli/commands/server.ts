@@ -1,7 +1,14 @@
 import type { Command } from 'commander';
 import type { Environment } from '../../graph/index.ts';
 import { clusterAccess } from '../../local/index.ts';
-import { fetchRelease, type ReleaseContent, registryTransport } from '../../release/index.ts';
+import {
+  fetchRelease,
+  provenanceCheck,
+  type ReleaseContent,
+  readPolicies,
+  registryTransport,
+  workspaceRegistries,
+} from '../../release/index.ts';
 import { openTokens, type Role, roles, ServerFault, startServer } from '../../server/index.ts';
 import type { CommandContext } from '../context.ts';
 import { type DatabaseChoice, withDatabase, withDatabaseOption } from '../database.ts';
@@ -57,11 +64,18 @@ async function serve(options: Options, { signal }: CommandContext): Promise<void
     });
   }
   const { workspace } = await here();
+  const [policies, registries] = await Promise.all([readPolicies(workspace), workspaceRegistries(workspace)]);
+  const fetch = (reference: string, stop: AbortSignal) => fromRegistry(workspace.environments, reference, stop);
   await withDatabase(options, async (database) => {
     const server = await startServer({
       database,
       environments: workspace.environments,
-      fetchRelease: (reference, stop) => fromRegistry(workspace.environments, reference, stop),
+      fetchRelease: fetch,
+      checkProvenance: provenanceCheck({
+        policies,
+        fetchRelease: fetch,
+        reach: async (environment) => ({ registry: await registryOf(environment), registries }),
+      }),
       version: version(),
       host: options.host,
       port: options.port,
@@ -87,10 +101,15 @@ async function fromRegistry(
       next: 'push it with `banksman release --env ENV`',
     });
   }
-  const { registry } = own.context === undefined ? await clusterAccess(own.cluster) : { registry: undefined };
+  const registry = await registryOf(own);
   const transport =
     registry?.name === own.registry.split('/')[0] && registry ? await registryTransport(registry) : undefined;
   return await fetchRelease(reference, { signal, ...(transport && { transport }) });
+}
+
+/** The registry of a cluster on this machine. */
+async function registryOf({ context, cluster }: Environment) {
+  return context === undefined ? (await clusterAccess(cluster)).registry : undefined;
 }
 
 function role(text: string, so: readonly Role[] = []): Role[] {

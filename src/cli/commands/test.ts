@@ -1,26 +1,32 @@
 import type { Command } from 'commander';
 import { faultToJson, renderFault } from '../../fault/index.ts';
 import { createWorkspaceBuilder } from '../../release/index.ts';
+import { type ServerChoice, withServerOption } from '../api.ts';
 import type { CommandContext } from '../context.ts';
+import { testReporter } from '../report-tests.ts';
 import { count } from '../views/count.ts';
 import { graphOptions, here } from '../workspace.ts';
 import { jobCount } from './build.ts';
 
-interface Options {
+interface Options extends ServerChoice {
   readonly rerun?: boolean;
   readonly keepGoing?: boolean;
   readonly explain?: boolean;
   readonly jobs?: number;
+  readonly report?: boolean;
   readonly json?: boolean;
 }
 
 export function define(command: Command, context: CommandContext): void {
-  command
-    .argument('[patterns...]', 'labels or patterns; //... unless told')
+  withServerOption(command.argument('[patterns...]', 'labels or patterns; //... unless told'))
     .option('--rerun', 'run tests although they passed with the same inputs before')
     .option('-k, --keep-going', "go on with what doesn't depend on what failed to build")
     .option('--explain', 'say for each action and test why it ran')
     .option('-j, --jobs <n>', 'actions at a time; the number of cores unless told', jobCount)
+    .option(
+      '--report',
+      'tell the server what was found, for gates: on a commit without edits, of which there are releases',
+    )
     .option('--json', 'print results as JSON')
     .addHelpText(
       'after',
@@ -29,12 +35,14 @@ A test that passed with the same inputs before is not run again. Reports in JUni
 
 Examples:
   banksman test //...
-  banksman test //bank/ledger/... --rerun`,
+  banksman test //bank/ledger/... --rerun
+  banksman test //... --report`,
     )
     .action(async (patterns: string[], options: Options) => {
       const { terminal, progress, signal } = context;
       const { paint } = terminal;
       const { workspace, currentPackage } = await here();
+      const report = options.report === true ? await testReporter(workspace.root, options, signal) : undefined;
       const builder = await createWorkspaceBuilder(workspace, {
         progress,
         signal,
@@ -80,6 +88,8 @@ Examples:
       for (const fault of [...failed.map((test) => test.fault), ...result.failures]) {
         if (fault !== undefined) process.stderr.write(`\n${renderFault(fault, { color: terminal.color })}\n`);
       }
+      const reported = (await report?.(tests)) ?? [];
+      if (reported.length > 0) progress.say(`reported for ${reported.join(', ')}`);
       if (failed.length > 0 || result.failures.length > 0) process.exitCode = 1;
     });
 }

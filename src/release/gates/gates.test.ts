@@ -164,7 +164,7 @@ describe('a metric', () => {
 });
 
 describe('provenance', () => {
-  const verdict = { release: 'r1', policy: 'p.yaml', verified: true, reason: 'signed by ci', at: 3 };
+  const verdict = { release: 'r1', policy: 'p.yaml', policySum: 's', verified: true, reason: 'signed by ci', at: 3 };
 
   it('holds by the verdict of this policy on this release alone', () => {
     expect(provenanceVerified('p', 'p.yaml', one, verdict)).toMatchObject({ holds: true, since: 3 });
@@ -213,7 +213,7 @@ describe('answerGates', () => {
     tests: [],
     approvals: [{ release: 'r1', by: 'cyd', roles: [], verdict: 'approves', at: 1 }],
     metrics: new Map(),
-    provenance: { release: 'r1', policy: 'p.yaml', verified: true, reason: 'signed', at: 1 },
+    provenance: { release: 'r1', policy: 'p.yaml', policySum: 's', verified: true, reason: 'signed', at: 1 },
     emergencies: [],
   };
 

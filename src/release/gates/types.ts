@@ -58,9 +58,20 @@ export interface MetricValue {
 export interface ProvenanceVerdict {
   readonly release: string;
   readonly policy: string;
+  /** SHA-256 of the policy and its keys, in hex: an answer by another policy says nothing. */
+  readonly policySum: string;
   readonly verified: boolean;
   readonly reason: string;
+  /** Since when it is so. */
   readonly at: Time;
+}
+
+/** What a second person said afterwards of a rollout that went past the gates. */
+export interface EmergencyReview {
+  readonly rollout: string;
+  readonly by: string;
+  readonly at: Time;
+  readonly why: string;
 }
 
 /** A rollout that went past the gates. */
@@ -70,5 +81,5 @@ export interface Emergency {
   readonly why: string;
   readonly startedAt: Time;
   /** The second person, afterwards. */
-  readonly review?: { readonly by: string; readonly at: Time } | undefined;
+  readonly review?: Pick<EmergencyReview, 'by' | 'at'> | undefined;
 }

@@ -1,2 +1,4 @@
+export { type CheckProvenance, type FactStore, sumOfTests, type TestReport, testProofs } from './facts.ts';
+export type { Actor, KnownRelease } from './known.ts';
 export { dropLeaderLease, type LeaderLease, takeLeaderLease } from './lease.ts';
-export { type Actor, type KnownRelease, openPlacementStore, type PlacementStore } from './store.ts';
+export { openPlacementStore, type PlacementStore } from './store.ts';

@@ -4,31 +4,14 @@ import type { Label } from '../../graph/index.ts';
 import { ReleaseFault } from '../fault.ts';
 import type { Approval } from '../gates/index.ts';
 import { advance, type Happening, type Outcome, type Placement, type ReleaseRef } from '../model/index.ts';
+import { type CheckProvenance, type FactStore, migrateFacts, openFacts } from './facts.ts';
+import type { Actor, KnownRelease } from './known.ts';
 import { type LeaderLease, requireLease } from './lease.ts';
 import { placementMigrations } from './migrations.ts';
 import { readPlacement, writePlacement } from './rows.ts';
 
-/** Who does something, for the audit log. */
-export interface Actor {
-  readonly who: string;
-  /** An address, or the machine's name. */
-  readonly source: string;
-  readonly why?: string | undefined;
-}
-
-/** A release that the database knows. */
-export interface KnownRelease extends ReleaseRef {
-  readonly service: Label;
-  /** `registry.local/releases/bank/ledger@sha256:...` */
-  readonly reference: string;
-  readonly commit: string;
-  readonly authors: readonly string[];
-  /** Milliseconds since the epoch. */
-  readonly madeAt: number;
-}
-
 /** Every service in every environment, in a database. Each change and its audit entry are one transaction. */
-export interface PlacementStore {
+export interface PlacementStore extends FactStore {
   /** Makes a release known, and gives it its place. One that is known keeps its own. */
   addRelease(release: Omit<KnownRelease, 'order'>, actor: Actor): Promise<KnownRelease>;
   /** The newest first. */
@@ -53,11 +36,20 @@ export interface PlacementStore {
   approvals(service: Label, environment: string): Promise<readonly Approval[]>;
 }
 
-/** Opens the store, and brings the database to the form that it needs. */
-export async function openPlacementStore(database: Database): Promise<PlacementStore> {
+/**
+ * Opens the store, and brings the database to the form that it needs.
+ *
+ * @param checkProvenance how a release is held against an environment's policy; no such gate opens without it
+ */
+export async function openPlacementStore(
+  database: Database,
+  checkProvenance?: CheckProvenance,
+): Promise<PlacementStore> {
   await migrateAudit(database);
   await migrate(database, 'release', placementMigrations);
+  await migrateFacts(database);
   return {
+    ...openFacts(database, releasesWhere, checkProvenance),
     addRelease: (release, actor) => addRelease(database, release, actor),
     releases: (service) => releasesOf(database, service),
     read: (service, environment) => readPlacement(database, service, environment),
@@ -116,6 +108,19 @@ interface ReleaseRow {
 }
 
 const releaseColumns = 'id, service, position, reference, commit_id, authors, made_at';
+
+/** @param condition on `$1`, written here and nowhere else */
+async function releasesWhere(
+  connection: Connection,
+  condition: string,
+  value: string,
+): Promise<readonly KnownRelease[]> {
+  const rows = await connection.query<ReleaseRow>(
+    `SELECT ${releaseColumns} FROM releases WHERE ${condition} ORDER BY service, position`,
+    [value],
+  );
+  return rows.map(asRelease);
+}
 
 async function releasesOf(connection: Connection, service: Label): Promise<readonly KnownRelease[]> {
   const rows = await connection.query<ReleaseRow>(

@@ -64,7 +64,7 @@ export async function checkProofs(
   const sum = createHash('sha256')
     .update(await readFile(path))
     .digest('hex');
-  const verdicts = await verifyAll(releases, policy, check);
+  const verdicts = await verifyReleases(releases, policy, check);
   const outcomes = releases.map((release) => {
     const own = imagesOf(release).map(({ reference }) => verdicts.get(reference)!);
     const missing = own.filter((verdict) => !verdict.passed);
@@ -93,10 +93,11 @@ export async function checkProofs(
   });
 }
 
-async function verifyAll(
+/** Every image of some releases against a policy, by its reference. What can't be found out does not pass. */
+export async function verifyReleases(
   releases: readonly Checked[],
   policy: Policy,
-  check: ProofCheck,
+  check: RegistryReach & Pick<ProofCheck, 'progress' | 'signal'>,
 ): Promise<ReadonlyMap<string, Verdict>> {
   const waiting = [...new Map(releases.flatMap(imagesOf).map((image) => [image.reference, image])).values()];
   const verdicts = new Map<string, Verdict>();
@@ -154,7 +155,8 @@ function refuse(refused: readonly Verdict[], policy: Policy, environment: Enviro
   });
 }
 
-function tellMissing(verdicts: readonly Verdict[]): string[] {
+/** A line for each check that did not pass. */
+export function tellMissing(verdicts: readonly Verdict[]): string[] {
   return verdicts.flatMap(({ reference, checks }) =>
     checks.filter(({ passed }) => !passed).map(({ name, message }) => `${shown(reference)}: ${name}: ${message}`),
   );

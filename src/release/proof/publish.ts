@@ -5,6 +5,7 @@ import {
   type Descriptor,
   type Digest,
   digestOf,
+  formatStatement,
   openProofRepository,
   ProofFault,
   type ProofRepository,
@@ -40,6 +41,11 @@ export interface Published {
   readonly digest: Digest;
   /** Digests of the manifests that were sent; empty where all of it was there. */
   readonly sent: readonly Digest[];
+  /**
+   * Digests of the manifests that hold what the key has said of the image, now or before; the same for as long as they are in the
+   * registry. Reviews are not among them: they may come later.
+   */
+  readonly statements: readonly Digest[];
 }
 
 /**
@@ -62,10 +68,12 @@ export async function publishProofs(
       const statements =
         say === 'signature' ? [signatureStatement(image)] : await statementsOf({ builder, image, source, settings });
       published.push(
-        await withSubject(reference, image.digest, options, async (repository, subject) => [
-          ...(await attachAll(repository, subject, statements, settings)),
-          ...(say === 'all' ? await attachReviews(repository, subject, source, options.reviews) : []),
-        ]),
+        await withSubject(reference, image.digest, options, async (repository, subject) => {
+          const own = await attachAll(repository, subject, statements, settings);
+          const reviews = say === 'all' ? await attachReviews(repository, subject, source, options.reviews) : [];
+          const said = await statementsBy(repository, subject, statements, settings);
+          return { sent: [...own, ...reviews], statements: said };
+        }),
       );
       task.done();
     } catch (error) {
@@ -84,7 +92,8 @@ export async function signReference(
   return withSubject(reference, undefined, options, async (repository, subject) => {
     const name = parseReference(reference).repository;
     const statement = signatureStatement({ repository: name, digest: subject.digest });
-    return attachAll(repository, subject, [statement], options.settings);
+    const sent = await attachAll(repository, subject, [statement], options.settings);
+    return { sent, statements: await statementsBy(repository, subject, [statement], options.settings) };
   });
 }
 
@@ -92,7 +101,7 @@ async function withSubject(
   reference: string,
   expected: string | undefined,
   options: RegistryReach & Pick<PublishOptions, 'signal'>,
-  body: (repository: ProofRepository, subject: Descriptor) => Promise<Digest[]>,
+  body: (repository: ProofRepository, subject: Descriptor) => Promise<Pick<Published, 'sent' | 'statements'>>,
 ): Promise<Published> {
   const parsed = parseReference(reference);
   const access = { ...(await reachOf(reference, options)), signal: options.signal };
@@ -108,7 +117,7 @@ async function withSubject(
         },
       );
     }
-    return { reference, digest, sent: await body(repository, { mediaType, digest, size: bytes.length }) };
+    return { reference, digest, ...(await body(repository, { mediaType, digest, size: bytes.length })) };
   } finally {
     repository.close();
   }
@@ -122,6 +131,25 @@ async function attachAll(
 ): Promise<Digest[]> {
   const bundles = await attachStatements(repository, subject, statements, signer);
   return cosign2 ? [...bundles, ...(await tagStatements(repository, subject, statements, signer))] : bundles;
+}
+
+/** Where statements stand that the signer has made of an image: the first manifest of each, in the order of their digests. */
+async function statementsBy(
+  repository: ProofRepository,
+  subject: Descriptor,
+  statements: readonly Statement[],
+  { signer }: ProofSettings,
+): Promise<Digest[]> {
+  const wanted = new Set(statements.map((statement) => formatStatement(statement).toString('base64')));
+  const key = new Map([['signer', signer.publicKey]]);
+  const found = new Map<string, Digest>();
+  const { proofs } = await collectProofs(repository, subject.digest);
+  for (const { digest, form, payload, signedBy } of proofs.toSorted((a, b) => (a.digest < b.digest ? -1 : 1))) {
+    const said = payload.toString('base64');
+    if (form !== 'bundle' || !wanted.has(said) || found.has(said) || signedBy(key).length === 0) continue;
+    found.set(said, digest);
+  }
+  return [...found.values()].sort();
 }
 
 /** Brings the reviews of the commit to where whoever verifies will look for them. */

@@ -1,17 +1,21 @@
 import type { Call } from '../call.ts';
 import { auditCalls } from './audit.ts';
+import { emergencyCalls } from './emergency.ts';
 import { holdCalls } from './hold.ts';
 import { placementCalls } from './placement.ts';
 import { releaseCalls } from './release.ts';
 import { rolloutCalls } from './rollout.ts';
+import { testCalls } from './test.ts';
 import { tokenCalls } from './token.ts';
 
 /** Every call of the API: the routes, the document and the tests are made of this list. */
 export const calls: readonly Call[] = [
   ...placementCalls,
   ...rolloutCalls,
+  ...emergencyCalls,
   ...holdCalls,
   ...releaseCalls,
+  ...testCalls,
   ...auditCalls,
   ...tokenCalls,
 ];
