@@ -79,7 +79,13 @@ function layTree(root: string, megabytes: number, count: number): void {
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'bi-'));
-const environment = { ...process.env, BANKSMAN_CACHE: join(folder, 'cache'), CI: 'true' };
+const environment = {
+  ...process.env,
+  BANKSMAN_CACHE: join(folder, 'cache'),
+  // Where bin/banksman has it: what is compiled is kept.
+  NODE_COMPILE_CACHE: join(folder, 'cache/node'),
+  CI: 'true',
+};
 
 const program = join(repository, 'bin/banksman');
 

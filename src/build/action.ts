@@ -15,7 +15,7 @@ import type { RemoteCache } from './remote/remote-cache.ts';
 import { type Sandbox, type Shown, scratchMount, shownFile } from './sandbox.ts';
 import { makeScratch, type Scratch, toolsFolder } from './scratch.ts';
 import { type OpenSecrets, openSecrets } from './secrets.ts';
-import { describeSource } from './source.ts';
+import { describeSource, sourceInPlace } from './source.ts';
 import { inputKey, outputNames, pathOf } from './target.ts';
 import { resolveTool } from './tool.ts';
 import type { BuiltFile, BuiltinAction, LaidInputs, ToolOutput, ToolRequest } from './types.ts';
@@ -127,9 +127,10 @@ async function runIn(
   const outputFolder = builtin === undefined ? join(scratch.root, target.package) : join(scratch.root, '.out');
   await mkdir(outputFolder, { recursive: true });
   for (const name of outputNames(target)) await mkdir(dirname(join(outputFolder, name)), { recursive: true });
-  await layOut(scratch, inputs);
+  const inPlace = builtin?.readsInPlace === true ? sourcesInPlace(shop, inputs.srcs) : undefined;
+  await layOut(scratch, inputs, inPlace);
   if (builtin !== undefined) {
-    await runBuiltin(shop, scratch, target, inputs, builtin, outputFolder, task, signal);
+    await runBuiltin(shop, scratch, target, inputs, inPlace, builtin, outputFolder, task, signal);
     const grown = told.grow?.('', []) ?? target;
     const outputs = await collectOutputs(grown, outputFolder, scratch.root, blobs);
     return { outputs, ...(told.grow !== undefined && { printed: '' }) };
@@ -193,8 +194,23 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-async function layOut(scratch: Scratch, inputs: ActionInputs): Promise<void> {
-  for (const { what } of inputs.srcs.all) await layResolved(scratch, what);
+/** Sources that are read where they lie, by path. */
+type InPlace = ReadonlyMap<string, BuiltFile>;
+
+function sourcesInPlace({ workspaceRoot }: Workshop, srcs: ResolvedInputs): InPlace {
+  const found = new Map<string, BuiltFile>();
+  for (const { what } of srcs.all) {
+    if (what.kind !== 'source') continue;
+    const file = sourceInPlace(join(workspaceRoot, what.path), what.path, what.hash);
+    if (file !== undefined) found.set(what.path, file);
+  }
+  return found;
+}
+
+async function layOut(scratch: Scratch, inputs: ActionInputs, inPlace?: InPlace): Promise<void> {
+  for (const { what } of inputs.srcs.all) {
+    if (what.kind !== 'source' || inPlace?.has(what.path) !== true) await layResolved(scratch, what);
+  }
   for (const { artifacts } of inputs.deps) for (const artifact of artifacts) await scratch.addArtifact(artifact);
   for (const { what } of inputs.tools.all) await layResolved(scratch, what, toolsFolder);
   for (const what of inputs.toolData) await layResolved(scratch, what, toolsFolder);
@@ -414,6 +430,7 @@ async function runBuiltin(
   scratch: Scratch,
   target: Target,
   inputs: ActionInputs,
+  inPlace: InPlace | undefined,
   builtin: BuiltinAction,
   outputFolder: string,
   task: Task,
@@ -434,7 +451,10 @@ async function runBuiltin(
       return [{ path: what.inside, absolute, kind: 'file', sha256: folder?.sha256 ?? '', executable: true }];
     }
     if (what.kind === 'outputs') return what.artifacts.map((artifact) => file(artifact, below));
-    if (what.kind === 'source') return [await describeSource(join(scratch.root, below, what.path), what.path)];
+    if (what.kind === 'source') {
+      const there = below === '' ? inPlace?.get(what.path) : undefined;
+      return [there ?? (await describeSource(join(scratch.root, below, what.path), what.path))];
+    }
     if (what.kind === 'system') return [await describeSource(what.absolute, what.path)];
     const { name, path, identity } = what.tool;
     return [{ path: name, absolute: path, kind: 'file', sha256: identity, executable: true }];
@@ -458,7 +478,6 @@ async function runBuiltin(
       Object.entries(named).map(([name, group]) => [name, group.map((artifact) => file(artifact))]),
     ),
   }));
-  const sandbox = await shop.sandbox();
   await builtin.run({
     target,
     config,
@@ -482,7 +501,8 @@ async function runBuiltin(
         next: `add it to the srcs or deps of ${target.label}`,
       });
     },
-    run: (request) => runTool(shop, sandbox, scratch, target, request, signal),
+    // Most of those that run no program need no sandbox.
+    run: async (request) => runTool(shop, await shop.sandbox(), scratch, target, request, signal),
   });
 }
 

@@ -79,6 +79,7 @@ export function createBuilder(options: BuilderOptions): Builder {
   const watch = createSourceWatch(sourceRoot);
   const made = new Map<Label, Made>();
   let confinement: Promise<Sandbox> | undefined;
+  let cleared: Promise<void> | undefined;
   let remote: Promise<RemoteCache | undefined> | undefined;
   const shop: Workshop = {
     workspaceRoot: sourceRoot,
@@ -89,7 +90,7 @@ export function createBuilder(options: BuilderOptions): Builder {
     progress,
     target: (label) => graph.targets.get(label),
     sandbox() {
-      confinement ??= removeAbandoned(join(cacheFolder, 'scratch')).then(() => openSandbox(cacheFolder, progress));
+      confinement ??= openSandbox(cacheFolder, progress);
       return confinement;
     },
     remote() {
@@ -102,7 +103,8 @@ export function createBuilder(options: BuilderOptions): Builder {
     },
     async sharing() {
       // What an unconfined action has made may come from what it does not declare: that stays on this machine.
-      return (await shop.sandbox()).confines ? await shop.remote() : undefined;
+      const remote = await shop.remote();
+      return remote !== undefined && (await shop.sandbox()).confines ? remote : undefined;
     },
   };
   const source: InputSource = {
@@ -224,6 +226,8 @@ export function createBuilder(options: BuilderOptions): Builder {
             ? undefined
             : (printed: string, found: readonly string[]) => growing.built(label, printed, found);
         const told = { key, stampFile: stampText, grow };
+        cleared ??= removeAbandoned(join(cacheFolder, 'scratch'));
+        await cleared;
         const made = await runAction(shop, target, inputs, builtin, told, task, signal);
         watch.check(target);
         const { outputs: artifacts, optional = [] } = made;

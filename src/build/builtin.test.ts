@@ -1,10 +1,11 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { hash } from 'node:crypto';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { BuildFault } from './fault.ts';
 import { mavenJar } from './maven/action.ts';
 import { makeWorkspace, type TestWorkspace } from './testing/workspace.ts';
-import type { BuiltinActions, BuiltinRequest } from './types.ts';
+import type { BuiltFile, BuiltinActions, BuiltinRequest } from './types.ts';
 
 const workspaces: TestWorkspace[] = [];
 async function workspace(files: Record<string, string>, builtins: BuiltinActions): Promise<TestWorkspace> {
@@ -106,6 +107,48 @@ build_rule(
     const fault = await faultOf(w.build('//p:x', { builtins: { describe: { version: '3', run: fail } } }));
     expect(fault.message).toBe("//p:x can't be built: bash failed with exit code 2");
     expect(fault.notes).toEqual(['p/s.txt:1: wrong']);
+  });
+
+  it('may read sources where they lie, and what came of one that was edited meanwhile is not kept', async () => {
+    let edit = true;
+    const seen: BuiltFile[] = [];
+    const run = writing(async ({ srcs }) => {
+      const [file] = srcs.named.one?.[0]?.files ?? [];
+      seen.push(file!);
+      if (edit) await writeFile(file!.absolute, 'edited');
+      return `${file?.sha256} ${await readFile(file!.absolute, 'utf8')}`;
+    });
+    const w = await workspace(files, { describe: { version: '1', readsInPlace: true, run } });
+    expect(await faultOf(w.build('//p:x'))).toMatchObject({ code: 'build/input-changed' });
+    expect(seen[0]).toMatchObject({ absolute: join(w.root, 'p/s.txt'), executable: false });
+    expect(seen[0]?.sourceId).toBe(hash('sha1', 'blob 6\0source'));
+    edit = false;
+    const built = await w.build('//p:x');
+    expect(await readFile(built.files[0]!.absolute, 'utf8')).toBe(`${hash('sha256', 'edited')} edited`);
+    expect(built.ran).toHaveProperty(['//p:x']);
+  });
+
+  it('are given copies of links and folders, also where they read sources in place', async () => {
+    const run = writing(async ({ srcs, temporaryFolder }) => {
+      const all = srcs.all.flatMap((input) => input.files);
+      const scratch = dirname(temporaryFolder);
+      return JSON.stringify(all.map(({ path, absolute, kind }) => [path, absolute.startsWith(scratch), kind]));
+    });
+    const w = await workspace(
+      {
+        'p/BUILD': 'build_rule(name = "x", action = "describe", srcs = ["f", "link", "folder"], outs = ["x"])',
+        'p/f': 'f',
+        'p/folder/g': 'g',
+      },
+      { describe: { version: '1', readsInPlace: true, run } },
+    );
+    await symlink('f', join(w.root, 'p/link'));
+    const built = await w.build('//p:x');
+    expect(JSON.parse(await readFile(built.files[0]!.absolute, 'utf8'))).toEqual([
+      ['p/f', false, 'file'],
+      ['p/link', true, 'file'],
+      ['p/folder', true, 'folder'],
+    ]);
   });
 
   it('that are not there are named', async () => {

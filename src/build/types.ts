@@ -13,6 +13,8 @@ export interface BuiltFile {
   /** SHA-256 (hex) of a file's bytes, or of a folder's listing with all that is below it. */
   readonly sha256: string;
   readonly executable: boolean;
+  /** Of a source that is read where it lies: the id that git gives to its bytes. Taking `sha256` reads the file. */
+  readonly sourceId?: string;
 }
 
 /** What stands behind one `Input` of a target: a source file is one file, a label all its outputs. */
@@ -100,6 +102,11 @@ export interface BuiltinAction {
    * laid out and part of the key.
    */
   readonly dependencyOutputs?: string;
+  /**
+   * Sources that are files are not copied for it but read in the workspace. They may be edited meanwhile: then the result of the action
+   * is not kept, and what the action itself keeps must be held against `BuiltFile.sourceId`.
+   */
+  readonly readsInPlace?: boolean;
   run(request: BuiltinRequest): Promise<void>;
 }
 

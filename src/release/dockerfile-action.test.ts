@@ -67,6 +67,23 @@ docker_image(name = "base", dockerfile = "Dockerfile", visibility = ["PUBLIC"])
   expect((await contentOf(await workspace.layout('//p:image'))).digest).not.toBe(digest);
 });
 
+it('a file that is named by itself and by a group is one, and a Dockerfile sees what is edited', async () => {
+  const workspace = await imageWorkspace({
+    'p/BUILD': `
+filegroup(name = "group", srcs = ["a"])
+docker_image(name = "image", srcs = ["a", ":group"], dockerfile = "Dockerfile")
+`,
+    'p/Dockerfile': 'FROM scratch\nCOPY a /a\n',
+    'p/a': 'one',
+  });
+  const first = await contentOf(await workspace.layout('//p:image'));
+  expect(first.read('a')).toBe('one');
+  await workspace.write({ 'p/a': 'two' });
+  expect((await contentOf(await workspace.layout('//p:image'))).read('a')).toBe('two');
+  await workspace.write({ 'p/a': 'one' });
+  expect((await contentOf(await workspace.layout('//p:image'))).digest).toBe(first.digest);
+});
+
 it('an image for several architectures knows for which it is made', async () => {
   const workspace = await imageWorkspace({
     'p/BUILD': 'docker_image(name = "image", dockerfile = "Dockerfile", architectures = ["amd64", "arm64"])',

@@ -106,25 +106,35 @@ function contextFolder(config: Config, target: Target): string {
 /** Files below the context's folder keep their paths in it; others lie at its top by their names. */
 function contextFiles(request: BuiltinRequest, config: Config, folder: string): ContextFile[] {
   const prefix = folder === '' ? '' : `${folder}/`;
-  const files = new Map<string, ContextFile>();
+  const files = new Map<string, { inside: string; file: BuiltFile }>();
   // What is for another architecture than this machine's is reached through its rule.
   const elsewhere = readTexts(config, 'elsewhere', request.target).map((label) => request.outputsOf(label as Label));
   for (const each of [...(request.srcs.named.srcs ?? []).map((group) => group.files), ...elsewhere]) {
-    for (const { path, absolute, kind, sha256, executable } of each) {
+    for (const file of each) {
+      const { path } = file;
       const inside = path.startsWith(prefix) ? path.slice(prefix.length) : posix.basename(path);
       const before = files.get(inside);
       // A file that is named twice, by itself and by a target, is one.
-      if (before?.absolute === absolute) continue;
-      files.set(before === undefined ? inside : `${inside}\0${path}`, {
-        path: inside,
-        absolute,
-        kind,
-        sha256,
-        executable,
-      });
+      if (before !== undefined && isSame(before.file, file)) continue;
+      files.set(before === undefined ? inside : `${inside}\0${path}`, { inside, file });
     }
   }
-  return [...files.values()];
+  return [...files.values()].map(
+    ({ inside, file }): ContextFile => ({
+      path: inside,
+      absolute: file.absolute,
+      kind: file.kind,
+      get sha256() {
+        return file.sha256;
+      },
+      executable: file.executable,
+      sourceId: file.sourceId,
+    }),
+  );
+}
+
+function isSame(a: BuiltFile, b: BuiltFile): boolean {
+  return a.absolute === b.absolute || (a.path === b.path && a.executable === b.executable && a.sha256 === b.sha256);
 }
 
 async function ignoreFile(

@@ -27,6 +27,7 @@ import { isPackage, packageOf } from './package-target.ts';
 export function imageAction(graph: () => Graph, store: () => Promise<BlobStore>): BuiltinAction {
   return {
     version: imageVersion,
+    readsInPlace: true,
     key: (target) =>
       [machineArchitecture(), ...(hasDockerfile(target) ? [dockerfileFacts(graph().workspace)] : [])].join(' '),
     async run(original) {

@@ -7,8 +7,10 @@ import type { BlobStore } from '../store.ts';
 import { ByteReader } from '../tar/bytes.ts';
 import { blockSize, checksum } from '../tar/header.ts';
 import { readTar } from '../tar/read.ts';
+import { type FileStretch, readStretch } from '../tar/write.ts';
 import type { Changes } from './changes.ts';
 import { CopyProblem } from './copy-problem.ts';
+import { readLayerRecord, writeLayerRecord } from './layer-record.ts';
 import { type IndexedEntry, nameOf, remembered } from './layer-tree.ts';
 import type { Owner } from './owner.ts';
 import { type FileNode, partsOf, resolvePath } from './tree.ts';
@@ -53,6 +55,7 @@ export async function unpackArchive(
   const source = () => streamOf(bytes, file.size);
   const compression = compressionOf(await readNode({ bytes, size: Math.min(file.size, 8) }));
   if (!(await beginsAsTar(decompress(source(), compression, what)))) return undefined;
+  if (bytes.gitId !== undefined) return await unpackCopy(store, { bytes, size: file.size }, what);
   if (compression === 'none') {
     const entries = await remembered(store, `archive-${archiveVersion}`, nameOf(identity), () =>
       entriesOf(source(), what, bytes.offset),
@@ -72,6 +75,33 @@ export async function unpackArchive(
       durable: false,
     });
     return { ...stored, entries };
+  }
+}
+
+/** The same of a source in the workspace, which may be edited while it is read: a copy of it is looked at, named by its own sum. */
+async function unpackCopy(
+  store: BlobStore,
+  { bytes, size }: { readonly bytes: FileStretch; readonly size: number },
+  what: string,
+): Promise<UnpackedArchive | undefined> {
+  const name = nameOf(['copy', bytes.gitId, size]);
+  let copy = await readLayerRecord(store, name);
+  const isNew = copy === undefined;
+  if (copy === undefined) {
+    let differs = false;
+    copy = await store.put(
+      readStretch(bytes, size, () => (differs = true)),
+      { durable: false },
+    );
+    if (!differs) await writeLayerRecord(store, name, copy);
+  }
+  const { digest } = copy;
+  const content = { bytes: { path: store.path(digest), offset: 0 }, identity: digest };
+  try {
+    return await unpackArchive(store, { type: 'file', mode: 0o644, uid: 0, gid: 0, size, content }, what);
+  } catch (error) {
+    if (isNew) await store.remove(digest);
+    throw error;
   }
 }
 

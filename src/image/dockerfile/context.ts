@@ -3,7 +3,7 @@ import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DockerfileFault } from './fault.ts';
 import { compilePatterns, type PathFilter, PatternProblem, readIgnoreFile } from './ignore.ts';
-import { emptyTree, partsOf, type Tree, type TreeNode } from './tree.ts';
+import { emptyTree, type FileNode, partsOf, type Tree, type TreeNode } from './tree.ts';
 
 /** A file or folder of the context. */
 export interface ContextFile {
@@ -15,6 +15,8 @@ export interface ContextFile {
   /** Sum of its content, for a folder of all that is in it. */
   readonly sha256: string;
   readonly executable: boolean;
+  /** The id that git gives to the bytes of a file that lies in the workspace; `sha256` is then taken when it is asked for. */
+  readonly sourceId?: string | undefined;
 }
 
 /** More files than any image has are a mistake. */
@@ -48,8 +50,7 @@ export async function contextTree(files: readonly ContextFile[], ignored: PathFi
     else if (there.type !== 'directory' || node.type !== 'directory') throw twice(path);
   };
   for (const file of files) {
-    if (file.kind === 'file')
-      put(file.path, fileNode(file.absolute, lstatSync(file.absolute).size, file.executable, file.sha256));
+    if (file.kind === 'file') put(file.path, ownFile(file));
     else for await (const [path, node] of walk(file)) put(path === '' ? file.path : `${file.path}/${path}`, node);
   }
   return tree;
@@ -74,7 +75,15 @@ export function ignoreFilter(file: string, text: string): PathFilter {
   }
 }
 
-function fileNode(absolute: string, size: number, executable: boolean, identity: string): TreeNode {
+function ownFile(file: ContextFile): TreeNode {
+  const { absolute, executable, sourceId } = file;
+  const { size } = lstatSync(absolute);
+  const node = fileNode(absolute, size, executable, sourceId === undefined ? file.sha256 : `git ${sourceId}`);
+  if (sourceId === undefined) return node;
+  return { ...node, content: { ...node.content, bytes: { path: absolute, offset: 0, gitId: sourceId } } };
+}
+
+function fileNode(absolute: string, size: number, executable: boolean, identity: string): FileNode {
   return {
     type: 'file',
     mode: executable ? 0o755 : 0o644,

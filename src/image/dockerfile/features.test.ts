@@ -1,5 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts are of Dockerfiles, whose variables look so
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -44,6 +45,44 @@ async function made(given: Case) {
   const own = given.files.Dockerfile?.includes(baseLabel) ? all.slice(below) : all;
   return { ...image, configuration, config: configuration.config, own, files: own.flat() };
 }
+
+test('a source that is edited while it is read lends its name to nothing that is kept', async () => {
+  const folder = await testFolder();
+  const archive = (text: string) => tarOf([fileEntry('inside', text)]);
+  const sourceId = (bytes: string | Buffer) =>
+    createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex');
+  const given: Case = { files: { Dockerfile: 'FROM scratch\nCOPY text /\nADD a.tar /x/', text: 'first', 'a.tar': '' } };
+  const build = async (named: { text: string; archive: Buffer }, there = named) => {
+    const image = await make(
+      folder,
+      {
+        ...given,
+        files: { ...given.files, text: there.text },
+        prepare: (context) => writeFileSync(join(context, 'a.tar'), there.archive),
+      },
+      {
+        context: ['text', 'a.tar'].map((path) => ({
+          path,
+          absolute: join(folder, 'context', path),
+          kind: 'file',
+          executable: false,
+          sourceId: sourceId(path === 'text' ? named.text : named.archive),
+          get sha256(): string {
+            throw new Error('what has a name is not read for another one');
+          },
+        })),
+      },
+    );
+    return await layersOf(image.layout);
+  };
+  const first = { text: 'first', archive: await archive('one') };
+  const second = { text: 'other', archive: await archive('two') };
+  await build(first, second);
+  expect(await build(first)).toEqual([['text rw-r--r-- 0/0 first'], ['x/inside rw-r--r-- 0/0 one']]);
+  // What is known by its name is not read again: it may be gone by then.
+  expect(await build(first, { text: 'wrong', archive: await archive('bad') })).toEqual(await build(first));
+  expect(await build(second)).toEqual([['text rw-r--r-- 0/0 other'], ['x/inside rw-r--r-- 0/0 two']]);
+});
 
 test('the same input gives the same bytes, whatever the umask, the modes, times and places of the checkout', async () => {
   const given: Case = {

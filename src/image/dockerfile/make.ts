@@ -438,8 +438,13 @@ class Build {
     );
     const known = await readLayerRecord(store, name);
     if (known !== undefined) return known;
-    const stored = await store.put(writeTar(entries), { durable: false });
-    await writeLayerRecord(store, name, stored);
+    let differs = false;
+    const stored = await store.put(
+      writeTar(entries, () => (differs = true)),
+      { durable: false },
+    );
+    // A source that was edited while it was read must not lend its former name to what it is now.
+    if (!differs) await writeLayerRecord(store, name, stored);
     return stored;
   }
 }

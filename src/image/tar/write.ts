@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { ImageFault } from '../fault.ts';
@@ -5,7 +6,14 @@ import { comparePaths, parentOf, type TarHeader } from './entry.ts';
 import { encodeHeader, endOfArchive, padding } from './header.ts';
 
 /** Where a file's bytes come from: memory, or a stretch of a file on disk. */
-export type Content = Uint8Array | { readonly path: string; readonly offset: number };
+export type Content = Uint8Array | FileStretch;
+
+export interface FileStretch {
+  readonly path: string;
+  readonly offset: number;
+  /** The id that git gives to these bytes, for a file that somebody may write to meanwhile: what is read is held against it. */
+  readonly gitId?: string | undefined;
+}
 
 /** An entry of an archive to be written. */
 export interface LayerEntry extends TarHeader {
@@ -99,14 +107,21 @@ function claimedTwice(path: string): ImageFault {
 /** Bytes read from disk at a time. */
 const pieceSize = 256 * 1024;
 
-/** The archive's bytes, in constant memory. Entries are written in the order given; `arrange` them first. */
-export async function* writeTar(entries: Iterable<LayerEntry>): AsyncGenerator<Uint8Array> {
+/**
+ * The archive's bytes, in constant memory. Entries are written in the order given; `arrange` them first.
+ *
+ * @param differs hears of files whose bytes were not those of their `gitId`: they were changed, or git holds them in another form
+ */
+export async function* writeTar(
+  entries: Iterable<LayerEntry>,
+  differs?: (path: string) => void,
+): AsyncGenerator<Uint8Array> {
   for (const entry of entries) {
     yield encodeHeader(entry);
     if (entry.type !== 'file' || entry.size === 0) continue;
     if (entry.content === undefined) throw new Error(`the entry ${entry.path} has a size and no content`);
     if (entry.content instanceof Uint8Array) yield entry.content;
-    else yield* stretch(entry.content.path, entry.content.offset, entry.size);
+    else yield* readStretch(entry.content, entry.size, differs);
     yield padding(entry.size);
   }
   yield endOfArchive;
@@ -133,7 +148,31 @@ function shorter(path: string): ImageFault {
   return new ImageFault('image/bad-file', `${path} became shorter while it was read`);
 }
 
-async function* stretch(path: string, offset: number, size: number): AsyncGenerator<Uint8Array> {
+/**
+ * The bytes of a stretch, in pieces.
+ *
+ * @param differs hears that they are not those of its `gitId`
+ * @throws ImageFault image/bad-file where the file ends before
+ */
+export async function* readStretch(
+  content: FileStretch,
+  size: number,
+  differs: (path: string) => void = () => {},
+): AsyncGenerator<Uint8Array> {
+  const { gitId } = content;
+  if (gitId === undefined) {
+    yield* stretch(content, size);
+    return;
+  }
+  const hash = createHash(gitId.length === 40 ? 'sha1' : 'sha256').update(`blob ${size}\0`);
+  for await (const piece of stretch(content, size)) {
+    hash.update(piece);
+    yield piece;
+  }
+  if (hash.digest('hex') !== gitId) differs(content.path);
+}
+
+async function* stretch({ path, offset }: FileStretch, size: number): AsyncGenerator<Uint8Array> {
   if (size <= pieceSize) {
     yield smallStretch(path, offset, size);
     return;
