@@ -20,6 +20,20 @@ export function withServerOption(command: Command): Command {
   );
 }
 
+/** Whether a command that also works on a cluster alone is to speak to the server. */
+export function wantsServer({ server }: ServerChoice): boolean {
+  return server !== undefined || Boolean(process.env.BANKSMAN_SERVER);
+}
+
+/** Options that say how a cluster is reached mean nothing to the server, which reaches its own. @throws UsageFault */
+export function refuseClusterChoice(options: { readonly cluster?: string; readonly context?: string }): void {
+  const named = options.cluster !== undefined ? '--cluster' : options.context !== undefined ? '--context' : undefined;
+  if (named === undefined) return;
+  throw new UsageFault('cli/wrong-use', `${named} and a server exclude each other`, {
+    next: `leave ${named} out, or unset BANKSMAN_SERVER to work on the cluster alone`,
+  });
+}
+
 /** A call of the server's API. */
 export type Api = (method: 'GET' | 'POST', path: string, body?: object) => Promise<unknown>;
 
@@ -82,6 +96,28 @@ export function apiOf({ server }: ServerChoice, signal: AbortSignal): Api {
       },
     );
   };
+}
+
+/** Items of a list, page after page as they are asked for. @param path with what it is asked with, but no `after` */
+export async function* itemsOf<Item>(
+  call: Api,
+  path: string,
+  cursor: 'after' | 'before' = 'after',
+): AsyncGenerator<Item> {
+  for (let next: string | undefined = ''; next !== undefined; ) {
+    const more: string = next === '' ? '' : `${path.includes('?') ? '&' : '?'}${cursor}=${encodeURIComponent(next)}`;
+    const page = (await call('GET', `${path}${more}`)) as { readonly items: readonly Item[]; readonly next?: string };
+    yield* page.items;
+    next = page.next;
+  }
+}
+
+/** `?kind=service&open=true` of what is not undefined. */
+export function queryText(query: Readonly<Record<string, string | number | boolean | undefined>>): string {
+  const parts = Object.entries(query).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`],
+  );
+  return parts.length === 0 ? '' : `?${parts.join('&')}`;
 }
 
 /** A service's part of a path. A whole label is taken as it is: no workspace is needed for it. */

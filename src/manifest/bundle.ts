@@ -4,11 +4,13 @@ import type { ManifestBundle, ManifestFile } from './types.ts';
 
 /** The output of the builtin action `k8s_config`: the same bundle gives the same bytes. */
 export function formatBundle(bundle: ManifestBundle): string {
-  const { format, service, owner, containers, files, patches } = bundle;
+  const { format, service, owner, kind, after, containers, files, patches } = bundle;
   const ordered = {
     format,
     service,
     ...(owner !== undefined && { owner }),
+    ...(kind !== undefined && { kind }),
+    ...(after !== undefined && { after: [...after].sort() }),
     containers: [...containers].sort(),
     files: files.map(plain),
     ...(patches !== undefined && {
@@ -41,10 +43,14 @@ export function parseBundle(text: string, file: string): ManifestBundle {
     throw bad('it is not JSON', cause);
   }
   if (typeof value !== 'object' || value === null) throw bad('it is no object');
-  const { format, service, owner, containers, files, patches } = value as Record<string, unknown>;
+  const { format, service, owner, kind, after, containers, files, patches } = value as Record<string, unknown>;
   if (format !== 1) throw bad(`its format is ${String(format)}, not 1`);
   if (!isLabel(service)) throw bad('service is not a label');
   if (owner !== undefined && typeof owner !== 'string') throw bad('owner is not a text');
+  if (kind !== undefined && kind !== 'service' && kind !== 'infrastructure')
+    throw bad('kind is not service or infrastructure');
+  if (after !== undefined && !(Array.isArray(after) && after.every(isLabel)))
+    throw bad('after is not a list of labels');
   if (!Array.isArray(containers) || !containers.every(isLabel)) throw bad('containers is not a list of labels');
   if (!Array.isArray(files) || !files.every(isFile)) throw bad('files is not a list of files');
   if (patches !== undefined && !isSets(patches)) throw bad('patches is not a map of lists of files');
@@ -52,6 +58,8 @@ export function parseBundle(text: string, file: string): ManifestBundle {
     format,
     service,
     ...(owner !== undefined && { owner }),
+    ...(kind !== undefined && { kind }),
+    ...(after !== undefined && { after }),
     containers,
     files,
     ...(patches !== undefined && { patches }),

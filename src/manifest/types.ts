@@ -67,6 +67,10 @@ export interface ManifestBundle {
   readonly format: 1;
   readonly service: Label;
   readonly owner?: string;
+  /** Absent where its package says it. */
+  readonly kind?: 'service' | 'infrastructure';
+  /** Services that have to be healthy in an environment before it goes there on a train. */
+  readonly after?: readonly Label[];
   readonly containers: readonly Label[];
   readonly files: readonly ManifestFile[];
   /** Patch files by the name of their set, which environments name. */

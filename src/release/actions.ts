@@ -92,11 +92,15 @@ const debianPackages: BuiltinAction = {
 
 /** Checks the manifests when they are built, so that a mistake shows before anything is deployed, and in `banksman test //...`. */
 const k8sConfig: BuiltinAction = {
-  version: '2',
+  version: '3',
   async run({ target, srcs, outputFolder, progress }) {
     const config = configOf(target);
     const containers = readTexts(config, 'containers', target) as Label[];
-    const owner = config.owner;
+    const { owner, kind } = config;
+    const after = config.after === undefined ? [] : (readTexts(config, 'after', target) as Label[]);
+    if (kind !== undefined && kind !== 'service' && kind !== 'infrastructure') {
+      throw badRule(target, 'kind is not service or infrastructure');
+    }
     const read = async (inputs: typeof srcs.all): Promise<ManifestFile[]> => {
       const files: ManifestFile[] = [];
       for (const { path, absolute } of inputs.flatMap((input) => input.files)) {
@@ -123,6 +127,8 @@ const k8sConfig: BuiltinAction = {
         format: 1,
         service: target.label,
         ...(typeof owner === 'string' && { owner }),
+        ...(kind !== undefined && { kind }),
+        ...(after.length > 0 && { after }),
         containers,
         files,
         ...(sets.length > 0 && { patches }),

@@ -3,6 +3,7 @@ import type { RegistrySettings } from '../image/index.ts';
 import type { Progress } from '../progress/index.ts';
 import type { WorkspaceBuilder } from './builder.ts';
 import { passGates } from './gate-check.ts';
+import { usualKind } from './kind.ts';
 import { originOf } from './origin.ts';
 import { checkProofs } from './proof/check.ts';
 import { type PublishOptions, publishProofs } from './proof/publish.ts';
@@ -78,7 +79,12 @@ export async function deploy(options: DeployOptions): Promise<ServiceDeployment[
       rendered.map(async (service, index) => {
         const found = services.find(({ label }) => label === service.service);
         return await rollOut({
-          service: found ?? { label: service.service, name: service.service.slice(2), owner: undefined },
+          service: found ?? {
+            label: service.service,
+            name: service.service.slice(2),
+            owner: undefined,
+            kind: usualKind(service.service),
+          },
           release: releases[index] as Release,
           documents: service.documents,
           kind: 'deploy',

@@ -1,6 +1,7 @@
 import { nearest } from '../fault/index.ts';
 import { type Environment, type Graph, type Label, splitLabel, type Workspace } from '../graph/index.ts';
 import { ReleaseFault } from './fault.ts';
+import { usualKind } from './kind.ts';
 import type { Service } from './types.ts';
 
 /**
@@ -33,11 +34,12 @@ export function servicesOf(graph: Graph): Service[] {
   return labels.map((label) => {
     const { name } = splitLabel(label);
     const action = graph.targets.get(label)?.action;
-    const config = action?.kind === 'builtin' ? (action.config as { owner?: unknown } | null) : null;
+    const config = action?.kind === 'builtin' ? (action.config as { owner?: unknown; kind?: unknown } | null) : null;
     return {
       label,
       name: counts.get(name) === 1 ? name : label.slice(2),
       owner: typeof config?.owner === 'string' ? config.owner : undefined,
+      kind: config?.kind === 'service' || config?.kind === 'infrastructure' ? config.kind : usualKind(label),
     };
   });
 }

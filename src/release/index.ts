@@ -1,5 +1,5 @@
 export type { ReleaseContent } from './artifact/index.ts';
-export { fetchRelease, packRelease } from './artifact/index.ts';
+export { fetchRelease, kindOf, packRelease } from './artifact/index.ts';
 export { createWorkspaceBuilder, type WorkspaceBuilder, type WorkspaceBuilderOptions } from './builder.ts';
 export { type DeployOptions, deploy, type RolloutOptions } from './deploy.ts';
 export { environmentOf, findService } from './environment.ts';
@@ -9,6 +9,7 @@ export { identifyTargets } from './identity.ts';
 export { diffAll, explainImage, type ImageExplanation } from './image-explain.ts';
 export { type OpenImage, type OpenOptions, withImage } from './image-source.ts';
 export { buildIncluded } from './included.ts';
+export { type ReleaseKind, usualKind } from './kind.ts';
 export { followLogs, type LogsOptions } from './logs.ts';
 export { type MadeRelease, type MakeReleasesOptions, makeReleases } from './make-release.ts';
 export * as model from './model/index.ts';
@@ -17,10 +18,27 @@ export {
   type Actor,
   type CheckProvenance,
   dropLeaderLease,
+  findListed,
   type KnownRelease,
+  type LabelFilter,
   type LeaderLease,
+  type ListedPlacement,
+  type ListedRelease,
+  type ListedService,
+  type LiveSummary,
+  labelFilterOf,
+  listNeeds,
+  listPlacements,
+  listRollouts,
+  listServices,
+  type NewRelease,
+  type OpenSummary,
   openPlacementStore,
+  type PastRollout,
+  type PlacementFilter,
   type PlacementStore,
+  type PlacementSummary,
+  type ServiceFilter,
   sumOfTests,
   type TestReport,
   takeLeaderLease,

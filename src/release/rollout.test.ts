@@ -54,7 +54,12 @@ describe.skipIf(engine === undefined)('rollouts against a real API server (skipp
     };
   });
 
-  const service: Service = { label: '//bank/ledger:ledger' as Label, name: 'ledger', owner: 'ledger' };
+  const service: Service = {
+    label: '//bank/ledger:ledger' as Label,
+    name: 'ledger',
+    owner: 'ledger',
+    kind: 'service' as const,
+  };
   const access = () => ({ environment, cluster: { kubeconfigPath: api.kubeconfig } });
 
   const deployment = (image: string, more = '') => `apiVersion: apps/v1
@@ -340,7 +345,12 @@ spec:
   });
 
   it('tells the status of what is there and of what is not', async () => {
-    const other: Service = { label: '//bank/gateway:gateway' as Label, name: 'gateway', owner: undefined };
+    const other: Service = {
+      label: '//bank/gateway:gateway' as Label,
+      name: 'gateway',
+      owner: undefined,
+      kind: 'service' as const,
+    };
     await rollOut(request(deployment('ready/ledger:1')));
     await rollOut(request(deployment('crash/ledger:2')));
     const [ledger, gateway] = await serviceStatus({ ...access(), services: [service, other] });

@@ -1,5 +1,6 @@
 import type { Fault } from '../fault/index.ts';
 import type { Environment, Label } from '../graph/index.ts';
+import type { ReleaseKind } from './kind.ts';
 
 /** How to reach an environment's cluster and its registry. Plain data: the command line fills it in, from `local` or from the user. */
 export interface ClusterAccess {
@@ -26,6 +27,7 @@ export interface Service {
   /** Short name: the target's name where no other service has it, else the label without `//`. */
   readonly name: string;
   readonly owner: string | undefined;
+  readonly kind: ReleaseKind;
 }
 
 /** An image of the workspace, built. */

@@ -1,6 +1,8 @@
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { isFault } from '../fault/index.ts';
-import { type Action, isAllowed, type Person } from './authorization.ts';
+import type { Label } from '../graph/index.ts';
+import { findListed, usualKind } from '../release/index.ts';
+import { type Action, type Person, requireRight, rights, type Subject } from './authorization.ts';
 import type { Call, Context, Request } from './call.ts';
 import { calls } from './calls/index.ts';
 import { newestEntry, streamEvents } from './events.ts';
@@ -129,11 +131,15 @@ async function allow(context: Context, request: FastifyRequest, action: Action, 
       },
     );
   }
-  if (isAllowed(person, action, service)) return person;
-  const about = service === undefined ? '' : ` of ${service}`;
-  throw new ServerFault('server/not-allowed', `${person.name} may not do ${action}${about}`, {
-    next: `ask for a role that may; yours: ${person.roles.join(', ')}`,
-  });
+  requireRight(person, action, service === undefined ? undefined : await subjectOf(context, action, service));
+  return person;
+}
+
+/** What kind a service is, as its newest release says; by its package where it has none. */
+async function subjectOf({ database }: Context, action: Action, service: string): Promise<Subject> {
+  const depends = Object.values(rights[action]).some((right) => right === 'own' || right === 'infrastructure');
+  const known = depends ? await findListed(database, service as Label) : undefined;
+  return { service, kind: known?.kind ?? usualKind(service as Label) };
 }
 
 function queryOf(request: FastifyRequest, call: Call): Record<string, string | undefined> {

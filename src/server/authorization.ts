@@ -1,5 +1,15 @@
+import type { ReleaseKind } from '../release/index.ts';
+import { ServerFault } from './fault.ts';
+
 /** What a person may be. */
-export const roles = ['viewer', 'engineer', 'release-manager', 'administrator', 'auditor'] as const;
+export const roles = [
+  'viewer',
+  'engineer',
+  'platform-engineer',
+  'release-manager',
+  'administrator',
+  'auditor',
+] as const;
 export type Role = (typeof roles)[number];
 
 /** What a call does. */
@@ -24,32 +34,38 @@ export const actions = [
 ] as const;
 export type Action = (typeof actions)[number];
 
-/** `own`: of the services that the person is an engineer of. */
-export type Right = 'yes' | 'own' | 'no';
+/** `own`: of the services that the person is an engineer of, if they are no infrastructure. `infrastructure`: of all that is. */
+export type Right = 'yes' | 'own' | 'infrastructure' | 'no';
 
 /**
- * Who may do what. An administrator gives out tokens and changes nothing that runs; a release manager changes what runs and gives out no
- * tokens; an auditor reads everything and changes nothing.
+ * Who may do what. What the platform is made of is changed by platform engineers, services by their own engineers. An administrator
+ * gives out tokens and changes nothing that runs; a release manager changes what runs and gives out no tokens; an auditor reads
+ * everything and changes nothing.
  */
 export const rights: Readonly<Record<Action, Readonly<Record<Role, Right>>>> = {
-  'placement.read': { viewer: 'yes', engineer: 'yes', 'release-manager': 'yes', administrator: 'yes', auditor: 'yes' },
-  'event.read': { viewer: 'yes', engineer: 'yes', 'release-manager': 'yes', administrator: 'yes', auditor: 'yes' },
-  'release.add': { viewer: 'no', engineer: 'own', 'release-manager': 'yes', administrator: 'no', auditor: 'no' },
-  'rollout.promote': { viewer: 'no', engineer: 'own', 'release-manager': 'yes', administrator: 'no', auditor: 'no' },
-  'rollout.rollback': { viewer: 'no', engineer: 'own', 'release-manager': 'yes', administrator: 'no', auditor: 'no' },
-  'rollout.cancel': { viewer: 'no', engineer: 'own', 'release-manager': 'yes', administrator: 'no', auditor: 'no' },
-  'rollout.emergency': { viewer: 'no', engineer: 'own', 'release-manager': 'yes', administrator: 'no', auditor: 'no' },
-  'approval.give': { viewer: 'no', engineer: 'own', 'release-manager': 'yes', administrator: 'no', auditor: 'no' },
-  'test.report': { viewer: 'no', engineer: 'own', 'release-manager': 'yes', administrator: 'no', auditor: 'no' },
-  'emergency.review': { viewer: 'no', engineer: 'own', 'release-manager': 'yes', administrator: 'no', auditor: 'no' },
-  'hold.begin': { viewer: 'no', engineer: 'own', 'release-manager': 'yes', administrator: 'no', auditor: 'no' },
-  'hold.end': { viewer: 'no', engineer: 'own', 'release-manager': 'yes', administrator: 'no', auditor: 'no' },
-  'audit.read': { viewer: 'no', engineer: 'no', 'release-manager': 'yes', administrator: 'no', auditor: 'yes' },
-  'token.read': { viewer: 'no', engineer: 'no', 'release-manager': 'no', administrator: 'yes', auditor: 'yes' },
-  'token.create': { viewer: 'no', engineer: 'no', 'release-manager': 'no', administrator: 'yes', auditor: 'no' },
-  'token.revoke': { viewer: 'no', engineer: 'no', 'release-manager': 'no', administrator: 'yes', auditor: 'no' },
-  'metrics.read': { viewer: 'yes', engineer: 'yes', 'release-manager': 'yes', administrator: 'yes', auditor: 'yes' },
+  //                        viewer, engineer, platform-engineer, release-manager, administrator, auditor
+  'placement.read': row('yes', 'yes', 'yes', 'yes', 'yes', 'yes'),
+  'event.read': row('yes', 'yes', 'yes', 'yes', 'yes', 'yes'),
+  'release.add': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
+  'rollout.promote': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
+  'rollout.rollback': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
+  'rollout.cancel': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
+  'rollout.emergency': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
+  'approval.give': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
+  'test.report': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
+  'emergency.review': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
+  'hold.begin': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
+  'hold.end': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
+  'audit.read': row('no', 'no', 'no', 'yes', 'no', 'yes'),
+  'token.read': row('no', 'no', 'no', 'no', 'yes', 'yes'),
+  'token.create': row('no', 'no', 'no', 'no', 'yes', 'no'),
+  'token.revoke': row('no', 'no', 'no', 'no', 'yes', 'no'),
+  'metrics.read': row('yes', 'yes', 'yes', 'yes', 'yes', 'yes'),
 };
+
+function row(...cells: readonly [Right, Right, Right, Right, Right, Right]): Readonly<Record<Role, Right>> {
+  return Object.fromEntries(roles.map((role, index) => [role, cells[index]])) as Record<Role, Right>;
+}
 
 /** Who calls, however they signed in. */
 export interface Person {
@@ -59,10 +75,29 @@ export interface Person {
   readonly services: readonly string[];
 }
 
+/** What a call is about. */
+export interface Subject {
+  readonly service: string;
+  readonly kind: ReleaseKind;
+}
+
 /** Whether one of a person's roles allows an action, on a service where it is about one. */
-export function isAllowed(person: Person, action: Action, service?: string): boolean {
+export function isAllowed(person: Person, action: Action, subject?: Subject): boolean {
   return person.roles.some((role) => {
     const right = rights[action][role];
-    return right === 'yes' || (right === 'own' && service !== undefined && person.services.includes(service));
+    if (right === 'yes' || subject === undefined) return right === 'yes';
+    if (right === 'own') return subject.kind === 'service' && person.services.includes(subject.service);
+    return right === 'infrastructure' && subject.kind === 'infrastructure';
+  });
+}
+
+/** @throws ServerFault server/not-allowed */
+export function requireRight(person: Person, action: Action, subject?: Subject): void {
+  if (isAllowed(person, action, subject)) return;
+  const about = subject === undefined ? '' : ` of ${subject.service}`;
+  const notes = subject?.kind === 'infrastructure' ? [`${subject.service} is infrastructure`] : [];
+  throw new ServerFault('server/not-allowed', `${person.name} may not do ${action}${about}`, {
+    notes,
+    next: `ask for a role that may; yours: ${person.roles.join(', ')}`,
   });
 }

@@ -1,3 +1,5 @@
+import { roles } from './authorization.ts';
+import { listSchemas } from './list-schemas.ts';
 import { recordSchemas } from './record-schemas.ts';
 import { label, list, object, type Schema, text, time } from './schema.ts';
 
@@ -47,14 +49,15 @@ const knownRelease = object(
     id: text(),
     order: { type: 'integer' },
     service: text(),
+    kind: { type: 'string', enum: ['service', 'infrastructure'] },
     reference: text(),
     commit: text(),
     authors: list(text()),
     madeAt: time,
   },
-  ['id', 'order', 'service', 'reference', 'commit', 'authors', 'madeAt'],
+  ['id', 'order', 'service', 'kind', 'reference', 'commit', 'authors', 'madeAt'],
 );
-const role: Schema = { type: 'string', enum: ['viewer', 'engineer', 'release-manager', 'administrator', 'auditor'] };
+const role: Schema = { type: 'string', enum: roles };
 const person = { name: text(200), roles: { ...list(role), minItems: 1 }, services: list(label) };
 
 /** What goes in and out, by name. */
@@ -103,6 +106,7 @@ export const schemas = {
   ]),
   rollout,
   hold,
+  ...listSchemas(rollout as never, hold),
   releases: list(knownRelease),
   release: knownRelease,
   promote: object({ release: text(), why: text(), emergency: text() }, ['release']),

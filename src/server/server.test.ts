@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunningDatabase, testDatabases } from '../../test/support/databases.ts';
+import { startTestServer, type TestServer } from '../../test/support/server.ts';
 import { readEntries, verifyLog } from '../audit/index.ts';
 import type { Environment, Label } from '../graph/index.ts';
 import type { ReleaseContent } from '../release/index.ts';
 import { actions, type Role, rights, roles } from './authorization.ts';
 import { calls } from './calls/index.ts';
 import { schemas } from './schemas.ts';
-import { type RunningServer, startServer } from './start.ts';
+import { startServer } from './start.ts';
 
 const place = { file: 'banksman.yaml', line: 1 };
 const base = { cluster: 'local', registry: 'r', parameters: {}, place };
@@ -43,9 +44,9 @@ const contents: ReleaseContent = {
 
 describe.each(testDatabases)('the server on $engine', ({ start }) => {
   let running: RunningDatabase;
-  let server: RunningServer;
+  let server: TestServer;
   let now = Date.parse('2026-01-01T00:00:00Z');
-  const tokens = {} as Record<Role, string>;
+  let tokens: Readonly<Record<Role, string>>;
   const options = () => ({
     environments,
     fetchRelease: async () => contents,
@@ -57,40 +58,15 @@ describe.each(testDatabases)('the server on $engine', ({ start }) => {
   });
   beforeAll(async () => {
     running = await start();
-    server = await startServer({ ...options(), database: running.database });
-    for (const role of roles) {
-      const name = `${role}@bank.example`;
-      const asked = { name, roles: [role], services: [service], expiresAt: now + 86_400_000 };
-      tokens[role] = (await server.tokens.create(asked, { who: 'test', source: 'test' }, now)).token;
-    }
+    server = await startTestServer({ ...options(), database: running.database }, [service]);
+    tokens = server.tokenOf;
   }, 60_000);
   afterAll(async () => {
     await server?.stop();
     await running?.stop();
   });
 
-  async function call(
-    role: Role | undefined,
-    method: string,
-    path: string,
-    body?: object,
-    headers: Record<string, string> = {},
-  ) {
-    const answer = await fetch(`${server.url}${path}`, {
-      method,
-      headers: {
-        ...(role !== undefined && { authorization: `Bearer ${tokens[role]}` }),
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-        ...headers,
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    });
-    const text = await answer.text();
-    const json = answer.headers.get('content-type')?.includes('json')
-      ? (JSON.parse(text) as Record<string, unknown>)
-      : undefined;
-    return { status: answer.status, type: answer.headers.get('content-type'), json, text };
-  }
+  const call: TestServer['call'] = (...asked) => server.call(...asked);
   const add = (index: number) =>
     call('engineer', 'POST', `/v1/services/${encodeURIComponent(service)}/releases`, {
       reference: `r/releases/bank/ledger@${digest(index)}`,
@@ -111,22 +87,29 @@ describe.each(testDatabases)('the server on $engine', ({ start }) => {
   });
 
   it('asks every call who calls, and lets in by the table alone', async () => {
+    const subjects = [
+      [service, 'own'],
+      ['//platform/dns:dns', 'infrastructure'],
+    ] as const;
     for (const { method, path, action, takes } of calls) {
-      const real = path
-        .replace('{environment}', 'nowhere')
-        .replace('{service}', encodeURIComponent(service))
-        .replace(/\{\w+\}/, 'x');
-      expect((await call(undefined, method, real)).status).not.toBe(200);
-      for (const role of roles) {
-        // What is wrong with a call that may be made is told after whether it may.
-        const { status, json } = await call(
-          role,
-          method,
-          real,
-          takes === undefined ? undefined : (exampleOf(schemas[takes]) as object),
-        );
-        expect([path, role, status === 403]).toEqual([path, role, rights[action][role] === 'no']);
-        if (status === 403) expect(json).toMatchObject({ type: 'urn:banksman:server/not-allowed' });
+      for (const [subject, right] of path.includes('{service}') ? subjects : [[service, 'own']]) {
+        const real = path
+          .replace('{environment}', 'nowhere')
+          .replace('{service}', encodeURIComponent(subject as string))
+          .replace(/\{\w+\}/, 'x');
+        expect((await call(undefined, method, real)).status).not.toBe(200);
+        for (const role of roles) {
+          // What is wrong with a call that may be made is told after whether it may.
+          const { status, json } = await call(
+            role,
+            method,
+            real,
+            takes === undefined ? undefined : (exampleOf(schemas[takes]) as object),
+          );
+          const may = ['yes', right].includes(rights[action][role]);
+          expect([path, subject, role, status === 403]).toEqual([path, subject, role, !may]);
+          if (status === 403) expect(json).toMatchObject({ type: 'urn:banksman:server/not-allowed' });
+        }
       }
     }
     expect(new Set(calls.map(({ action }) => action)).size).toBeGreaterThan(actions.length - 4);

@@ -1,5 +1,6 @@
 import type { Label } from '../../graph/index.ts';
 import type { ManifestBundle } from '../../manifest/index.ts';
+import { type ReleaseKind, usualKind } from '../kind.ts';
 
 /** What a release is: everything that is needed to bring it into any environment, and to say where it comes from. */
 export interface ReleaseContent {
@@ -31,6 +32,11 @@ export interface Statement {
   readonly subject: string;
   /** Digest of the manifest that holds the statement. */
   readonly statement: string;
+}
+
+/** Of the two kinds, the one that a release is of. */
+export function kindOf({ bundle }: Pick<ReleaseContent, 'bundle'>): ReleaseKind {
+  return bundle.kind ?? usualKind(bundle.service);
 }
 
 /** The same content in one order: lists that are sets are sorted, and hold nothing twice. */

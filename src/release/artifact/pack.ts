@@ -1,7 +1,7 @@
 import { type Digest, digestOf, mediaTypes } from '../../image/index.ts';
 import { formatBundle, parseBundle } from '../../manifest/index.ts';
 import { ReleaseFault } from '../fault.ts';
-import { inOneOrder, type ReleaseContent, type ReleaseImage, type Statement } from './content.ts';
+import { inOneOrder, kindOf, type ReleaseContent, type ReleaseImage, type Statement } from './content.ts';
 
 export const releaseType = 'application/vnd.banksman.release.v1+json';
 const configType = 'application/vnd.banksman.release.config.v1+json';
@@ -22,7 +22,10 @@ export interface PackedRelease {
 export function packRelease(content: ReleaseContent): PackedRelease {
   const { bundle, ...about } = inOneOrder(content);
   const layer = Buffer.from(formatBundle(bundle));
-  const config = Buffer.from(sorted({ format: 1, service: bundle.service, ...about }));
+  const kind = kindOf({ bundle });
+  // Releases of services had their names before there were two kinds.
+  const told = { ...about, ...(kind !== 'service' && { kind }) };
+  const config = Buffer.from(sorted({ format: 1, service: bundle.service, ...told }));
   const manifest = Buffer.from(
     sorted({
       schemaVersion: 2,
@@ -54,6 +57,8 @@ export async function unpackRelease(
   const { format, service, images, commit, authors, reviewers, provenance } = config;
   if (format !== 1) throw bad(`its format is ${String(format)}; a newer banksman made it`);
   if (service !== bundle.service) throw bad('its configuration is that of another service');
+  if ((config.kind ?? 'service') !== kindOf({ bundle }))
+    throw bad('its configuration is of another kind than its manifests');
   if (typeof commit !== 'string' || !areTexts(authors) || !areTexts(reviewers))
     throw bad('its origin is not in its form');
   if (!Array.isArray(images) || !images.every(isImage)) throw bad('its images are not in their form');

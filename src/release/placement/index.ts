@@ -1,4 +1,19 @@
 export { type CheckProvenance, type FactStore, sumOfTests, type TestReport, testProofs } from './facts.ts';
-export type { Actor, KnownRelease } from './known.ts';
+export type { Actor, KnownRelease, NewRelease } from './known.ts';
 export { dropLeaderLease, type LeaderLease, takeLeaderLease } from './lease.ts';
+export {
+  findListed,
+  type ListedPlacement,
+  type ListedRelease,
+  type ListedService,
+  listNeeds,
+  listPlacements,
+  listRollouts,
+  listServices,
+  type PastRollout,
+  type PlacementFilter,
+  type ServiceFilter,
+} from './list.ts';
+export { type LabelFilter, labelFilterOf } from './pattern.ts';
 export { openPlacementStore, type PlacementStore } from './store.ts';
+export type { LiveSummary, OpenSummary, PlacementSummary } from './summary.ts';

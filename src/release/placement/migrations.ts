@@ -68,4 +68,33 @@ export const placementMigrations: readonly Migration[] = [
       );
     `,
   },
+  {
+    name: 'release-2',
+    statements: `
+      ALTER TABLE releases ADD COLUMN kind text NOT NULL DEFAULT 'service' CHECK (kind IN ('service', 'infrastructure'));
+      UPDATE releases SET kind = 'infrastructure' WHERE service LIKE '//platform/%' OR service LIKE '//platform:%';
+
+      -- What the newest release of a service says of it.
+      CREATE TABLE services (
+        service text PRIMARY KEY,
+        kind text NOT NULL CHECK (kind IN ('service', 'infrastructure')),
+        owner text,
+        -- Labels of services that have to be healthy before it.
+        needs text NOT NULL,
+        newest text NOT NULL REFERENCES releases
+      );
+      INSERT INTO services (service, kind, needs, newest)
+        SELECT DISTINCT ON (service) service, kind, '[]', id FROM releases ORDER BY service, position DESC;
+
+      -- What a list shows of a placement, so that it reads one row for each. Written with every change of the placement; where summary
+      -- is null, it was written before there was any.
+      ALTER TABLE placements
+        ADD COLUMN live text REFERENCES releases,
+        ADD COLUMN state text NOT NULL DEFAULT 'absent',
+        ADD COLUMN waits boolean NOT NULL DEFAULT false,
+        ADD COLUMN held_until timestamptz(3),
+        ADD COLUMN summary text;
+      CREATE INDEX placements_by_environment ON placements (environment, service);
+    `,
+  },
 ];

@@ -1,7 +1,8 @@
-import type { Connection } from '../../database/index.ts';
+import type { Connection, Database } from '../../database/index.ts';
 import type { Label } from '../../graph/index.ts';
 import { ReleaseFault } from '../fault.ts';
-import { type Hold, type Placement, type Rollout, transitions } from '../model/index.ts';
+import { type Hold, isWaiting, type Placement, type Rollout, transitions } from '../model/index.ts';
+import { heldUntil, type PlacementSummary, summaryOf } from './summary.ts';
 
 /** A placement as the database has it; an empty one where it has none. */
 export async function readPlacement(connection: Connection, service: Label, environment: string): Promise<Placement> {
@@ -26,10 +27,7 @@ export async function readPlacement(connection: Connection, service: Label, envi
 /** Writes what differs. Nothing is ever deleted, and what has a place keeps it. */
 export async function writePlacement(connection: Connection, before: Placement, after: Placement): Promise<void> {
   const { service, environment } = after;
-  await connection.query('INSERT INTO placements (service, environment) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
-    service,
-    environment,
-  ]);
+  await writeSummary(connection, after);
   // Those that end come first: the index lets one be active.
   const changed = after.rollouts
     .map((rollout, position) => ({ rollout, position, is: JSON.stringify(rollout) }))
@@ -53,6 +51,41 @@ export async function writePlacement(connection: Connection, before: Placement, 
   }
 }
 
+async function writeSummary(connection: Connection, placement: Placement): Promise<void> {
+  const { service, environment } = placement;
+  const summary = summaryOf(placement);
+  await connection.query(
+    `INSERT INTO placements (service, environment, live, state, waits, held_until, summary) VALUES ($1, $2, $3, $4, $5, $6, $7)
+     ON CONFLICT (service, environment) DO UPDATE SET live = excluded.live, state = excluded.state, waits = excluded.waits,
+       held_until = excluded.held_until, summary = excluded.summary`,
+    [
+      service,
+      environment,
+      summary.live?.release.id ?? null,
+      summary.live?.state ?? 'absent',
+      summary.open.some(isWaiting),
+      heldUntil(summary) ?? null,
+      JSON.stringify(summary),
+    ],
+  );
+}
+
+/** Writes what lists show of placements that an earlier version of this program has written. */
+export async function writeMissingSummaries(database: Database): Promise<void> {
+  for (;;) {
+    const done = await database.transaction(async (connection) => {
+      const rows = await connection.query<{ service: Label; environment: string }>(
+        'SELECT service, environment FROM placements WHERE summary IS NULL ORDER BY service, environment LIMIT 100',
+      );
+      for (const { service, environment } of rows) {
+        await writeSummary(connection, await readPlacement(connection, service, environment));
+      }
+      return rows.length < 100;
+    }, 'placements');
+    if (done) return;
+  }
+}
+
 function isActive({ state }: Rollout): boolean {
   return state === 'applying' || state === 'progressing' || state === 'verifying';
 }
@@ -68,6 +101,19 @@ function parse<Form>(body: string, isForm: (value: unknown) => value is Form, na
   throw new ReleaseFault('release/bad-record', `the database's record of ${name} is not in its form`, {
     next: 'restore it from a backup; `banksman audit verify` shows whether the log is whole',
   });
+}
+
+export function parseRollout(body: string, name: string): Rollout {
+  return parse(body, isRollout, name);
+}
+
+export function parseSummary(body: string, name: string): PlacementSummary {
+  return parse(body, isSummary, name);
+}
+
+function isSummary(value: unknown): value is PlacementSummary {
+  if (!isRecord(value) || !Array.isArray(value.open) || !Array.isArray(value.holds)) return false;
+  return value.holds.every(isHold) && (value.live === undefined || isRecord(value.live)) && value.open.every(isRecord);
 }
 
 function isRollout(value: unknown): value is Rollout {

@@ -3,17 +3,18 @@ import { type Connection, type Database, migrate } from '../../database/index.ts
 import type { Label } from '../../graph/index.ts';
 import { ReleaseFault } from '../fault.ts';
 import type { Approval } from '../gates/index.ts';
+import { type ReleaseKind, usualKind } from '../kind.ts';
 import { advance, type Happening, type Outcome, type Placement, type ReleaseRef } from '../model/index.ts';
 import { type CheckProvenance, type FactStore, migrateFacts, openFacts } from './facts.ts';
-import type { Actor, KnownRelease } from './known.ts';
+import type { Actor, KnownRelease, NewRelease } from './known.ts';
 import { type LeaderLease, requireLease } from './lease.ts';
 import { placementMigrations } from './migrations.ts';
-import { readPlacement, writePlacement } from './rows.ts';
+import { readPlacement, writeMissingSummaries, writePlacement } from './rows.ts';
 
 /** Every service in every environment, in a database. Each change and its audit entry are one transaction. */
 export interface PlacementStore extends FactStore {
   /** Makes a release known, and gives it its place. One that is known keeps its own. */
-  addRelease(release: Omit<KnownRelease, 'order'>, actor: Actor): Promise<KnownRelease>;
+  addRelease(release: NewRelease, actor: Actor): Promise<KnownRelease>;
   /** The newest first. */
   releases(service: Label): Promise<readonly KnownRelease[]>;
   read(service: Label, environment: string): Promise<Placement>;
@@ -48,6 +49,7 @@ export async function openPlacementStore(
   await migrateAudit(database);
   await migrate(database, 'release', placementMigrations);
   await migrateFacts(database);
+  await writeMissingSummaries(database);
   return {
     ...openFacts(database, releasesWhere, checkProvenance),
     addRelease: (release, actor) => addRelease(database, release, actor),
@@ -100,6 +102,7 @@ export async function openPlacementStore(
 interface ReleaseRow {
   readonly id: string;
   readonly service: Label;
+  readonly kind: ReleaseKind;
   readonly position: number;
   readonly reference: string;
   readonly commit_id: string;
@@ -107,7 +110,7 @@ interface ReleaseRow {
   readonly made_at: Date;
 }
 
-const releaseColumns = 'id, service, position, reference, commit_id, authors, made_at';
+const releaseColumns = 'id, service, kind, position, reference, commit_id, authors, made_at';
 
 /** @param condition on `$1`, written here and nowhere else */
 async function releasesWhere(
@@ -130,12 +133,18 @@ async function releasesOf(connection: Connection, service: Label): Promise<reado
   return rows.map(asRelease);
 }
 
-async function addRelease(
-  database: Database,
-  release: Omit<KnownRelease, 'order'>,
-  actor: Actor,
-): Promise<KnownRelease> {
-  const { id, service, reference, commit, authors, madeAt } = release;
+async function addRelease(database: Database, release: NewRelease, actor: Actor): Promise<KnownRelease> {
+  const {
+    id,
+    service,
+    kind = usualKind(service),
+    owner = null,
+    needs = [],
+    reference,
+    commit,
+    authors,
+    madeAt,
+  } = release;
   return await audited(database, madeAt, async (connection, record) => {
     const [known] = await connection.query<ReleaseRow>(`SELECT ${releaseColumns} FROM releases WHERE id = $1`, [id]);
     if (known !== undefined) return asRelease(known);
@@ -145,29 +154,36 @@ async function addRelease(
     );
     const order = (last?.position ?? 0) + 1;
     const time = new Date(madeAt).toISOString();
-    await connection.query(`INSERT INTO releases (${releaseColumns}) VALUES ($1, $2, $3, $4, $5, $6, $7)`, [
+    await connection.query(`INSERT INTO releases (${releaseColumns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, [
       id,
       service,
+      kind,
       order,
       reference,
       commit,
       JSON.stringify(authors),
       time,
     ]);
+    await connection.query(
+      `INSERT INTO services (service, kind, owner, needs, newest) VALUES ($1, $2, $3, $4, $5)
+       ON CONFLICT (service) DO UPDATE SET kind = excluded.kind, owner = excluded.owner, needs = excluded.needs, newest = excluded.newest`,
+      [service, kind, owner, JSON.stringify([...new Set(needs)].sort()), id],
+    );
     await record({
       ...actor,
       action: 'release.make',
       subject: service,
-      after: { id, order, reference, commit, authors },
+      after: { id, order, kind, reference, commit, authors },
     });
-    return { ...release, order };
+    return { id, service, kind, order, reference, commit, authors, madeAt };
   });
 }
 
-function asRelease({ id, service, position, reference, commit_id, authors, made_at }: ReleaseRow): KnownRelease {
+function asRelease({ id, service, kind, position, reference, commit_id, authors, made_at }: ReleaseRow): KnownRelease {
   return {
     id,
     service,
+    kind,
     order: position,
     reference,
     commit: commit_id,

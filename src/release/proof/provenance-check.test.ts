@@ -99,7 +99,7 @@ async function make(signed: boolean): Promise<KnownRelease> {
     proof: signed ? { settings: await settings() } : undefined,
   });
   const { reference, release: id } = made!;
-  return { id, service, reference, order: 1, commit: 'c', authors: [], madeAt: 0 };
+  return { id, service, kind: 'service', reference, order: 1, commit: 'c', authors: [], madeAt: 0 };
 }
 
 it('holds a release against the policy that it read at its start, and asks the registry again after a while', async () => {

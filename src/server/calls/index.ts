@@ -2,6 +2,7 @@ import type { Call } from '../call.ts';
 import { auditCalls } from './audit.ts';
 import { emergencyCalls } from './emergency.ts';
 import { holdCalls } from './hold.ts';
+import { listCalls } from './list.ts';
 import { placementCalls } from './placement.ts';
 import { releaseCalls } from './release.ts';
 import { rolloutCalls } from './rollout.ts';
@@ -11,6 +12,7 @@ import { tokenCalls } from './token.ts';
 /** Every call of the API: the routes, the document and the tests are made of this list. */
 export const calls: readonly Call[] = [
   ...placementCalls,
+  ...listCalls,
   ...rolloutCalls,
   ...emergencyCalls,
   ...holdCalls,

@@ -1,4 +1,6 @@
+import { kindOf } from '../../release/index.ts';
 import { actorOf, serviceIn, textIn } from '../asked.ts';
+import { requireRight } from '../authorization.ts';
 import type { Call, Context, Request } from '../call.ts';
 import { ServerFault } from '../fault.ts';
 import { releaseView } from '../views.ts';
@@ -38,7 +40,12 @@ async function addRelease({ store, fetchRelease, now }: Context, request: Reques
   if (content.bundle.service !== service) {
     throw new ServerFault('server/bad-request', `that is a release of ${content.bundle.service}, not of ${service}`);
   }
-  const { commit, authors } = content;
-  const known = await store.addRelease({ id, service, reference, commit, authors, madeAt: now() }, actorOf(request));
+  const kind = kindOf(content);
+  // What it was before is looked at with the call; a release of the other kind is a change of both.
+  requireRight(request.person, 'release.add', { service, kind });
+  const { commit, authors, bundle } = content;
+  const release = { id, service, kind, reference, commit, authors, madeAt: now() };
+  const about = { owner: bundle.owner, needs: bundle.after };
+  const known = await store.addRelease({ ...release, ...about }, actorOf(request));
   return releaseView(known);
 }

@@ -1,0 +1,46 @@
+import {
+  type ListedPlacement,
+  type ListedRelease,
+  type ListedService,
+  model,
+  type PastRollout,
+} from '../release/index.ts';
+import { holdView, rolloutView } from './views.ts';
+
+const iso = (time: number) => new Date(time).toISOString();
+
+function listedReleaseView({ id, order, commit, madeAt }: ListedRelease) {
+  return { id, order, commit, madeAt: iso(madeAt) };
+}
+
+export function serviceView({ service, kind, owner, newest }: ListedService) {
+  return { service, kind, ...(owner !== undefined && { owner }), newest: listedReleaseView(newest) };
+}
+
+/** What runs, since when, what is under way or waits, and what holds it. */
+export function listedPlacementView({ summary, live }: ListedPlacement, newest: number, now: number) {
+  const running = summary.live;
+  return {
+    state: running?.state ?? ('absent' as const),
+    ...(running !== undefined && {
+      live: {
+        release: live === undefined ? running.release : listedReleaseView(live),
+        rollout: running.rollout,
+        kind: running.kind,
+        by: running.by,
+        since: iso(running.since),
+      },
+      behind: Math.max(0, newest - running.release.order),
+    }),
+    open: summary.open.map(({ since, due, ...rollout }) => ({ ...rollout, since: iso(since), due: iso(due) })),
+    held: summary.holds.filter((hold) => model.isInForce(hold, now)).map(holdView),
+  };
+}
+
+export function pastRolloutView({ rollout, commit, authors }: PastRollout) {
+  return {
+    ...rolloutView(rollout),
+    ...(commit !== undefined && { commit }),
+    ...(authors !== undefined && { authors }),
+  };
+}
