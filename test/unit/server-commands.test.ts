@@ -67,6 +67,15 @@ describe('the commands that speak to a server', () => {
       code: 0,
       stdout: 'lifted\n',
     });
+    const history = await banksman(['history', ...at]);
+    expect(history.stdout).toMatch(
+      /^promotion of release abababababab \(1\) {2}\w+ {2}asked for by bob {2}commit c by ada/,
+    );
+    expect(history.stdout).toMatch(/^ {2}\S+Z {2}planned {6}rates$/m);
+    expect(JSON.parse((await banksman(['history', ...at, '--json'])).stdout)).toMatchObject({
+      rollouts: [{ by: 'bob', why: 'rates', release: { order: 1 } }],
+    });
+    expect((await banksman(['history', ...at, '--context', 'x'])).code).toBe(2);
     const { answers } = JSON.parse((await banksman(['why', ...at, '--json'])).stdout) as { answers: object[] };
     expect(answers).toHaveLength(2);
   }, 120_000);
