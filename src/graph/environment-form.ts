@@ -1,6 +1,7 @@
 import { nearest } from '../fault/index.ts';
 import { entriesOf, type FormNode, fieldsOf, jsonOf, listOf, textOf, truthOf, wrong } from '../form/index.ts';
 import { gatesOf } from './gate-form.ts';
+import { progressiveOf } from './progressive-form.ts';
 import { durationOf } from './time-form.ts';
 import type { Environment, Json } from './types.ts';
 
@@ -17,6 +18,8 @@ const environmentKeys = [
   'on_failure',
   'patches',
   'gates',
+  'drift',
+  'progressive',
 ] as const;
 
 /** RFC 1123 label, which Kubernetes asks of namespaces. */
@@ -75,6 +78,10 @@ export function environments(
         patches: listOf(fields.patches).map((each) => textOf(each, dnsLabel, 'the name of a set of patches')),
       }),
       ...(fields.gates !== undefined && { gates: gatesOf(fields.gates, fields.after !== undefined) }),
+      ...(fields.drift !== undefined && {
+        drift: textOf(fields.drift, /^(?:correct|report)$/, 'correct or report') as 'correct' | 'report',
+      }),
+      ...(fields.progressive !== undefined && { progressive: progressiveOf(fields.progressive) }),
       place,
     });
   }

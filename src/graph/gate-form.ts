@@ -27,14 +27,18 @@ export function gatesOf(form: FormNode, follows: boolean): GateForm[] {
   return gates;
 }
 
-function filled(form: FormNode): FormNode[] {
+export function filled(form: FormNode): FormNode[] {
   const items = listOf(form);
   if (items.length === 0) throw wrong(form, 'is empty', 'leave it out');
   return items;
 }
 
 function targetOf(form: FormNode): Label {
-  const text = textOf(form, /^\/\//, 'the label of a test: //bank/ledger:test');
+  return labelOf(form, 'the label of a test: //bank/ledger:test');
+}
+
+export function labelOf(form: FormNode, what: string): Label {
+  const text = textOf(form, /^\/\//, what);
   try {
     return parseLabel(text, '');
   } catch (error) {
@@ -77,27 +81,32 @@ function spanOf(form: FormNode): SpanForm {
 function metricsOf(form: FormNode): GateForm[] {
   const seen = new Set<string>();
   return filled(form).map((each): GateForm => {
-    const { name, url, query, at_most, at_least } = fieldsOf(each, ['name', 'url', 'query', 'at_most', 'at_least']);
-    for (const [key, field] of Object.entries({ name, url, query })) {
-      if (field === undefined) throw wrong(each, `${key} is missing`, `add ${key}: ...`);
-    }
-    if (at_most === undefined && at_least === undefined) {
-      throw wrong(each, 'needs at_most or at_least', 'add at_most: 0.01');
-    }
-    const named = textOf(name!, simpleName, 'a name of small letters, digits and -');
-    if (seen.has(named)) throw wrong(name!, `there are two metrics ${named}`);
+    const { name, ...measure } = fieldsOf(each, ['name', 'url', 'query', 'at_most', 'at_least']);
+    if (name === undefined) throw wrong(each, 'name is missing', 'add name: ...');
+    const named = textOf(name, simpleName, 'a name of small letters, digits and -');
+    if (seen.has(named)) throw wrong(name, `there are two metrics ${named}`);
     seen.add(named);
-    return {
-      kind: 'metric',
-      name: `metric:${named}`,
-      // Signing in is by the settings of whoever asks: an address in a repository holds no password.
-      url: textOf(url!, /^https?:\/\/[^\s@]+$/, 'the http or https address of a Prometheus server'),
-      query: textOf(query!, /\S/, 'a query in PromQL'),
-      ...(at_most !== undefined && { atMost: numberOf(at_most) }),
-      ...(at_least !== undefined && { atLeast: numberOf(at_least) }),
-      place: each.place,
-    };
+    return { kind: 'metric', name: `metric:${named}`, ...measureOf(each, measure), place: each.place };
   });
+}
+
+/** A query to Prometheus, and within what its answer has to be. */
+export function measureOf(
+  form: FormNode,
+  { url, query, at_most, at_least }: Partial<Record<'url' | 'query' | 'at_most' | 'at_least', FormNode>>,
+): { readonly url: string; readonly query: string; readonly atMost?: number; readonly atLeast?: number } {
+  if (url === undefined) throw wrong(form, 'url is missing', 'add url: ...');
+  if (query === undefined) throw wrong(form, 'query is missing', 'add query: ...');
+  if (at_most === undefined && at_least === undefined) {
+    throw wrong(form, 'needs at_most or at_least', 'add at_most: 0.01');
+  }
+  return {
+    // Signing in is by the settings of whoever asks: an address in a repository holds no password.
+    url: textOf(url, /^https?:\/\/[^\s@]+$/, 'the http or https address of a Prometheus server'),
+    query: textOf(query, /\S/, 'a query in PromQL'),
+    ...(at_most !== undefined && { atMost: numberOf(at_most) }),
+    ...(at_least !== undefined && { atLeast: numberOf(at_least) }),
+  };
 }
 
 function provenanceOf(form: FormNode): string {

@@ -194,7 +194,39 @@ export interface Environment {
   readonly patches?: readonly string[];
   /** What must hold before a rollout may start, in the order written. */
   readonly gates?: readonly GateForm[];
+  /** What is done about objects that somebody changed by hand; reported unless told. */
+  readonly drift?: 'correct' | 'report';
+  /** By which shares of the replicas a release comes in; at once where it is absent. */
+  readonly progressive?: ProgressiveForm;
   readonly place: Place;
+}
+
+/** `progressive`: for which services, and by which steps. */
+export interface ProgressiveForm {
+  /** All of the environment's where it is absent. */
+  readonly services?: readonly Label[];
+  /** With growing shares; at least one. */
+  readonly steps: readonly StepForm[];
+  readonly place: Place;
+}
+
+export interface StepForm {
+  /** Percent of the replicas, 1 to 99. */
+  readonly share: number;
+  /** Milliseconds that it stays so once the pods are ready. */
+  readonly lasts: number;
+  /** What has to hold all that time. */
+  readonly check?:
+    | {
+        readonly kind: 'metric';
+        /** Address of a Prometheus server. */
+        readonly url: string;
+        readonly query: string;
+        readonly atMost?: number;
+        readonly atLeast?: number;
+      }
+    /** A verification job of the release, by the name in its manifest. */
+    | { readonly kind: 'job'; readonly name: string };
 }
 
 /** A gate of an environment, as banksman.yaml says it. Names are unique in an environment. */

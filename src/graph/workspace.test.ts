@@ -60,6 +60,12 @@ environments:
       metrics:
         - { name: errors, url: "http://prometheus:9090", query: "rate(errors[5m])", at_most: 0.01 }
       provenance: { policy: policies/release.yaml }
+    drift: correct
+    progressive:
+      services: [//bank/gateway]
+      steps:
+        - { share: 10%, for: 5m, check: { metric: { url: "http://prometheus:9090", query: q, at_most: 1 } } }
+        - { share: 50%, for: 10m, check: { job: smoke } }
 registries:
   hub.example: { mirrors: [mirror.example/hub], ca: ca.pem }
   127.0.0.1:5000: { plain_http: true }
@@ -97,6 +103,18 @@ registries:
       patience: 604_800_000,
       onFailure: 'stop',
       patches: ['large', 'prod'],
+      drift: 'correct',
+      progressive: {
+        services: ['//bank/gateway:gateway'],
+        steps: [
+          {
+            share: 10,
+            lasts: 300_000,
+            check: { kind: 'metric', url: 'http://prometheus:9090', query: 'q', atMost: 1 },
+          },
+          { share: 50, lasts: 600_000, check: { kind: 'job', name: 'smoke' } },
+        ],
+      },
       gates: [
         { kind: 'soak', name: 'soak', duration: 3_600_000 },
         { kind: 'tests', targets: ['//bank/ledger:test'] },
@@ -190,6 +208,26 @@ registries:
         ],
         ['gates: { metrics: [{ name: a, url: ftp, query: q, at_most: 1 }] }', /is not the http or https address/],
         ['gates: { provenance: { policy: ../p } }', /is not the path of a file in the workspace/],
+        ['drift: fix', /"fix" is not correct or report/],
+        ['progressive: {}', /steps is missing/],
+        ['progressive: { steps: [] }', /steps: is empty/],
+        ['progressive: { steps: [{ share: 10 }] }', /for is missing/],
+        ['progressive: { steps: [{ share: 10, for: 1m }] }', /must be a share from 1% to 99%/],
+        ['progressive: { steps: [{ share: 100%, for: 1m }] }', /is not a share from 1% to 99%/],
+        [
+          'progressive: { steps: [{ share: 50%, for: 1m }, { share: 10%, for: 1m }] }',
+          /10% is not more than the 50% before/,
+        ],
+        ['progressive: { steps: [{ share: 10%, for: 1m, check: {} }] }', /needs one of metric and job/],
+        [
+          'progressive: { steps: [{ share: 10%, for: 1m, check: { metric: { url: "http://p", query: q } } }] }',
+          /needs at_most or at_least/,
+        ],
+        [
+          'progressive: { steps: [{ share: 10%, for: 1m, check: { job: Smoke } }] }',
+          /is not the name of a verification/,
+        ],
+        ['progressive: { services: [bank], steps: [{ share: 10%, for: 1m }] }', /is not the label of a service/],
       ] as [string, RegExp, string?][]
     ).map(([line, message, next]): [string, RegExp, { line: number }, string?] => [
       `name: x\nenvironments:\n  prod: { cluster: local, namespace: d, ${line} }\n`,

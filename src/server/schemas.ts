@@ -15,7 +15,7 @@ const answer = object(
   },
   ['gate', 'holds', 'reason'],
 );
-const step = object({ state: text(), at: time, why: { type: 'string' } }, ['state', 'at']);
+const step = object({ state: text(), at: time, stage: { type: 'integer' }, why: { type: 'string' } }, ['state', 'at']);
 const rollout = object(
   {
     id: text(),
@@ -27,6 +27,11 @@ const rollout = object(
     state: text(),
     due: time,
     from: { type: 'string' },
+    stage: object({ place: { type: 'integer' }, of: { type: 'integer' }, share: { type: 'integer' } }, [
+      'place',
+      'of',
+      'share',
+    ]),
     gates: list(answer),
     steps: list(step),
   },

@@ -25,6 +25,8 @@ export function rolloutView({
   from,
   answers,
   steps,
+  stage,
+  terms,
 }: model.Rollout) {
   return {
     id,
@@ -36,6 +38,9 @@ export function rolloutView({
     state,
     due: iso(due),
     ...(from !== undefined && { from }),
+    ...(stage !== undefined && {
+      stage: { place: stage + 1, of: terms.stages?.length ?? 0, share: terms.stages?.[stage]?.share ?? 0 },
+    }),
     gates: answers.map(answerView),
     steps: steps.map((step) => ({ ...step, at: iso(step.at) })),
   };

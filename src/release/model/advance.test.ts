@@ -5,12 +5,35 @@ import { advance } from './advance.ts';
 import { emptyPlacement, findRollout } from './change.ts';
 import { holdsOn, isInForce } from './hold.ts';
 import { goodReleases, lastGoodRelease } from './rollback.ts';
-import { activeRollout, hasEnded, hasStarted, isActive, isWaiting, liveRollout, transitions } from './state.ts';
-import type { GateAnswer, Happening, Placement, ReleaseRef, ReleaseRequest, RolloutKind, Terms } from './types.ts';
+import { stageEnds } from './stage.ts';
+import {
+  activeRollout,
+  baseRollout,
+  hasEnded,
+  hasStarted,
+  isActive,
+  isWaiting,
+  liveRollout,
+  transitions,
+} from './state.ts';
+import type {
+  GateAnswer,
+  Happening,
+  Placement,
+  ReleaseRef,
+  ReleaseRequest,
+  RolloutKind,
+  Stage,
+  Terms,
+} from './types.ts';
 import { nextMoment, workOf } from './work.ts';
 
 const service = '//bank/ledger:ledger' as Label;
 const terms: Terms = { patience: 1000, deadline: 100, onFailure: 'return', returnGates: ['provenance'] };
+const stages: readonly Stage[] = [
+  { share: 10, lasts: 50 },
+  { share: 50, lasts: 70 },
+];
 const release = (order: number): ReleaseRef => ({ id: `release-${order}`, order });
 const answer = (gate: string, holds = true): GateAnswer => ({ gate, holds, reason: holds ? 'yes' : 'no' });
 const open = [answer('soak'), answer('provenance')];
@@ -257,6 +280,113 @@ describe('a hold', () => {
   });
 });
 
+describe('a progressive delivery', () => {
+  const served = play(empty, ...brought('a', 1, 0));
+  const asked = (from: Placement, id: string, order: number, more: Partial<ReleaseRequest> = {}) =>
+    play(
+      from,
+      { kind: 'plan', at: 10, request: { ...request(id, order, 'promotion', { stages }), ...more } },
+      { kind: 'gates', at: 10, rollout: id, answers: [...open, answer('emergency')] },
+    );
+  const inStage = (from: Placement, id: string, stage: number | undefined, at: number) =>
+    play(from, { kind: 'applied', at, rollout: id, stage }, { kind: 'ready', at, rollout: id, stage, verifies: false });
+  const first = asked(served, 'b', 2);
+
+  it('goes through its stages one after the other, then to the whole', () => {
+    expect(findRollout(first, 'b')).toMatchObject({ state: 'applying', stage: 0, due: 10 + 100 + 50 });
+    const watched = inStage(first, 'b', 0, 20);
+    expect(findRollout(watched, 'b')).toMatchObject({ state: 'verifying', stage: 0 });
+    expect(nextMoment(watched, 20)).toBe(70);
+    const early = advance(watched, { kind: 'verified', at: 69, rollout: 'b', stage: 0 });
+    expect(early).toMatchObject({ refused: 'too-early', placement: watched });
+    const second = play(watched, { kind: 'verified', at: 70, rollout: 'b', stage: 0 });
+    expect(findRollout(second, 'b')).toMatchObject({ state: 'applying', stage: 1, due: 70 + 100 + 70 });
+    expect(baseRollout(second)?.id).toBe('a');
+    const whole = play(inStage(second, 'b', 1, 80), { kind: 'verified', at: 150, rollout: 'b', stage: 1 });
+    expect(findRollout(whole, 'b')).toMatchObject({ state: 'applying', due: 250 });
+    expect(findRollout(whole, 'b')?.stage).toBeUndefined();
+    const done = inStage(whole, 'b', undefined, 160);
+    expect(states(done)).toEqual({ a: 'healthy', b: 'healthy' });
+    expect(findRollout(done, 'b')?.steps.map(({ state, stage }) => [state, stage])).toEqual([
+      ['planned', undefined],
+      ['applying', 0],
+      ['progressing', 0],
+      ['verifying', 0],
+      ['applying', 1],
+      ['progressing', 1],
+      ['verifying', 1],
+      ['applying', undefined],
+      ['progressing', undefined],
+      ['healthy', undefined],
+    ]);
+  });
+
+  it('does not take what is told late of an earlier stage for news of this one', () => {
+    const second = play(inStage(first, 'b', 0, 20), { kind: 'verified', at: 70, rollout: 'b', stage: 0 });
+    for (const stage of [0, undefined]) {
+      expect(advance(second, { kind: 'applied', at: 71, rollout: 'b', stage }).refused).toBe('wrong-state');
+    }
+  });
+
+  it('goes back from a stage to what serves, also where the environment says stop', () => {
+    const failed = play(inStage(first, 'b', 0, 20), { kind: 'failed', at: 30, rollout: 'b', why: 'errors' });
+    expect(states(failed)).toEqual({ a: 'healthy', b: 'failed', 'b-return': 'planned' });
+    const stop = play(
+      served,
+      {
+        kind: 'plan',
+        at: 10,
+        request: request('b', 2, 'promotion', { stages, onFailure: 'stop' }),
+      },
+      { kind: 'gates', at: 10, rollout: 'b', answers: open },
+      { kind: 'failed', at: 30, rollout: 'b', why: 'errors' },
+    );
+    expect(findRollout(stop, 'b-return')).toMatchObject({ release: release(1), state: 'planned' });
+  });
+
+  it('goes back to what served when it began, not to what was left before that', () => {
+    const three = play(empty, ...brought('a', 1, 0), ...brought('b', 2, 1), ...brought('c', 3, 2));
+    const back = play(three, ...brought('x', 1, 3, 'rollback'));
+    const staged = asked(back, 'd', 4);
+    expect(lastGoodRelease(staged)).toEqual(release(1));
+    const failed = play(staged, { kind: 'failed', at: 30, rollout: 'd', why: 'errors' });
+    expect(findRollout(failed, 'd-return')?.release).toEqual(release(1));
+  });
+
+  it('is taken over in a stage by a newer one, which begins at its own first stage', () => {
+    const second = asked(inStage(first, 'b', 0, 20), 'c', 3);
+    expect(states(second)).toEqual({ a: 'healthy', b: 'superseded', c: 'applying' });
+    expect(findRollout(second, 'c')?.stage).toBe(0);
+    const failed = play(second, { kind: 'failed', at: 40, rollout: 'c', why: 'errors' });
+    expect(findRollout(failed, 'c-return')?.release).toEqual(release(1));
+    const overtaken = asked(
+      play(failed, { kind: 'gates', at: 41, rollout: 'c-return', answers: [answer('provenance')] }),
+      'd',
+      4,
+    );
+    expect(states(overtaken)).toMatchObject({ 'c-return': 'superseded', d: 'applying' });
+    expect(findRollout(overtaken, 'd')?.stage).toBe(0);
+  });
+
+  it('is applied whole where nothing healthy serves, on a way back and in an emergency', () => {
+    expect(findRollout(asked(empty, 'b', 2), 'b')?.stage).toBeUndefined();
+    const broken = play(served, ...brought('x', 2, 5).slice(0, 3), { kind: 'failed', at: 6, rollout: 'x', why: 'y' });
+    expect(findRollout(asked(broken, 'b', 3), 'b')).toMatchObject({ state: 'applying' });
+    expect(findRollout(asked(broken, 'b', 3), 'b')?.stage).toBeUndefined();
+    const emergency = asked(served, 'b', 2, { emergency: 'the bank is on fire', gates: ['emergency'] });
+    expect(findRollout(emergency, 'b')).toMatchObject({ state: 'applying' });
+    expect(findRollout(emergency, 'b')?.stage).toBeUndefined();
+    const two = play(served, ...brought('b', 2, 5));
+    expect(findRollout(asked(two, 'r', 1, { kind: 'rollback' }), 'r')?.stage).toBeUndefined();
+  });
+
+  it('ends by the deadline of the stage that it hangs in', () => {
+    const hanging = play(first, { kind: 'applied', at: 20, rollout: 'b', stage: 0 }, { kind: 'tick', at: 159 });
+    expect(states(hanging)).toMatchObject({ b: 'progressing' });
+    expect(states(play(hanging, { kind: 'tick', at: 160 }))).toMatchObject({ b: 'failed', 'b-return': 'planned' });
+  });
+});
+
 /** Happenings in any order, about rollouts that exist and some that do not, with times that also go back. */
 const identifiers = ['a', 'b', 'c', 'd', 'e', 'a-return', 'b-return', 'c-return', 'nobody'];
 const id = fc.constantFrom(...identifiers);
@@ -264,6 +394,7 @@ const gateAnswers = fc
   .subarray(['soak', 'provenance'])
   .chain((gates) => fc.tuple(...gates.map((gate) => fc.boolean().map((holds) => answer(gate, holds)))));
 const at = fc.nat({ max: 3000 });
+const inStage = fc.constantFrom(undefined, 0, 1);
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   {
     weight: 4,
@@ -273,10 +404,11 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
         order: fc.integer({ min: 1, max: 4 }),
         kind: fc.constantFrom<RolloutKind>('automatic', 'promotion', 'rollback'),
         onFailure: fc.constantFrom<Terms['onFailure']>('return', 'stop'),
+        stages: fc.constantFrom(undefined, stages),
         at,
       })
-      .map(({ id, order, kind, onFailure, at }): Happening => {
-        return { kind: 'plan', at, request: request(id, order, kind, { onFailure }) };
+      .map(({ id, order, kind, onFailure, stages, at }): Happening => {
+        return { kind: 'plan', at, request: request(id, order, kind, { onFailure, stages }) };
       }),
   },
   {
@@ -284,9 +416,18 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant('gates' as const), at, rollout: id, answers: fc.constant(open) }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('gates' as const), at, rollout: id, answers: gateAnswers }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('applied' as const), at, rollout: id }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('ready' as const), at, rollout: id, verifies: fc.boolean() }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('verified' as const), at, rollout: id }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('applied' as const), at, rollout: id, stage: inStage }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('ready' as const),
+      at,
+      rollout: id,
+      stage: inStage,
+      verifies: fc.boolean(),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('verified' as const), at, rollout: id, stage: inStage }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('failed' as const), at, rollout: id, why: fc.constant('x') }) },
   fc.record({ kind: fc.constant('cancel' as const), at, rollout: id, by: fc.constant('ada'), why: fc.constant('x') }),
   fc
@@ -298,6 +439,28 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.record({ kind: fc.constant('tick' as const), at }),
 );
 const story = fc.array(happening, { maxLength: 60, size: 'max' });
+
+/** What brings a release through its stages, each told up to twice or left out, with other happenings in between. */
+const delivery: readonly Happening[] = [
+  ...brought('a', 1, 0),
+  { kind: 'plan', at: 1, request: request('b', 2, 'promotion', { stages, deadline: 9000 }) },
+  { kind: 'gates', at: 1, rollout: 'b', answers: open },
+  ...[0, 1, undefined].flatMap((stage, turn): Happening[] => [
+    { kind: 'applied', at: 10, rollout: 'b', stage },
+    { kind: 'ready', at: 10, rollout: 'b', stage, verifies: false },
+    { kind: 'verified', at: 1000 * (turn + 1), rollout: 'b', stage },
+  ]),
+];
+const deliveryStory = fc
+  .tuple(
+    ...delivery.map((each) =>
+      fc.tuple(
+        fc.constantFrom([each], [each, each], [each], [each], [each], []),
+        fc.oneof({ weight: 4, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.tuple(happening) }),
+      ),
+    ),
+  )
+  .map((parts) => parts.flat(2));
 
 /** Each step of a story: before, what happened, after. */
 function steps(happenings: readonly Happening[]): { before: Placement; happened: Happening; after: Placement }[] {
@@ -386,6 +549,29 @@ describe('over any order of happenings', () => {
       }),
       runs,
     );
+  });
+
+  it('stages follow each other, each lasts its time, and the whole comes after the last', () => {
+    let whole = 0;
+    fc.assert(
+      fc.property(deliveryStory, (happenings) => {
+        for (const { before, after } of steps(happenings)) {
+          for (const now of after.rollouts) {
+            const was = findRollout(before, now.id);
+            if (was === undefined || !hasStarted(was) || was.stage === now.stage) continue;
+            expect(was.state).toBe('verifying');
+            expect(was.terms.stages).toEqual(stages);
+            expect(now.state).toBe('applying');
+            expect(now.stage).toBe(was.stage === 0 ? 1 : undefined);
+            expect(now.steps.at(-1)?.at).toBeGreaterThanOrEqual(stageEnds(was)!);
+            if (now.stage === undefined) whole++;
+          }
+        }
+      }),
+      runs,
+    );
+    // The stories reach what this is about.
+    expect(whole).toBeGreaterThan(0);
   });
 
   it('whatever is told twice changes nothing the second time', () => {

@@ -2,6 +2,7 @@ import { pass, plan } from './begin.ts';
 import { enter, findRollout, replace } from './change.ts';
 import { giveUp, succeed } from './conclude.ts';
 import { addHold, endHold, expireHolds } from './hold.ts';
+import { afterStage, stageEnds } from './stage.ts';
 import { hasEnded, isActive } from './state.ts';
 import type { Happening, Outcome, Placement, Rollout, RolloutState, Time } from './types.ts';
 
@@ -17,15 +18,24 @@ export function advance(placement: Placement, happening: Happening): Outcome {
     case 'gates':
       return pass(placement, happening.rollout, happening.answers, at);
     case 'applied':
-      return when(placement, happening.rollout, ['applying'], (rollout) =>
+      return inStage(placement, happening, 'applying', (rollout) =>
         replace(placement, enter(rollout, 'progressing', at)),
       );
     case 'ready':
-      return when(placement, happening.rollout, ['progressing'], (rollout) =>
-        happening.verifies ? replace(placement, enter(rollout, 'verifying', at)) : succeed(placement, rollout, at),
+      return inStage(placement, happening, 'progressing', (rollout) =>
+        happening.verifies || rollout.stage !== undefined
+          ? replace(placement, enter(rollout, 'verifying', at))
+          : succeed(placement, rollout, at),
       );
-    case 'verified':
-      return when(placement, happening.rollout, ['verifying'], (rollout) => succeed(placement, rollout, at));
+    case 'verified': {
+      const ends = stageEnds(findRollout(placement, happening.rollout));
+      if (ends !== undefined && happening.stage !== undefined && at < ends) return { placement, refused: 'too-early' };
+      return inStage(placement, happening, 'verifying', (rollout) =>
+        rollout.stage === undefined
+          ? succeed(placement, rollout, at)
+          : replace(placement, afterStage(rollout, rollout.stage, at)),
+      );
+    }
     case 'failed':
       return when(placement, happening.rollout, ['applying', 'progressing', 'verifying'], (rollout) =>
         giveUp(placement, rollout, 'failed', at, happening.why),
@@ -83,6 +93,18 @@ function when(
   if (rollout === undefined) return { placement, refused: 'unknown-rollout' };
   if (!states.includes(rollout.state)) return { placement, refused: 'wrong-state' };
   return { placement: change(rollout) };
+}
+
+/** The same state comes again in each stage: what is told late of an earlier one does not fit. */
+function inStage(
+  placement: Placement,
+  { rollout: id, stage }: { readonly rollout: string; readonly stage?: number | undefined },
+  state: RolloutState,
+  change: (rollout: Rollout) => Placement,
+): Outcome {
+  const rollout = findRollout(placement, id);
+  if (rollout !== undefined && rollout.stage !== stage) return { placement, refused: 'wrong-state' };
+  return when(placement, id, [state], change);
 }
 
 function unlessEnded(placement: Placement, id: string, change: (rollout: Rollout) => Placement): Outcome {

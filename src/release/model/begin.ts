@@ -1,6 +1,7 @@
 import { enter, findRollout, replace, replaceAll } from './change.ts';
 import { addHold, isHeld } from './hold.ts';
 import { newestStarted } from './rollback.ts';
+import { enterStage, firstStage } from './stage.ts';
 import { activeRollout, goesBack, hasStarted, isActive, isWaiting, liveRollout } from './state.ts';
 import type { GateAnswer, Outcome, Placement, ReleaseRequest, Rollout, Time } from './types.ts';
 
@@ -86,6 +87,6 @@ function start(placement: Placement, rollout: Rollout, answers: readonly GateAns
     (other) => enter(other, 'superseded', at, why),
   );
   const started = placement.rollouts.filter(hasStarted).length;
-  const applying = enter({ ...rollout, answers, started, ...(from !== undefined && { from }) }, 'applying', at);
-  return replace(alone, { ...applying, due: at + rollout.terms.deadline });
+  const starting = { ...rollout, answers, started, ...(from !== undefined && { from }) };
+  return replace(alone, enterStage(starting, firstStage(alone, rollout), at));
 }

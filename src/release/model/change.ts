@@ -11,7 +11,13 @@ export function findRollout({ rollouts }: Placement, id: string): Rollout | unde
 /** Puts a rollout into another state. Its steps never go back in time, also where clocks of two machines differ. */
 export function enter(rollout: Rollout, state: RolloutState, at: Time, why?: string): Rollout {
   const last = rollout.steps.at(-1)?.at ?? at;
-  const step = { state, at: Math.max(at, last), ...(why !== undefined && { why }) };
+  const { stage } = rollout;
+  const step = {
+    state,
+    at: Math.max(at, last),
+    ...(stage !== undefined && { stage }),
+    ...(why !== undefined && { why }),
+  };
   return { ...rollout, state, steps: [...rollout.steps, step] };
 }
 

@@ -1,6 +1,6 @@
 import { enter, findRollout, replace } from './change.ts';
 import { addHold, endPassedHolds } from './hold.ts';
-import { lastGoodRelease } from './rollback.ts';
+import { releaseBefore } from './rollback.ts';
 import { goesBack, hasStarted, isActive, isWaiting } from './state.ts';
 import type { Placement, Rollout, Time } from './types.ts';
 
@@ -25,7 +25,8 @@ function markLeft(placement: Placement, back: Rollout, at: Time): Placement {
 
 /**
  * It will not serve. Where it has changed objects, the environment goes back to the last healthy release if its terms say so,
- * and nothing automatic brings this release in again. A way back that fails is not followed by another: a person is needed.
+ * and nothing automatic brings this release in again. From a stage it always goes back, since what serves beside has not changed. A
+ * way back that fails is not followed by another: a person is needed.
  *
  * @param state how it ends; `cancelled` where a person stopped it half-way
  */
@@ -46,8 +47,8 @@ export function giveUp(
     at,
     upTo: rollout.release.order,
   });
-  if (goesBack(rollout) || rollout.terms.onFailure === 'stop') return held;
-  const to = lastGoodRelease(held);
+  if (goesBack(rollout) || (rollout.terms.onFailure === 'stop' && rollout.stage === undefined)) return held;
+  const to = releaseBefore(held, rollout);
   const id = `${rollout.id}-return`;
   // A person who is on the way back already knows where to.
   const goingBack = held.rollouts.some((other) => goesBack(other) && (isWaiting(other) || isActive(other)));

@@ -2,9 +2,11 @@ export { advance } from './advance.ts';
 export { emptyPlacement, findRollout } from './change.ts';
 export { holdsOn, isHeld, isInForce } from './hold.ts';
 export { healthyRelease, nextAutomatic, provenReleases } from './promotion.ts';
-export { goodReleases, lastGoodRelease, newestStarted } from './rollback.ts';
+export { goodReleases, lastGoodRelease, newestStarted, releaseBefore } from './rollback.ts';
+export { stageEnds, stageOf } from './stage.ts';
 export {
   activeRollout,
+  baseRollout,
   goesBack,
   hasEnded,
   hasStarted,

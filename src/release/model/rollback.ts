@@ -1,4 +1,4 @@
-import { goesBack, hasStarted, liveRollout } from './state.ts';
+import { baseRollout, goesBack, hasStarted, liveRollout } from './state.ts';
 import type { Placement, ReleaseRef, Rollout } from './types.ts';
 
 /**
@@ -24,8 +24,20 @@ export function goodReleases(placement: Placement): readonly ReleaseRef[] {
     .map(({ release }) => release);
 }
 
-/** What an automatic return or a plain `banksman rollback` goes to. */
+/** What a return goes to: what served when the rollout began, where that was healthy; else the best of those that were. */
+export function releaseBefore(placement: Placement, rollout: Rollout): ReleaseRef | undefined {
+  const base = baseRollout(placement, rollout.started);
+  return base?.state === 'healthy' && base.release.id !== rollout.release.id
+    ? base.release
+    : lastGoodRelease(placement);
+}
+
+/** What a plain `banksman rollback` goes to; from a stage that is what serves beside it. */
 export function lastGoodRelease(placement: Placement): ReleaseRef | undefined {
+  if (liveRollout(placement)?.stage !== undefined) {
+    const base = baseRollout(placement);
+    if (base?.state === 'healthy') return base.release;
+  }
   return goodReleases(placement)[0];
 }
 

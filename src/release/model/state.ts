@@ -6,7 +6,8 @@ export const transitions: Readonly<Record<RolloutState, readonly RolloutState[]>
   gated: ['applying', 'superseded', 'cancelled'],
   applying: ['progressing', 'failed', 'superseded', 'cancelled'],
   progressing: ['verifying', 'healthy', 'failed', 'superseded', 'cancelled'],
-  verifying: ['healthy', 'failed', 'superseded', 'cancelled'],
+  // From a stage to the next one, or to the whole.
+  verifying: ['applying', 'healthy', 'failed', 'superseded', 'cancelled'],
   healthy: ['rolled-back'],
   failed: ['rolled-back'],
   'rolled-back': [],
@@ -43,6 +44,16 @@ export function activeRollout({ rollouts }: Placement): Rollout | undefined {
 
 export function waitingRollouts({ rollouts }: Placement): readonly Rollout[] {
   return rollouts.filter(isWaiting);
+}
+
+/** The last rollout, before one, that was to apply all its objects: what serves beside a stage. */
+export function baseRollout({ rollouts }: Placement, before = Number.POSITIVE_INFINITY): Rollout | undefined {
+  return rollouts
+    .filter(({ started, stage }) => started !== undefined && started < before && stage === undefined)
+    .reduce<Rollout | undefined>(
+      (last, each) => ((each.started ?? 0) > (last?.started ?? -1) ? each : last),
+      undefined,
+    );
 }
 
 /** The rollout whose objects are in the cluster: the one that started last. */

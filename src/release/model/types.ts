@@ -45,7 +45,31 @@ export interface Terms {
   readonly onFailure: 'return' | 'stop';
   /** Names of the gates that a return has to pass. */
   readonly returnGates: readonly string[];
+  /** Shares of the replicas that a release goes through before it is applied whole; none where it is absent. */
+  readonly stages?: readonly Stage[] | undefined;
 }
+
+/** One step of a progressive delivery: so many of the replicas run the new release, for so long. */
+export interface Stage {
+  /** Percent, 1 to 99. */
+  readonly share: number;
+  /** Milliseconds that it stays so once the pods are ready. */
+  readonly lasts: number;
+  /** What has to hold all that time; undefined where the pods' readiness is enough. */
+  readonly check?: StageCheck | undefined;
+}
+
+export type StageCheck =
+  | {
+      readonly kind: 'metric';
+      /** Address of a Prometheus server. */
+      readonly url: string;
+      readonly query: string;
+      readonly atMost?: number;
+      readonly atLeast?: number;
+    }
+  /** A verification job of the release, by its name. */
+  | { readonly kind: 'job'; readonly name: string };
 
 /** What is known of one gate at one time. A gate is what must hold before a rollout may start. */
 export interface GateAnswer {
@@ -66,6 +90,8 @@ export interface GateAnswer {
 export interface Step {
   readonly state: RolloutState;
   readonly at: Time;
+  /** Place of the stage that it was in; undefined where it is about the whole. */
+  readonly stage?: number | undefined;
   readonly why?: string | undefined;
 }
 
@@ -74,6 +100,8 @@ export interface Rollout extends ReleaseRequest {
   readonly state: RolloutState;
   /** When its present state ends at the latest. */
   readonly due: Time;
+  /** Place among its terms' stages of the one that it is in, or ended in; undefined where all its objects were to be applied. */
+  readonly stage?: number | undefined;
   /** Its place among those that started here; undefined before it does. */
   readonly started?: number | undefined;
   /** The release whose objects were there when it started. */
@@ -126,10 +154,16 @@ export interface Placement {
 export type Happening =
   | { readonly kind: 'plan'; readonly at: Time; readonly request: ReleaseRequest }
   | { readonly kind: 'gates'; readonly at: Time; readonly rollout: string; readonly answers: readonly GateAnswer[] }
-  | { readonly kind: 'applied'; readonly at: Time; readonly rollout: string }
-  /** Every object is as kstatus calls current. */
-  | { readonly kind: 'ready'; readonly at: Time; readonly rollout: string; readonly verifies: boolean }
-  | { readonly kind: 'verified'; readonly at: Time; readonly rollout: string }
+  | { readonly kind: 'applied'; readonly at: Time; readonly rollout: string; readonly stage?: number | undefined }
+  /** Every object is as kstatus calls current. After each stage it is verified, whatever `verifies` says of the whole. */
+  | {
+      readonly kind: 'ready';
+      readonly at: Time;
+      readonly rollout: string;
+      readonly stage?: number | undefined;
+      readonly verifies: boolean;
+    }
+  | { readonly kind: 'verified'; readonly at: Time; readonly rollout: string; readonly stage?: number | undefined }
   | { readonly kind: 'failed'; readonly at: Time; readonly rollout: string; readonly why: string }
   | { readonly kind: 'cancel'; readonly at: Time; readonly rollout: string; readonly by: string; readonly why: string }
   | { readonly kind: 'hold'; readonly at: Time; readonly hold: Omit<Hold, 'at' | 'ended'> }
@@ -141,7 +175,8 @@ export type Refusal =
   | 'known' // it was told before
   | 'unknown-rollout'
   | 'unknown-hold'
-  | 'wrong-state'
+  | 'wrong-state' // or another stage
+  | 'too-early' // the stage lasts longer
   | 'already-there' // the release is the one that is healthy now
   | 'older' // an automatic rollout never goes back
   | 'held'

@@ -230,7 +230,10 @@ function eventsBetween(before: Placement, after: Placement, actor: Actor): Audit
           kind,
           by,
           ...(emergency !== undefined && { emergency }),
-          ...(step.state === 'applying' && state === 'applying' && { gates: rollout.answers }),
+          ...(step.stage !== undefined && { stage: step.stage }),
+          ...(step.state === 'applying' &&
+            state === 'applying' &&
+            was?.started === undefined && { gates: rollout.answers }),
         },
       });
     }

@@ -109,7 +109,7 @@ async function plan(
     by: request.person.name,
     ...(reason !== undefined && { why: reason }),
     gates: requiredGates(environment.gates ?? [], wish.kind, wish.emergency),
-    terms: termsOf(environment),
+    terms: termsOf(environment, serviceIn(request)),
   };
   const { placement, refused } = await happen(context, request, { kind: 'plan', request: asked });
   const rollout = rolloutIn(placement, id, refused);
