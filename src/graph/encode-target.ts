@@ -1,11 +1,11 @@
-import { noInputs } from './inputs.ts';
+import { noInputs } from './no-inputs.ts';
 import type { Target } from './types.ts';
 
 const none: readonly never[] = Object.freeze([]);
 const noRecord = Object.freeze({});
 
 /** What most targets leave as it is: not written, and put back when they are read. */
-const defaults = {
+const defaultsBefore = {
   srcs: noInputs,
   tools: noInputs,
   data: noInputs,
@@ -13,6 +13,9 @@ const defaults = {
   exportedDeps: none,
   outs: none,
   namedOuts: noRecord,
+} as const satisfies Partial<Target>;
+/** The same, of what comes behind the action. */
+const defaultsBehind = {
   env: noRecord,
   passEnv: none,
   labels: none,
@@ -28,6 +31,7 @@ const defaults = {
   timeout: undefined,
   test: undefined,
 } as const satisfies Partial<Target>;
+const defaults = { ...defaultsBefore, ...defaultsBehind };
 
 /** A package's targets as a text. @throws Error for what is no plain data, which could not be read back */
 export function encodeTargets(targets: Iterable<Target>, file: string): string {
@@ -85,12 +89,19 @@ export function decodeTargets(
         return source(at) ?? '';
       },
     };
-    targets.set(written.name, {
-      ...defaults,
-      ...written,
-      label: `//${packageName}:${written.name}`,
+    const { name, rule, description, action, ...others } = written;
+    // The keys in the order that evaluation gives them: what is printed of a target must not tell how it was had.
+    targets.set(name, {
+      label: `//${packageName}:${name}`,
       package: packageName,
+      name,
+      rule,
       place,
+      ...(description !== undefined && { description }),
+      ...defaultsBefore,
+      action,
+      ...defaultsBehind,
+      ...others,
     });
   }
   return targets;

@@ -1,10 +1,9 @@
 import { sortedKeys, typeOf, type Value } from '../language/index.ts';
 import { GraphFault } from './fault.ts';
 import { type LabelScope, looksLikeLabel, parseLabel } from './label.ts';
+import { noInputs } from './no-inputs.ts';
 import { childPath, resolvePath } from './paths.ts';
 import type { Input, Inputs, Label } from './types.ts';
-
-export const noInputs: Inputs = Object.freeze({ all: Object.freeze([]), named: Object.freeze({}) });
 
 /** What strings among a rule's arguments may be, beside labels. */
 export type StringMeaning = 'file' | 'program';

@@ -48,7 +48,10 @@ export type BuildIncluded = (request: {
 }) => Promise<readonly BuiltText[]>;
 
 export interface GraphCacheOptions {
-  /** Bytes of git's index from which on it pays: small workspaces are evaluated sooner than git can say what changed. */
+  /**
+   * Bytes of git's index from which on whole graphs are kept by what git says of the files. Of smaller workspaces, and of parts of large
+   * ones, what evaluation looked at is looked at again: that is sooner done than git can say what changed.
+   */
   readonly minimumIndex: number;
 }
 
@@ -108,6 +111,15 @@ export async function loadTargets(
   patterns: readonly string[],
   options: LoadOptions & { readonly from?: string },
 ): Promise<{ readonly graph: Graph; readonly labels: readonly Label[] }> {
+  return evaluateTargets(workspace, patterns, options);
+}
+
+/** The same, with what evaluated it. */
+export async function evaluateTargets(
+  workspace: Workspace,
+  patterns: readonly string[],
+  options: LoadOptions & { readonly from?: string },
+): Promise<{ readonly graph: Graph; readonly labels: readonly Label[]; readonly loader: PackageLoader }> {
   const evaluation = await openEvaluation(workspace, options);
   return evaluation.attempt((loader) => {
     const faults: LoadFault[] = [];
@@ -123,7 +135,7 @@ export async function loadTargets(
     }
     const reached = reachedBy(loader, labels);
     const graph = checkedGraph(evaluation, loader, reached, [...faults, ...loader.faults.values()]);
-    return { graph, labels: [...labels] };
+    return { graph, labels: [...labels], loader };
   });
 }
 

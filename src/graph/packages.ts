@@ -251,6 +251,11 @@ export class PackageLoader {
     return !this.usesHistory && !this.subrepos.any && !hasFunctions;
   }
 
+  /** Whether there are subrepos that change what labels mean elsewhere. */
+  get hasSubrepos(): boolean {
+    return this.subrepos.any;
+  }
+
   /** The `post_build` function that evaluation has found at a target. */
   postBuild(label: Label): FunctionValue | undefined {
     return this.postBuilds.get(label);

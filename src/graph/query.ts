@@ -1,5 +1,5 @@
 import { nearest } from '../fault/index.ts';
-import { type Role, resolvedDependencies } from './dependency.ts';
+import { dependenciesOf, type Role, resolvedDependencies } from './dependency.ts';
 import { GraphFault } from './fault.ts';
 import { formatPattern, nearestLabel, parsePattern, patternCoversPackage, splitLabel } from './label.ts';
 import type { Graph } from './load.ts';
@@ -48,6 +48,18 @@ export function targetsMatching(graph: Graph, patterns: readonly string[], curre
 /** All labels that a target names (sources, dependencies, tools, data), `provides` resolved. */
 export function directDependencies(graph: Graph, label: Label): Label[] {
   return resolvedDependencies(graph.targets, findTarget(graph, label));
+}
+
+/** These and every target that they name, `provides` looked into, or that those name. What there is of a graph where only they are wanted. */
+export function reached({ targets }: Pick<Graph, 'targets'>, labels: readonly Label[]): Label[] {
+  const found = new Set(labels);
+  for (const label of found) {
+    const target = targets.get(label);
+    if (target === undefined) continue;
+    for (const each of dependenciesOf(target)) found.add(each.label);
+    for (const provided of Object.values(target.provides)) for (const each of provided) found.add(each);
+  }
+  return [...found].filter((label) => targets.has(label)).sort();
 }
 
 /** Every target that these reach, themselves left out, sorted. `levels`: 1 for direct ones only. */

@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheFolder } from '../disk/index.ts';
 import { type ChangedPath, changedPaths, hidesChanges, treeDifference, treeOf } from './git/objects.ts';
 import { findRepository, type Repository } from './git/repository.ts';
+import { keepsGraphs } from './large.ts';
 import type { LoadOptions } from './load.ts';
-import { ownCode } from './own-code.ts';
+import { setupOf, shortHash } from './setup.ts';
 import { outputFolder } from './source-tree.ts';
 import type { SourceTree } from './tree.ts';
 import type { Workspace } from './types.ts';
@@ -60,29 +60,10 @@ export async function nameState(
   return { ...found, setup, place: cacheFolder('graphs', folder, `${setup}-${found.tree}-${dirty}`) };
 }
 
-function setupOf(workspace: Workspace, { ruleFiles }: Pick<LoadOptions, 'ruleFiles'>): string {
-  const { root: _root, place: _place, environments: _environments, registry: _registry, ...configuration } = workspace;
-  return shortHash([configuration, ruleFiles, process.platform, process.arch, ownCode()]);
-}
-
-function shortHash(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 32);
-}
-
-/** Whether whole graphs of a workspace are kept: it is large enough, and a git repository. */
-export function keepsGraphs(workspace: Workspace, cache: LoadOptions['cache']): boolean {
-  const repository = findRepository(workspace.root);
-  return cache !== undefined && repository !== undefined && indexSize(repository) >= cache.minimumIndex;
-}
-
 /** Where the graph that was used last is kept; undefined where there is none of this setup. */
 export function lastUsed(workspace: Workspace, options: Pick<LoadOptions, 'ruleFiles' | 'cache'>): string | undefined {
   if (!keepsGraphs(workspace, options.cache)) return undefined;
   return statesNear(workspace, { setup: setupOf(workspace, options), tree: '' })[0]?.place;
-}
-
-function indexSize({ folder }: Repository): number {
-  return statSync(join(folder, 'index'), { throwIfNoEntry: false })?.size ?? 0;
 }
 
 async function workTreeState(

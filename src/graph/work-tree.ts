@@ -1,20 +1,12 @@
 import { createHash } from 'node:crypto';
-import {
-  type BigIntStats,
-  closeSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  readSync,
-} from 'node:fs';
+import { type BigIntStats, closeSync, lstatSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Index, readIndex } from './git/index-file.ts';
-import { submoduleState } from './git/objects.ts';
 import { findRepository, type Repository } from './git/repository.ts';
+import { submoduleState } from './git/submodule.ts';
 import { type HashCache, openHashCache } from './hash-cache.ts';
 import { type IgnoreFile, isIgnored, parseIgnoreFile } from './ignore.ts';
+import { hasBelow, ObservationNotes, type Observations, readFolder } from './observed.ts';
 import { childPath, parentPath } from './paths.ts';
 import { createSourceTree, outputFolder, sortEntries, type TreeStore } from './source-tree.ts';
 import type { Entry, EntryKind, SourceTree } from './tree.ts';
@@ -29,12 +21,27 @@ export async function openWorkTree(root: string, changes?: ReadonlySet<string>):
   return createSourceTree(new WorkTreeStore(root, changes));
 }
 
+/**
+ * The same, with all that is asked of it noted.
+ *
+ * @returns `observed`: what was asked so far; undefined where that includes what can't be noted
+ */
+export function openObservedWorkTree(root: string): {
+  readonly tree: SourceTree;
+  observed(): Observations | undefined;
+} {
+  const notes = new ObservationNotes(root, findRepository(root));
+  return { tree: createSourceTree(new WorkTreeStore(root, undefined, notes)), observed: () => notes.all() };
+}
+
 /** What git knows a folder's files to be: which patterns of .gitignore files hold there. */
 interface IgnoreState {
   readonly files: readonly IgnoreFile[];
   /** The folder itself is ignored: only what is tracked in it counts. */
   readonly whole: boolean;
 }
+
+const noEntries: ReadonlyMap<string, EntryKind> = new Map();
 
 class WorkTreeStore implements TreeStore {
   readonly name = 'the work tree';
@@ -48,10 +55,12 @@ class WorkTreeStore implements TreeStore {
   private readonly ignoring = new Map<string, IgnoreState>();
   private readonly opaque = new Map<string, boolean>();
   private cache: HashCache | undefined;
+  private readonly notes: ObservationNotes | undefined;
 
-  constructor(root: string, changes: ReadonlySet<string> | undefined) {
+  constructor(root: string, changes?: ReadonlySet<string>, notes?: ObservationNotes) {
     this.root = root;
     this.changes = changes;
+    this.notes = notes;
     this.repository = findRepository(root);
   }
 
@@ -86,14 +95,20 @@ class WorkTreeStore implements TreeStore {
   }
 
   readFile(path: string): Buffer {
-    return readFileSync(join(this.root, path));
+    const state = this.notes?.stateOf(path);
+    const bytes = readFileSync(join(this.root, path));
+    this.notes?.file(path, state!, bytes);
+    return bytes;
   }
 
   readLink(path: string): string {
-    return readlinkSync(join(this.root, path), 'utf8');
+    const text = readlinkSync(join(this.root, path), 'utf8');
+    this.notes?.link(path, text);
+    return text;
   }
 
   fileId(path: string): string {
+    this.notes?.leave();
     if (this.changes?.has(path) === false && !path.startsWith(`${outputFolder}/`)) {
       const index = this.tracked();
       const full = this.inRepository(path);
@@ -108,6 +123,7 @@ class WorkTreeStore implements TreeStore {
   }
 
   submoduleId(path: string): string {
+    this.notes?.leave();
     const index = this.tracked();
     const entry = index?.find(this.inRepository(path));
     // Not checked out: it is what the commit says.
@@ -128,17 +144,17 @@ class WorkTreeStore implements TreeStore {
   private folder(path: string): ReadonlyMap<string, EntryKind> {
     let entries = this.raw.get(path);
     if (entries === undefined) {
-      const found = new Map<string, EntryKind>();
-      for (const entry of this.isFolder(path) ? this.dirents(path) : []) {
-        if (entry.isFile()) found.set(entry.name, 'file');
-        else if (entry.isSymbolicLink()) found.set(entry.name, 'symlink');
-        else if (entry.isDirectory()) found.set(entry.name, 'folder');
-        // Sockets, pipes and devices are no sources.
-      }
-      entries = found;
+      entries = this.isFolder(path) ? this.entries(path) : noEntries;
       this.raw.set(path, entries);
     }
     return entries;
+  }
+
+  private entries(path: string): ReadonlyMap<string, EntryKind> {
+    const state = this.notes?.stateOf(path);
+    const found = readFolder(join(this.root, path));
+    this.notes?.folder(path, state!, found);
+    return found;
   }
 
   /** Not through a symbolic link, which the system would follow, and not inside another repository. */
@@ -146,16 +162,6 @@ class WorkTreeStore implements TreeStore {
     if (path === '') return true;
     const parent = parentPath(path);
     return this.folder(parent).get(path.slice(path.lastIndexOf('/') + 1)) === 'folder' && !this.isOpaque(parent);
-  }
-
-  private dirents(path: string) {
-    try {
-      return readdirSync(join(this.root, path), { withFileTypes: true });
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ENOENT' || code === 'ENOTDIR') return [];
-      throw error;
-    }
   }
 
   private inRepository(path: string): string {
@@ -166,16 +172,23 @@ class WorkTreeStore implements TreeStore {
   private tracked(): Index | undefined {
     if (!this.indexRead) {
       this.indexRead = true;
-      this.index = this.repository && readIndex(this.repository);
+      this.index = this.notes === undefined ? this.repository && readIndex(this.repository) : this.notes.readIndex();
     }
     return this.index;
   }
 
   /** 0 for what is not tracked. */
   private trackedMode(path: string): number {
+    return this.modeOf(this.inRepository(path));
+  }
+
+  /** @param full the path in the repository */
+  private modeOf(full: string): number {
     const index = this.tracked();
-    const entry = index?.find(this.inRepository(path));
-    return entry === undefined ? 0 : index!.modeOf(entry);
+    const entry = index?.find(full);
+    const mode = entry === undefined ? 0 : index!.modeOf(entry);
+    this.notes?.mode(full, mode);
+    return mode;
   }
 
   /** A repository inside this one is opaque to git, whether it is a submodule or just lies there. */
@@ -196,10 +209,7 @@ class WorkTreeStore implements TreeStore {
     let state = this.ignoring.get(folder);
     if (state === undefined) {
       const outer = folder === '' ? this.outermostState() : this.ignoreState(parentPath(folder));
-      const own =
-        this.folder(folder).get('.gitignore') === 'file'
-          ? [this.ignoreFile(join(this.root, folder), this.inRepository(folder))]
-          : [];
+      const own = this.folder(folder).get('.gitignore') === 'file' ? [this.ignoreFile(folder)] : [];
       const whole = outer.whole || (folder !== '' && isIgnored(outer.files, this.inRepository(folder), true));
       state = { files: [...outer.files, ...own], whole };
       this.ignoring.set(folder, state);
@@ -212,11 +222,15 @@ class WorkTreeStore implements TreeStore {
     if (this.repository === undefined) return { files: [], whole: false };
     const files: IgnoreFile[] = [];
     const read = (path: string, folder: string) => {
+      const state = this.notes?.stateOf(path);
+      let bytes: Buffer | undefined;
       try {
-        files.push(parseIgnoreFile(folder, readFileSync(path, 'utf8')));
+        bytes = readFileSync(path);
       } catch {
         // Most repositories and folders have none.
       }
+      this.notes?.file(path, state!, bytes);
+      if (bytes !== undefined) files.push(parseIgnoreFile(folder, bytes.toString('utf8')));
     };
     read(join(this.repository.common, 'info', 'exclude'), '');
     const parts = this.repository.prefix === '' ? [] : this.repository.prefix.split('/');
@@ -227,8 +241,8 @@ class WorkTreeStore implements TreeStore {
     return { files, whole: false };
   }
 
-  private ignoreFile(folder: string, name: string): IgnoreFile {
-    return parseIgnoreFile(name, readFileSync(join(folder, '.gitignore'), 'utf8'));
+  private ignoreFile(folder: string): IgnoreFile {
+    return parseIgnoreFile(this.inRepository(folder), this.readFile(childPath(folder, '.gitignore')).toString('utf8'));
   }
 
   /** What is tracked is never ignored, whatever the patterns say. */
@@ -237,9 +251,10 @@ class WorkTreeStore implements TreeStore {
     if (!state.whole && !isIgnored(state.files, full, kind === 'folder')) return false;
     const tracked = this.tracked();
     if (tracked === undefined) return true;
-    if (kind !== 'folder') return tracked.find(full) === undefined;
-    for (const each of tracked.paths()) if (each.startsWith(`${full}/`)) return false;
-    return true;
+    if (kind !== 'folder') return this.modeOf(full) === 0;
+    const inside = hasBelow(tracked, full);
+    this.notes?.trackedBelow(full, inside);
+    return !inside;
   }
 
   /** The hash that git's index holds, where the file is as it was when git computed it. */

@@ -1,4 +1,4 @@
-import { buildFunctions } from '../graph/index.ts';
+import { loadBuildFunctions } from '../graph/index.ts';
 import {
   type ast,
   coreFunctions,
@@ -8,6 +8,8 @@ import {
   stringMethods,
 } from '../language/index.ts';
 import { ruleFiles } from './index.ts';
+
+const buildFunctions = await loadBuildFunctions();
 
 /**
  * The reference of everything that BUILD files can call, as Markdown: from the definitions themselves, so that it says what

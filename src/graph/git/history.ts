@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { GraphFault } from '../fault.ts';
-import { gitEnvironment } from './objects.ts';
+import { gitEnvironment } from './environment.ts';
 import { findRepository } from './repository.ts';
 
 /** What BUILD files may ask of git: see the `git_*` functions. Each answer is had once and kept. */

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { ProcessFault, run } from '../../process/index.ts';
 import { GraphFault } from '../fault.ts';
 import { childPath } from '../paths.ts';
+import { gitEnvironment } from './environment.ts';
 import { isShallow, type Repository } from './repository.ts';
 
 /** Bytes of the answers of git that are held at a time: listings and BUILD files of very large repositories. */
@@ -20,12 +21,6 @@ async function git(repository: Repository, args: readonly string[], input?: stri
     if (!(cause instanceof ProcessFault) || cause.code !== 'process/failed') throw cause;
     throw new GraphFault('graph/git', `git ${args[0]} failed`, { notes: cause.notes, cause });
   }
-}
-
-export function gitEnvironment(): Record<string, string | undefined> {
-  // Variables that would make git look at another repository, such as in a hook.
-  const { GIT_DIR: _d, GIT_WORK_TREE: _w, GIT_INDEX_FILE: _i, GIT_PREFIX: _p, ...rest } = process.env;
-  return { ...rest, LC_ALL: 'C', GIT_TERMINAL_PROMPT: '0' };
 }
 
 /**
@@ -264,19 +259,4 @@ function missing(id: string, said?: string): GraphFault {
     notes: said ? [said] : [],
     next: 'run git fsck; in a partial clone, fetch with a connection to the remote',
   });
-}
-
-/** Commit at which a submodule's own work tree stands, and whether files in it differ from that commit. */
-export function submoduleState(folder: string): { commit: string; status: string } {
-  const ask = (...args: string[]) => {
-    const result = spawnSync('git', ['--no-optional-locks', '-C', folder, ...args], {
-      env: gitEnvironment() as NodeJS.ProcessEnv,
-      maxBuffer: maximumOutput,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    return result.status === 0 ? result.stdout.toString('utf8').trim() : '';
-  };
-  const status = ask('status', '--porcelain');
-  // What differs, by content: a second edit of a dirty file is a change too.
-  return { commit: ask('rev-parse', 'HEAD'), status: status === '' ? '' : `${status}\n${ask('diff', 'HEAD')}` };
 }

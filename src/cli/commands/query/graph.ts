@@ -5,8 +5,10 @@ import {
   type Graph,
   type Label,
   loadTargets,
-  loadWholeGraph,
+  loadWorkspaceGraph,
   outputPaths,
+  reached,
+  type Workspace,
 } from '../../../graph/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { graphOptions, here } from '../../workspace.ts';
@@ -25,17 +27,26 @@ export function define(command: Command, context: CommandContext): void {
     .option('--hashes', 'with --json: the hash of each target, the tools of this machine included')
     .action(async (patterns: string[], options: Options) => {
       const { workspace, currentPackage } = await here();
-      const graph: Graph =
-        patterns.length === 0
-          ? (await loadWholeGraph(workspace, graphOptions())).graph
-          : (await loadTargets(workspace, patterns, { ...graphOptions(), from: currentPackage })).graph;
-      const labels = [...graph.targets.keys()].sort();
+      const { graph, labels } = await wanted(workspace, patterns, currentPackage);
       if (options.json) context.terminal.print(JSON.stringify(await graphJson(graph, labels, options), undefined, 2));
       else {
         const edges = labels.flatMap((label) => directDependencies(graph, label).map((each) => `${label} -> ${each}`));
         if (edges.length > 0) context.terminal.print(edges.join('\n'));
       }
     });
+}
+
+async function wanted(
+  workspace: Workspace,
+  patterns: readonly string[],
+  from: string,
+): Promise<{ readonly graph: Graph; readonly labels: readonly Label[] }> {
+  if (patterns.length === 0) {
+    const graph = await loadWorkspaceGraph(workspace, graphOptions());
+    return { graph, labels: [...graph.targets.keys()].sort() };
+  }
+  const { graph, labels } = await loadTargets(workspace, patterns, { ...graphOptions(), from });
+  return { graph, labels: reached(graph, labels) };
 }
 
 async function graphJson(graph: Graph, labels: readonly Label[], { hashes }: Options) {

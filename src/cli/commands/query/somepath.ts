@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { loadWholeGraph, somePath, targetsMatching } from '../../../graph/index.ts';
+import { loadWorkspaceGraph, somePath, targetsMatching } from '../../../graph/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { graphOptions, here } from '../../workspace.ts';
 
@@ -11,7 +11,7 @@ export function define(command: Command, context: CommandContext): void {
     .option('--json', 'a JSON list of labels; empty where there is none')
     .action(async (from: string, to: string, options: { json?: boolean }) => {
       const { workspace, currentPackage } = await here();
-      const { graph } = await loadWholeGraph(workspace, graphOptions());
+      const graph = await loadWorkspaceGraph(workspace, graphOptions());
       const labels = (text: string) => targetsMatching(graph, [text], currentPackage);
       const path = somePath(graph, labels(from), labels(to));
       if (options.json) context.terminal.print(JSON.stringify(path ?? [], undefined, 2));

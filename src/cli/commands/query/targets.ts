@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type Graph, type Label, loadTargets, loadWholeGraph, type Workspace } from '../../../graph/index.ts';
+import { type Graph, type Label, loadTargets, loadWorkspaceGraph, type Workspace } from '../../../graph/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { graphOptions, here } from '../../workspace.ts';
 import { printLabels, type Selection, withSelection } from './selection.ts';
@@ -15,6 +15,6 @@ export function define(command: Command, context: CommandContext): void {
 }
 
 async function everything(workspace: Workspace): Promise<{ graph: Graph; labels: readonly Label[] }> {
-  const { graph } = await loadWholeGraph(workspace, graphOptions());
+  const graph = await loadWorkspaceGraph(workspace, graphOptions());
   return { graph, labels: [...graph.targets.keys()] };
 }

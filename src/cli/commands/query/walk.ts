@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type Graph, type Label, loadTargets, loadWholeGraph, targetsMatching } from '../../../graph/index.ts';
+import { type Graph, type Label, loadTargets, loadWorkspaceGraph, targetsMatching } from '../../../graph/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { graphOptions, here } from '../../workspace.ts';
 import { levelCount, printLabels, type Selection, withSelection } from './selection.ts';
@@ -18,7 +18,7 @@ export function defineWalk(command: Command, context: CommandContext, reach: 'do
     const { workspace, currentPackage } = await here();
     const load = async (): Promise<{ graph: Graph; labels: readonly Label[] }> => {
       if (reach === 'down') return loadTargets(workspace, patterns, { ...graphOptions(), from: currentPackage });
-      const { graph } = await loadWholeGraph(workspace, graphOptions());
+      const graph = await loadWorkspaceGraph(workspace, graphOptions());
       return { graph, labels: targetsMatching(graph, patterns, currentPackage) };
     };
     const { graph, labels } = await load();

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type Label, loadWholeGraph, targetsReading } from '../../../graph/index.ts';
+import { type Label, loadWorkspaceGraph, targetsReading } from '../../../graph/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { graphOptions, here } from '../../workspace.ts';
 import { workspacePath } from './file-argument.ts';
@@ -13,7 +13,7 @@ export function define(command: Command, context: CommandContext): void {
   ).action(async (files: string[], options: Selection) => {
     const { workspace, currentPackage } = await here();
     const paths = files.map((file) => workspacePath(workspace, currentPackage, file));
-    const { graph } = await loadWholeGraph(workspace, graphOptions());
+    const graph = await loadWorkspaceGraph(workspace, graphOptions());
     const labels = new Set<Label>();
     for (const path of paths) {
       const found = targetsReading(graph, path);

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { loadWholeGraph, targetsMaking } from '../../../graph/index.ts';
+import { loadWorkspaceGraph, targetsMaking } from '../../../graph/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { graphOptions, here } from '../../workspace.ts';
 import { workspacePath } from './file-argument.ts';
@@ -18,7 +18,7 @@ export function define(command: Command, context: CommandContext): void {
     const paths = files.map((file) =>
       workspacePath(workspace, currentPackage, file).replace(/^banksman-out\/(gen|bin)\//, ''),
     );
-    const { graph } = await loadWholeGraph(workspace, graphOptions());
+    const graph = await loadWorkspaceGraph(workspace, graphOptions());
     const labels = new Set(paths.flatMap((path) => targetsMaking(graph, path)));
     printLabels(context, graph.targets, [...labels].sort(), options);
   });
