@@ -52,10 +52,20 @@ export async function listObjects(
 }
 
 /** @throws KubeFault kube/already-exists */
-export async function createObject(cluster: Cluster, object: KubeObject, call: Call = {}): Promise<KubeObject> {
+export async function createObject(
+  cluster: Cluster,
+  object: KubeObject,
+  { dryRun, ...call }: Call & { readonly dryRun?: boolean } = {},
+): Promise<KubeObject> {
   const path = objectPath(await cluster.resource(object), { namespace: object.metadata.namespace });
   return asObject(
-    await cluster.request({ method: 'POST', path, query: { fieldManager }, body: object, ...call }),
+    await cluster.request({
+      method: 'POST',
+      path,
+      query: { fieldManager, dryRun: dryRun ? 'All' : undefined },
+      body: object,
+      ...call,
+    }),
     path,
   );
 }

@@ -13,6 +13,8 @@ export class ReleaseFault extends Fault<
   | 'release/not-text'
   | 'release/rejected'
   | 'release/rollout-failed'
+  | 'release/bad-verification'
+  | 'release/verification-failed'
   | 'release/superseded'
   | 'release/busy'
   | 'release/no-good-release'

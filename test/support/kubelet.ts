@@ -1,7 +1,7 @@
 import { type Cluster, isKubeFault, type KubeObject, watchObjects } from '../../src/kube/index.ts';
 
-/** What becomes of a pod, by the name of its first container's image: `ready/x:1`, `missing/x:1`, `crash/x:1`, ... `dies`: ready at first, then it crashes. */
-export type Fate = 'ready' | 'dies' | 'missing' | 'crash' | 'unready' | 'unschedulable';
+/** What becomes of a pod, by the name of its first container's image: `ready/x:1`, `missing/x:1`, `crash/x:1`, ... `dies`: ready at first, then it crashes; `done`, `fails`: it ends, well or not. */
+export type Fate = 'ready' | 'dies' | 'done' | 'fails' | 'missing' | 'crash' | 'unready' | 'unschedulable';
 
 /**
  * Plays the kubelet: gives each new pod of a namespace the status that a real one would have after a moment. Everything else
@@ -106,6 +106,17 @@ function statusOf(fate: Exclude<Fate, 'dies'>, { name, image }: { readonly name:
           },
         ],
       };
+    case 'done':
+    case 'fails': {
+      const exitCode = fate === 'done' ? 0 : 3;
+      const reason = fate === 'done' ? 'Completed' : 'Error';
+      const terminated = { exitCode, reason, startedAt: now, finishedAt: now };
+      return {
+        phase: fate === 'done' ? 'Succeeded' : 'Failed',
+        conditions: [scheduled, condition],
+        containerStatuses: [{ ...base, state: { terminated } }],
+      };
+    }
     case 'ready':
     case 'unready':
       return {
