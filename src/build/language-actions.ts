@@ -5,11 +5,12 @@ import { goTest } from './go/test.ts';
 import { javaBinary, javaLibrary, javaRuntimeImage, javaTest } from './java/actions.ts';
 import { javaRuntime } from './java/runtime.ts';
 import { mavenJar } from './maven/action.ts';
+import { npmModules } from './npm/action.ts';
 import { pythonBinary, pythonTest } from './python/actions.ts';
 import { pythonWheel } from './python/wheel.ts';
 import type { BuiltinActions } from './types.ts';
 
-/** What the rules of `go`, `java`, `maven` and `python` name as their actions. */
+/** What the rules of `go`, `java`, `maven`, `npm` and `python` name as their actions. */
 export const languageActions: BuiltinActions = {
   go_library: goLibrary,
   go_binary: goBinary,
@@ -23,6 +24,7 @@ export const languageActions: BuiltinActions = {
   java_test: javaTest,
   java_runtime_image: javaRuntimeImage,
   maven_jar: mavenJar,
+  npm_modules: npmModules,
   python_binary: pythonBinary,
   python_test: pythonTest,
   python_wheel: pythonWheel,

@@ -26,6 +26,7 @@ const packages: Readonly<Record<string, string>> = {
   java: 'openjdk-17-jdk-headless',
   javac: 'openjdk-17-jdk-headless',
   mvn: 'maven',
+  npm: 'npm',
   patch: 'patch',
   'pkg-config': 'pkg-config',
   python3: 'python3',

@@ -1,6 +1,7 @@
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { configList, configValue, refuseUnlocked } from '../config.ts';
+import { stripNames } from '../strip.ts';
 import { resolveTool } from '../tool.ts';
 import type { BuiltinAction, BuiltinRequest } from '../types.ts';
 import { readZip, unpack } from '../zip/read.ts';
@@ -33,8 +34,7 @@ export const pythonWheel: BuiltinAction = {
     const wheels =
       given.length > 0 ? given.map(({ absolute, path }) => ({ absolute, path })) : [await brought(request)];
     for (const { absolute, path } of wheels) await unpackWheel(absolute, path, folder);
-    const patterns = configList(request, 'strip').map(namePattern);
-    if (patterns.length > 0) await strip(folder, patterns);
+    await stripNames(folder, configList(request, 'strip'));
     const below = configValue(request, 'subdirectory');
     if (typeof below === 'string' && below !== '') await moveBelow(folder, below);
     await applyPatches(request, folder);
@@ -72,23 +72,6 @@ async function unpackWheel(path: string, shown: string, to: string): Promise<voi
     const name = data?.[2] ?? entry.name;
     await mkdir(dirname(join(to, name)), { recursive: true });
     await writeFile(join(to, name), unpack(entry, shown, largestFile), { mode: entry.executable ? 0o755 : 0o644 });
-  }
-}
-
-/** A pattern of names with `*` and `?`, as find(1) has it. */
-function namePattern(text: string): RegExp {
-  const escaped = text
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  return new RegExp(`^${escaped}$`);
-}
-
-async function strip(folder: string, patterns: readonly RegExp[]): Promise<void> {
-  for (const child of await readdir(folder, { withFileTypes: true })) {
-    const path = join(folder, child.name);
-    if (patterns.some((pattern) => pattern.test(child.name))) await rm(path, { recursive: true });
-    else if (child.isDirectory()) await strip(path, patterns);
   }
 }
 
