@@ -133,7 +133,8 @@ class Bank:
             "POSTGRES_SOCKETS": str(home),
             "POSTGRES_HOST": "127.0.0.1",
             "POSTGRES_PORT": str(self.ports["postgres"]),
-            "POSTGRES_LEDGER_PASSWORD_FILE": str(self.password_file),
+            "POSTGRES_ROLE": "ledger",
+            "POSTGRES_PASSWORD_FILE": str(self.password_file),
             "POSTGRES_ADMIN_LISTEN": f"127.0.0.1:{self.ports['postgres-admin']}",
             "LANG": "C.UTF-8",
         }

@@ -27,19 +27,27 @@ type Options struct {
 	Data string
 	// Sockets is the folder of the Unix socket, where the superuser is let in, as the system's user `postgres` alone.
 	Sockets string
-	// Host and Port are where the ledger is served.
+	// Host and Port are where sessions are taken.
 	Host string
 	Port int
-	// LedgerPassword is the password of the role `ledger`.
-	LedgerPassword string
-	Log            *slog.Logger
+	// Role is the name of the one role that may come over the network, and of its database.
+	Role string
+	// Password is the role's.
+	Password string
+	Log      *slog.Logger
 }
 
-// The superuser has no password, so nobody can be him over the network. The ledger's role sees its own database alone.
-const hostBasedAuthentication = `local all postgres peer
-local ledger ledger scram-sha-256
-host ledger ledger all scram-sha-256
-`
+// The superuser has no password, so nobody can be him over the network. The role sees its own database alone.
+func hostBasedAuthentication(role string) string {
+	name := quoted(role)
+	return "local all postgres peer\nlocal " + name + " " + name + " scram-sha-256\nhost " + name + " " + name + " all scram-sha-256\n"
+}
+
+// quoted is a name that is no keyword: of SQL, or in pg_hba.conf.
+func quoted(name string) string { return `"` + name + `"` }
+
+// What can be quoted as it is.
+var roleForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 
 // For a bank on a laptop. A real one has a real database administrator.
 var settings = []string{
@@ -54,10 +62,13 @@ var settings = []string{
 	"logging_collector=off",
 }
 
-// Prepare makes the data folder if there is none, and sets the ledger's password. Killed at any point, it begins again.
+// Prepare makes the data folder if there is none, and sets the role's password. Killed at any point, it begins again.
 func Prepare(ctx context.Context, options Options) error {
-	if strings.ContainsAny(options.LedgerPassword, "\n\r\x00") || options.LedgerPassword == "" {
-		return errors.New("the ledger's password must be one line and not empty")
+	if !roleForm.MatchString(options.Role) || options.Role == "postgres" {
+		return fmt.Errorf("%q can't be the name of the role: at most 63 small letters, digits and _", options.Role)
+	}
+	if strings.ContainsAny(options.Password, "\n\r\x00") || options.Password == "" {
+		return errors.New("the role's password must be one line and not empty")
 	}
 	_, err := os.Stat(options.Data)
 	switch {
@@ -71,10 +82,10 @@ func Prepare(ctx context.Context, options Options) error {
 	if err := checkVersion(ctx, options); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(options.Data, "pg_hba.conf"), []byte(hostBasedAuthentication), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(options.Data, "pg_hba.conf"), []byte(hostBasedAuthentication(options.Role)), 0o600); err != nil {
 		return err
 	}
-	return singleUser(ctx, options, options.Data, "postgres", []string{"ALTER ROLE ledger PASSWORD " + literal(options.LedgerPassword)})
+	return singleUser(ctx, options, options.Data, "postgres", []string{"ALTER ROLE " + quoted(options.Role) + " PASSWORD " + literal(options.Password)})
 }
 
 // create makes the folder beside its place and moves it there when it is whole: a folder at its place is a good one.
@@ -91,9 +102,9 @@ func create(ctx context.Context, options Options) error {
 		return err
 	}
 	err := singleUser(ctx, options, unfinished, "postgres", []string{
-		"CREATE ROLE ledger LOGIN",
-		"CREATE DATABASE ledger OWNER ledger",
-		"REVOKE ALL ON DATABASE ledger FROM PUBLIC",
+		"CREATE ROLE " + quoted(options.Role) + " LOGIN",
+		"CREATE DATABASE " + quoted(options.Role) + " OWNER " + quoted(options.Role),
+		"REVOKE ALL ON DATABASE " + quoted(options.Role) + " FROM PUBLIC",
 	})
 	if err != nil {
 		return err

@@ -43,7 +43,7 @@ while :; do sleep 0.02; done
 	log := &bytes.Buffer{}
 	options := cluster.Options{
 		Binaries: folder, Data: filepath.Join(t.TempDir(), "cluster"), Sockets: folder, Host: "127.0.0.1", Port: 5432,
-		LedgerPassword: `it's a \ secret`, Log: slog.New(slog.NewJSONHandler(log, nil)),
+		Role: "ledger", Password: `it's a \ secret`, Log: slog.New(slog.NewJSONHandler(log, nil)),
 	}
 	return options, log, func() string {
 		text, _ := os.ReadFile(notes)
@@ -60,15 +60,15 @@ func TestMakesTheDataFolderOnceAndSetsThePasswordEachTime(t *testing.T) {
 	first := notes()
 	for _, want := range []string{
 		"initdb --pgdata=" + options.Data + ".unfinished", "--data-checksums",
-		"CREATE ROLE ledger LOGIN;\nCREATE DATABASE ledger OWNER ledger;\n",
-		"single " + options.Data + "\nALTER ROLE ledger PASSWORD E'it''s a \\\\ secret';\n",
+		"CREATE ROLE \"ledger\" LOGIN;\nCREATE DATABASE \"ledger\" OWNER \"ledger\";\n",
+		"single " + options.Data + "\nALTER ROLE \"ledger\" PASSWORD E'it''s a \\\\ secret';\n",
 	} {
 		if !strings.Contains(first, want) {
 			t.Errorf("did not do %q:\n%s", want, first)
 		}
 	}
 	authentication, _ := os.ReadFile(filepath.Join(options.Data, "pg_hba.conf"))
-	if !strings.Contains(string(authentication), "host ledger ledger all scram-sha-256") || strings.Contains(string(authentication), "trust") {
+	if !strings.Contains(string(authentication), `host "ledger" "ledger" all scram-sha-256`) || strings.Contains(string(authentication), "trust") {
 		t.Errorf("pg_hba.conf: %s", authentication)
 	}
 	if strings.Contains(log.String(), "secret") {
@@ -77,7 +77,7 @@ func TestMakesTheDataFolderOnceAndSetsThePasswordEachTime(t *testing.T) {
 	if err := cluster.Prepare(context.Background(), options); err != nil {
 		t.Fatal(err)
 	}
-	if second := notes(); strings.Contains(second, "initdb") || strings.Contains(second, "CREATE") || !strings.Contains(second, "ALTER ROLE ledger") {
+	if second := notes(); strings.Contains(second, "initdb") || strings.Contains(second, "CREATE") || !strings.Contains(second, "ALTER ROLE \"ledger\"") {
 		t.Errorf("the second time:\n%s", second)
 	}
 }
@@ -111,9 +111,16 @@ func TestRefusesWhatItCannotServe(t *testing.T) {
 	options, _, _ := programs(t)
 	for _, password := range []string{"", "a\nb"} {
 		wrong := options
-		wrong.LedgerPassword = password
+		wrong.Password = password
 		if err := cluster.Prepare(context.Background(), wrong); err == nil {
 			t.Errorf("took the password %q", password)
+		}
+	}
+	for _, role := range []string{"", "postgres", "a b", `a"; DROP ROLE b`, "a\nhost all all all trust"} {
+		wrong := options
+		wrong.Role = role
+		if err := cluster.Prepare(context.Background(), wrong); err == nil {
+			t.Errorf("took the role %q", role)
 		}
 	}
 	if err := os.Mkdir(options.Data, 0o700); err != nil {

@@ -34,7 +34,7 @@ func Ready(ctx context.Context, options Options) error {
 	} else {
 		_ = connection.SetDeadline(time.Now().Add(time.Second))
 	}
-	if _, err := connection.Write(startupMessage("ledger", "ledger")); err != nil {
+	if _, err := connection.Write(startupMessage(options.Role, options.Role)); err != nil {
 		return err
 	}
 	head := make([]byte, 5)

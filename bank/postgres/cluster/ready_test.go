@@ -43,7 +43,7 @@ func server(t *testing.T, answer []byte) (cluster.Options, chan []byte) {
 			connection.Close()
 		}
 	}()
-	return cluster.Options{Sockets: folder, Port: 5432}, sent
+	return cluster.Options{Role: "ledger", Sockets: folder, Port: 5432}, sent
 }
 
 func message(kind byte, body string) []byte {
@@ -87,7 +87,7 @@ func TestAServerThatIsNotReadySaysWhy(t *testing.T) {
 			t.Errorf("%q: got %v, want %q", answer, err, want)
 		}
 	}
-	if err := ready(cluster.Options{Sockets: t.TempDir(), Port: 1}); err == nil || !strings.Contains(err.Error(), "not up") {
+	if err := ready(cluster.Options{Role: "ledger", Sockets: t.TempDir(), Port: 1}); err == nil || !strings.Contains(err.Error(), "not up") {
 		t.Errorf("without a server: %v", err)
 	}
 }

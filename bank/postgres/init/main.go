@@ -38,9 +38,10 @@ func run(log *slog.Logger) error {
 		Sockets:  env.TextOr("POSTGRES_SOCKETS", "/run/postgresql"),
 		Host:     env.TextOr("POSTGRES_HOST", "*"),
 		Port:     env.Integer("POSTGRES_PORT", 5432, 1, 65535),
+		Role:     env.Text("POSTGRES_ROLE"),
 		Log:      log,
 	}
-	passwordFile := env.Text("POSTGRES_LEDGER_PASSWORD_FILE")
+	passwordFile := env.Text("POSTGRES_PASSWORD_FILE")
 	adminListen := env.Address("POSTGRES_ADMIN_LISTEN", ":9187")
 	patience := env.Duration("POSTGRES_STOP_TIMEOUT", 20*time.Second, time.Second, 5*time.Minute)
 	if err := env.Err(); err != nil {
@@ -48,9 +49,9 @@ func run(log *slog.Logger) error {
 	}
 	password, err := os.ReadFile(passwordFile)
 	if err != nil {
-		return fmt.Errorf("cannot read the ledger's password: %w", err)
+		return fmt.Errorf("cannot read the role's password: %w", err)
 	}
-	options.LedgerPassword = strings.TrimSpace(string(password))
+	options.Password = strings.TrimSpace(string(password))
 
 	signalled, ignore := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer ignore()
