@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { Fault } from '../fault/index.ts';
 import type { Label } from '../graph/index.ts';
 import type { CommandContext } from './context.ts';
+import { fetchFrom, type ServerPlace, serverPlace } from './server-place.ts';
 import { serviceNamed } from './service.ts';
 import { UsageFault } from './usage.ts';
 
@@ -9,14 +10,13 @@ export interface ServerChoice {
   readonly server?: string;
 }
 
-const usual = 'http://127.0.0.1:7700';
 /** Milliseconds. */
 const patience = 30_000;
 
 export function withServerOption(command: Command): Command {
   return command.option(
     '--server <url>',
-    `the server ($BANKSMAN_SERVER; ${usual} unless told); its token is read from $BANKSMAN_TOKEN`,
+    'the server, with the token in $BANKSMAN_TOKEN ($BANKSMAN_SERVER; the one of this machine unless told)',
   );
 }
 
@@ -43,8 +43,18 @@ export type Api = (method: 'GET' | 'POST', path: string, body?: object) => Promi
  * @throws UsageFault where there is no token or it would go in the clear; Fault with the server's own code and next step
  */
 export function apiOf({ server }: ServerChoice, signal: AbortSignal): Api {
-  const base = server ?? (process.env.BANKSMAN_SERVER || usual);
-  const token = process.env.BANKSMAN_TOKEN;
+  let opening: Promise<Api> | undefined;
+  return async (...call) => {
+    opening ??= serverPlace(server).then((place) => apiAt(place, signal));
+    const api = await opening;
+    return await api(...call);
+  };
+}
+
+/** The same of a server that is known. */
+export function apiAt(place: ServerPlace, signal: AbortSignal): Api {
+  const { base, token } = place;
+  const send = fetchFrom(place);
   if (!URL.canParse(base) || !/^https?:$/.test(new URL(base).protocol)) {
     throw new UsageFault('cli/wrong-use', `${base} is not the address of a server`, {
       next: 'give --server https://HOST',
@@ -64,7 +74,7 @@ export function apiOf({ server }: ServerChoice, signal: AbortSignal): Api {
   return async (method, path, body) => {
     let answer: Response;
     try {
-      answer = await fetch(new URL(path, base), {
+      answer = await send(new URL(path, base), {
         method,
         headers: {
           authorization: `Bearer ${token}`,

@@ -17,6 +17,7 @@ const environmentKeys = [
   'patience',
   'on_failure',
   'patches',
+  'services',
   'gates',
   'drift',
   'progressive',
@@ -26,6 +27,7 @@ const environmentKeys = [
 const dnsLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 /** Host, port and path as image references have them; see the reference grammar of github.com/distribution/reference. */
 export const registryName = /^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]{1,5})?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/;
+const servicePattern = /^\/\/[^\s:]*(?::[^\s:/]+)?$/;
 const parameterName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** Without any, there is dev on the local cluster. */
@@ -76,6 +78,9 @@ export function environments(
       }),
       ...(fields.patches !== undefined && {
         patches: listOf(fields.patches).map((each) => textOf(each, dnsLabel, 'the name of a set of patches')),
+      }),
+      ...(fields.services !== undefined && {
+        services: listOf(fields.services).map((each) => textOf(each, servicePattern, 'a pattern such as //bank/...')),
       }),
       ...(fields.gates !== undefined && { gates: gatesOf(fields.gates, fields.after !== undefined) }),
       ...(fields.drift !== undefined && {

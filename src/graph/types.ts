@@ -190,6 +190,8 @@ export interface Environment {
   readonly patience?: number;
   /** After a failure: go back to the last healthy release and hold, or only hold. */
   readonly onFailure?: 'return' | 'stop';
+  /** Patterns of the services that are meant where none is named; all of the workspace unless told. */
+  readonly services?: readonly string[];
   /** Names of patch sets, applied one after the other; its own name unless told. */
   readonly patches?: readonly string[];
   /** What must hold before a rollout may start, in the order written. */

@@ -49,6 +49,7 @@ environments:
     patience: 7d
     on_failure: stop
     patches: [large, prod]
+    services: [//bank/..., //web:site]
     gates:
       soak: 1h
       tests: [//bank/ledger:test]
@@ -115,6 +116,7 @@ registries:
           { share: 50, lasts: 600_000, check: { kind: 'job', name: 'smoke' } },
         ],
       },
+      services: ['//bank/...', '//web:site'],
       gates: [
         { kind: 'soak', name: 'soak', duration: 3_600_000 },
         { kind: 'tests', targets: ['//bank/ledger:test'] },
@@ -193,6 +195,7 @@ registries:
         ['deadline: 0s', /must be longer than nothing/],
         ['automatic: 1', /must be true or false/],
         ['patches: [a/b]', /is not the name of a set of patches/],
+        ['services: [bank]', /is not a pattern such as/],
         ['parameters: { a-b: 1 }', /can't be the name of a parameter/],
         ['gates: { sok: 1h }', /gates.sok: there is no such key/, 'did you mean soak?'],
         ['gates: { soak: 1h }', /there is no environment before this one/],

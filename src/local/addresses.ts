@@ -9,6 +9,8 @@ export const addresses = {
   /** First of `services`: the Service `default/kubernetes`. */
   kubernetes: '10.96.0.1',
   dns: '10.96.0.10',
+  /** What `registry.local` is to pods. */
+  registry: '10.96.0.11',
   domain: 'cluster.local',
 } as const;
 

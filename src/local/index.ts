@@ -3,6 +3,7 @@ export { down } from './down.ts';
 export { ensureEngine } from './engine.ts';
 export { LocalFault } from './fault.ts';
 export { kubectl } from './kubectl.ts';
+export { type KeyFiles, type ServerAccess, serverAccess } from './server-access.ts';
 export { clusterAccess, list, status } from './status.ts';
 export type {
   ClusterAccess,

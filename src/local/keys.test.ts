@@ -77,7 +77,13 @@ test('a damaged key, and another name than asked for, are replaced', async () =>
 test('a lost authority takes all that it signed with it', async () => {
   await ensureKeys(layout);
   await rm(authorityPath(layout, 'registry'));
-  expect(await ensureKeys(layout)).toEqual(['registry-ca', 'registry-server', 'registry-node', 'registry-user']);
+  expect(await ensureKeys(layout)).toEqual([
+    'registry-ca',
+    'registry-server',
+    'registry-node',
+    'registry-user',
+    'registry-reader',
+  ]);
 });
 
 test('TLS with both sides checked accepts its own client and refuses one of another authority', async () => {

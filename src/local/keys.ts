@@ -12,12 +12,12 @@ const leafLifetime = 365;
 /** Days before the end at which `up` makes a certificate anew. */
 const renewBefore = 120;
 
-export const authorities = ['cluster', 'front-proxy', 'etcd', 'registry'] as const;
+export const authorities = ['cluster', 'front-proxy', 'etcd', 'registry', 'server'] as const;
 export type AuthorityName = (typeof authorities)[number];
 
 /**
  * Every certificate of a cluster. The cluster's authority says who a user of the Kubernetes API is; etcd, the
- * aggregation layer and the registry have authorities of their own, so that no certificate opens what it isn't for.
+ * aggregation layer, the registry and Banksman's server have authorities of their own, so that no certificate opens what it isn't for.
  */
 export function leaves(layout: Layout): Record<LeafName, { authority: AuthorityName; request: LeafRequest }> {
   const loopback = ['127.0.0.1'];
@@ -75,6 +75,13 @@ export function leaves(layout: Layout): Record<LeafName, { authority: AuthorityN
     'registry-server': registry(server('registry.local', ['registry.local', 'localhost'], loopback)),
     'registry-node': registry(client('node')),
     'registry-user': registry(client('user')),
+    // For pods that are given it: they read what the registry has.
+    'registry-reader': registry(client('reader')),
+    // Banksman's own server as a pod of this cluster: its Service's names, and where the host reaches it.
+    server: {
+      authority: 'server',
+      request: server('banksman', ['localhost', 'banksman', 'banksman.banksman', 'banksman.banksman.svc'], loopback),
+    },
   };
 }
 
@@ -95,7 +102,9 @@ export type LeafName =
   | 'admin'
   | 'registry-server'
   | 'registry-node'
-  | 'registry-user';
+  | 'registry-user'
+  | 'registry-reader'
+  | 'server';
 
 export function authorityPath(layout: Layout, name: AuthorityName): string {
   return join(layout.pki, `${name}-ca.crt`);

@@ -13,17 +13,17 @@ import { authorityPath, certificatePath, keyPath } from './keys.ts';
 import type { Layout } from './layout.ts';
 import type { Settings } from './settings.ts';
 
-/** Serves `registry.local` on a Unix socket. Both the node and the user show a certificate of the registry's authority. */
+/** Serves `registry.local` on a Unix socket. The node, the user and pods show a certificate of the registry's authority. */
 export async function serveRegistry(layout: Layout, settings: Settings): Promise<Server> {
   const store = await openBlobStore(settings.blobs);
   const server = createRegistryServer(
     createRegistryHandler(store, {
       root: layout.registry,
       discover: true,
-      // The node only fetches: what it is told to run must not change what others will.
+      // The node and pods only fetch: what it is told to run must not change what others will.
       authorize: (request, action) => {
         const { subject } = (request.socket as TLSSocket).getPeerCertificate();
-        return subject?.CN === 'user' || (subject?.CN === 'node' && action === 'pull');
+        return subject?.CN === 'user' || ((subject?.CN === 'node' || subject?.CN === 'reader') && action === 'pull');
       },
     }),
     {

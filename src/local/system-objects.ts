@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { addresses } from './addresses.ts';
+import { addresses, ports } from './addresses.ts';
 import type { Api } from './api.ts';
 import type { Settings } from './settings.ts';
 
@@ -18,7 +18,7 @@ export async function applySystemObjects(api: Api, settings: Settings): Promise<
 }
 
 export function systemObjects(settings: Settings): SystemObject[] {
-  return [...accessObjects(), storageClass(), ...dnsObjects(settings.images.coredns.reference)];
+  return [...accessObjects(), storageClass(), ...registryObjects(), ...dnsObjects(settings.images.coredns.reference)];
 }
 
 function accessObjects(): SystemObject[] {
@@ -61,9 +61,38 @@ function clusterRoleBinding(name: string, role: string, subject: Record<string, 
   };
 }
 
+/** The registry under its own name: a pod that was given a certificate for it needs to know nothing else. */
+function registryObjects(): SystemObject[] {
+  const metadata = { name: 'registry', namespace: 'kube-system' };
+  const port = { name: 'https', protocol: 'TCP' };
+  return [
+    {
+      path: '/api/v1/namespaces/kube-system/services/registry',
+      object: {
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata,
+        spec: { clusterIP: addresses.registry, ports: [{ ...port, port: 443, targetPort: ports.registry }] },
+      },
+    },
+    {
+      // Without a selector nobody else makes it: it leads to the portal on the node.
+      path: '/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices/registry',
+      object: {
+        apiVersion: 'discovery.k8s.io/v1',
+        kind: 'EndpointSlice',
+        metadata: { ...metadata, labels: { 'kubernetes.io/service-name': 'registry' } },
+        addressType: 'IPv4',
+        endpoints: [{ addresses: [addresses.node], conditions: { ready: true } }],
+        ports: [{ ...port, port: ports.registry }],
+      },
+    },
+  ];
+}
+
 /**
  * There is no way out of the node, so that a name outside of the cluster can't be resolved: it is answered at once
- * as unknown, before a client loses seconds in waiting. The two blocks are apart because CoreDNS asks `template`
+ * as unknown, before a client loses seconds in waiting. The blocks are apart because CoreDNS asks `template`
  * before `kubernetes` within one, whatever their order here.
  */
 const corefile = `${addresses.domain}:53 in-addr.arpa:53 ip6.arpa:53 {
@@ -79,6 +108,15 @@ const corefile = `${addresses.domain}:53 in-addr.arpa:53 ip6.arpa:53 {
     prometheus :9153
     cache 5
     loadbalance
+}
+registry.local:53 {
+    errors
+    template IN A {
+        answer "{{ .Name }} 30 IN A ${addresses.registry}"
+    }
+    template ANY ANY {
+        rcode NOERROR
+    }
 }
 .:53 {
     errors

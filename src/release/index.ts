@@ -59,6 +59,7 @@ export { attachedBill, verifyReference } from './proof/verify.ts';
 export { pushImages, reachOf, registryTransport, workspaceRegistries } from './push.ts';
 export { renderService } from './render.ts';
 export { type RollbackOptions, rollback } from './rollback.ts';
+export { ensureNamespace, openSession, type Session } from './session.ts';
 export { releaseHistory, serviceStatus, type ViewOptions } from './status.ts';
 export type * from './types.ts';
 export { answersFor, type Candidate, emergenciesOf } from './why.ts';

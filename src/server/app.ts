@@ -1,4 +1,9 @@
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+} from 'fastify';
 import { isFault } from '../fault/index.ts';
 import type { Label } from '../graph/index.ts';
 import { findListed, usualKind } from '../release/index.ts';
@@ -11,6 +16,7 @@ import type { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { schemas } from './schemas.ts';
+import type { TlsTexts } from './tls.ts';
 
 export interface AppOptions {
   readonly context: Context;
@@ -18,14 +24,16 @@ export interface AppOptions {
   readonly version: string;
   /** One JSON object a line; nothing is written where it is absent. */
   readonly log?: NodeJS.WritableStream | undefined;
+  /** Speaks TLS itself; whoever calls it sees to it where this is absent. */
+  readonly tls?: TlsTexts | undefined;
 }
 
 /** Bytes of a call's body: all that is taken are names and reasons. */
 const maximumBody = 64 * 1024;
 const keyForm = /^[A-Za-z0-9._-]{8,100}$/;
 
-/** The HTTP API. Whoever calls it listens, closes it, and sees to TLS. */
-export function createApp({ context, metrics, version, log }: AppOptions): FastifyInstance {
+/** The HTTP API. Whoever calls it listens and closes it. */
+export function createApp({ context, metrics, version, log, tls }: AppOptions): FastifyInstance {
   const app = fastify({
     bodyLimit: maximumBody,
     requestTimeout: 30_000,
@@ -33,7 +41,8 @@ export function createApp({ context, metrics, version, log }: AppOptions): Fasti
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
     logger: log === undefined ? false : { stream: log, redact: ['req.headers.authorization'] },
     routerOptions: { maxParamLength: 1000 },
-  });
+    ...(tls && { https: { ...tls, minVersion: 'TLSv1.2' } }),
+  } as FastifyServerOptions);
   const closing = new AbortController();
   app.addHook('preClose', async () => closing.abort());
   app.addHook('onResponse', async (request, reply) => {
@@ -59,8 +68,10 @@ export function createApp({ context, metrics, version, log }: AppOptions): Fasti
     return reply.code(404).type('application/problem+json').send(problem);
   });
 
-  app.get('/healthz', async () => ({ status: 'alive' }));
-  app.get('/readyz', async () => {
+  // Asked every few seconds: only what is wrong with them is worth a line.
+  const quiet = { logLevel: 'warn' } as const;
+  app.get('/healthz', quiet, async () => ({ status: 'alive' }));
+  app.get('/readyz', quiet, async () => {
     await context.database.query('SELECT 1');
     return { status: 'ready' };
   });

@@ -10,4 +10,5 @@ export class ServerFault extends Fault<
   | 'server/bad-request'
   | 'server/unknown-release'
   | 'server/refused'
+  | 'server/bad-certificate'
 > {}

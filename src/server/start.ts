@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import type { Server } from 'node:tls';
 import type { Database } from '../database/index.ts';
 import type { Environment } from '../graph/index.ts';
 import { type CheckProvenance, openPlacementStore, type ReleaseContent } from '../release/index.ts';
 import { createApp } from './app.ts';
 import { lead } from './lead.ts';
 import { createMetrics } from './metrics.ts';
+import { followTls, readTls, type TlsFiles } from './tls.ts';
 import { openTokens, type Tokens } from './tokens.ts';
 
 export interface ServerOptions {
@@ -19,6 +21,8 @@ export interface ServerOptions {
   /** 0 for any that is free. */
   readonly port: number;
   readonly log?: NodeJS.WritableStream | undefined;
+  /** It speaks TLS with this certificate, and takes a new one when the files change; plain HTTP where it is absent. */
+  readonly tls?: TlsFiles | undefined;
   /** Milliseconds that a leader may be silent. */
   readonly leaseTime?: number;
   readonly now?: () => number;
@@ -39,8 +43,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const tokens = await openTokens(database);
   const metrics = createMetrics();
   const context = { database, store, tokens, environments, fetchRelease, now };
-  const app = createApp({ context, metrics, version, log });
+  const tls = options.tls && (await readTls(options.tls));
+  const app = createApp({ context, metrics, version, log, tls });
   const url = await app.listen({ host, port });
+  const following =
+    options.tls &&
+    tls &&
+    followTls(app.server as unknown as Server, options.tls, tls, (error) => app.log.error({ err: error }));
   const holder = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
   const leading = lead({
     database,
@@ -55,6 +64,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     url,
     tokens,
     async stop() {
+      following?.stop();
       await leading.stop();
       await app.close();
     },

@@ -55,7 +55,7 @@ Examples:
       const builder = await createWorkspaceBuilder(workspace, {
         progress: context.progress,
         signal: context.signal,
-        patterns: labels.length === 0 ? ['//...'] : labels,
+        patterns: labels.length === 0 ? (environment.services ?? ['//...']) : labels,
         from: currentPackage,
       });
       const matched = new Set(builder.labels);

@@ -38,7 +38,7 @@ Examples:
       const builder = await createWorkspaceBuilder(workspace, {
         progress,
         signal,
-        patterns: labels.length === 0 ? ['//...'] : labels,
+        patterns: labels.length === 0 ? (environment.services ?? ['//...']) : labels,
         from: currentPackage,
       });
       const matched = new Set(builder.labels);

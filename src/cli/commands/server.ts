@@ -12,6 +12,7 @@ import {
 import { openTokens, type Role, roles, ServerFault, startServer } from '../../server/index.ts';
 import type { CommandContext } from '../context.ts';
 import { type DatabaseChoice, withDatabase, withDatabaseOption } from '../database.ts';
+import { addClusterCommands } from '../server-commands.ts';
 import { UsageFault } from '../usage.ts';
 import { version } from '../version.ts';
 import { here } from '../workspace.ts';
@@ -20,12 +21,18 @@ interface Options extends DatabaseChoice {
   readonly host: string;
   readonly port: number;
   readonly behindTls?: boolean;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly inCluster?: string;
 }
 
 export function define(command: Command, context: CommandContext): void {
   withDatabaseOption(command)
     .option('--host <address>', 'the address that is listened on', '127.0.0.1')
     .option('--port <number>', 'the port', port, 7700)
+    .option('--tls-cert <file>', 'speak TLS with this certificate; a new one in its place is taken within a minute')
+    .option('--tls-key <file>', 'its key')
+    .option('--in-cluster <name>', 'it runs as a pod of this cluster, which its environments have as `cluster`')
     .option('--behind-tls', 'something in front of it speaks TLS: other addresses than 127.0.0.1 may be listened on')
     .addHelpText(
       'after',
@@ -36,9 +43,10 @@ those of banksman.yaml as it is at the start. Logs go to standard error, one JSO
 Examples:
   banksman server token --name ada@bank.example --role administrator
   banksman server
-  banksman server --database postgresql://banksman@db/banksman --host 0.0.0.0 --behind-tls`,
+  banksman server --database postgresql://banksman@db/banksman --host 0.0.0.0 --tls-cert tls.crt --tls-key tls.key`,
     )
     .action((options: Options) => serve(options, context));
+  addClusterCommands(command, context);
   withDatabaseOption(command.command('token').summary('make a token'))
     .description('makes a token and prints it, this once; for the first administrator, while no server runs')
     .requiredOption('--name <name>', 'whose it is: ada@bank.example')
@@ -58,14 +66,19 @@ Examples:
 }
 
 async function serve(options: Options, { signal }: CommandContext): Promise<void> {
-  if (!options.behindTls && !/^(?:127\.|::1$|localhost$)/.test(options.host)) {
+  const { tlsCert, tlsKey, inCluster } = options;
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw new UsageFault('cli/wrong-use', '--tls-cert and --tls-key belong together', { next: 'give both' });
+  }
+  if (!options.behindTls && tlsCert === undefined && !/^(?:127\.|::1$|localhost$)/.test(options.host)) {
     throw new UsageFault('cli/wrong-use', `tokens would go in the clear to ${options.host}`, {
-      next: 'put something that speaks TLS in front of it and say --behind-tls, or listen on 127.0.0.1',
+      next: 'give --tls-cert and --tls-key, put something that speaks TLS in front of it and say --behind-tls, or listen on 127.0.0.1',
     });
   }
   const { workspace } = await here();
   const [policies, registries] = await Promise.all([readPolicies(workspace), workspaceRegistries(workspace)]);
-  const fetch = (reference: string, stop: AbortSignal) => fromRegistry(workspace.environments, reference, stop);
+  const fetch = (reference: string, stop: AbortSignal) =>
+    fromRegistry(workspace.environments, reference, inCluster, stop);
   await withDatabase(options, async (database) => {
     const server = await startServer({
       database,
@@ -74,12 +87,13 @@ async function serve(options: Options, { signal }: CommandContext): Promise<void
       checkProvenance: provenanceCheck({
         policies,
         fetchRelease: fetch,
-        reach: async (environment) => ({ registry: await registryOf(environment), registries }),
+        reach: async (environment) => ({ registry: await registryOf(environment, inCluster), registries }),
       }),
       version: version(),
       host: options.host,
       port: options.port,
       log: process.stderr,
+      ...(tlsCert !== undefined && tlsKey !== undefined && { tls: { cert: tlsCert, key: tlsKey } }),
     });
     await new Promise<void>((resolve) => {
       if (signal.aborted) resolve();
@@ -93,6 +107,7 @@ async function serve(options: Options, { signal }: CommandContext): Promise<void
 async function fromRegistry(
   environments: ReadonlyMap<string, Environment>,
   reference: string,
+  inCluster: string | undefined,
   signal: AbortSignal,
 ): Promise<ReleaseContent> {
   const own = [...environments.values()].find(({ registry }) => reference.startsWith(`${registry}/releases/`));
@@ -101,15 +116,15 @@ async function fromRegistry(
       next: 'push it with `banksman release --env ENV`',
     });
   }
-  const registry = await registryOf(own);
+  const registry = await registryOf(own, inCluster);
   const transport =
     registry?.name === own.registry.split('/')[0] && registry ? await registryTransport(registry) : undefined;
   return await fetchRelease(reference, { signal, ...(transport && { transport }) });
 }
 
-/** The registry of a cluster on this machine. */
-async function registryOf({ context, cluster }: Environment) {
-  return context === undefined ? (await clusterAccess(cluster)).registry : undefined;
+/** The registry of a cluster on this machine. A pod reaches that of its own cluster by its name, as any other. */
+async function registryOf({ context, cluster }: Environment, inCluster: string | undefined) {
+  return context === undefined && cluster !== inCluster ? (await clusterAccess(cluster)).registry : undefined;
 }
 
 function role(text: string, so: readonly Role[] = []): Role[] {

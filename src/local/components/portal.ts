@@ -37,7 +37,7 @@ export function portal({ layout, settings }: Plan): Component {
   };
 }
 
-/** The forwards that every cluster has: the API for people, the registry for the node, and the supervisor's own ways in. */
+/** The forwards that every cluster has: the API for people, the registry for the node and its pods, and the supervisor's own ways in. */
 export function fixedForwards(layout: Layout, settings: Settings): Forward[] {
   const loopback = (port: number): Endpoint => ({ side: 'node', network: 'tcp', address: `127.0.0.1:${port}` });
   const way = (name: ComponentName | 'dns', dial: Endpoint): Forward => ({
@@ -54,6 +54,11 @@ export function fixedForwards(layout: Layout, settings: Settings): Forward[] {
     {
       name: 'registry',
       listen: loopback(ports.registry),
+      dial: { side: 'host', network: 'unix', address: layout.registrySocket },
+    },
+    {
+      name: 'registry-for-pods',
+      listen: { side: 'node', network: 'tcp', address: `${addresses.node}:${ports.registry}` },
       dial: { side: 'host', network: 'unix', address: layout.registrySocket },
     },
     way('etcd', loopback(ports.etcd)),

@@ -1,0 +1,142 @@
+import type { Command } from 'commander';
+import { writeAtomically } from '../disk/index.ts';
+import { Fault, isFault } from '../fault/index.ts';
+import type { Environment } from '../graph/index.ts';
+import { kubectl, serverAccess, status } from '../local/index.ts';
+import { ProcessFault, run } from '../process/index.ts';
+import { ensureNamespace, environmentOf, openSession } from '../release/index.ts';
+import { apiAt } from './api.ts';
+import { type ClusterChoice, engineSource, localName, reachCluster, withClusterOptions } from './cluster.ts';
+import type { CommandContext } from './context.ts';
+import { readSignIn, type SignIn, serverPlace } from './server-place.ts';
+import { makeServerSecrets } from './server-secrets.ts';
+import { UsageFault } from './usage.ts';
+import { here } from './workspace.ts';
+
+interface Options extends ClusterChoice {
+  readonly env: string;
+}
+
+/** Days that a person's token of this machine is valid, and days before its end at which another is made. */
+const validFor = 30;
+const renewBefore = 7;
+/** Milliseconds to wait for a command inside of a pod. */
+const patience = 60_000;
+
+/** How the server's image starts the command line: platform/banksman/BUILD. It has no shell. */
+const inside = [
+  '/usr/local/bin/node',
+  '--disable-warning=ExperimentalWarning',
+  '--disable-warning=DEP0123',
+  '/opt/banksman/src/cli/main.ts',
+];
+
+/** What concerns a server that runs as a pod of a cluster on this machine. */
+export function addClusterCommands(command: Command, context: CommandContext): void {
+  const { terminal, signal } = context;
+  withClusterOptions(command.command('prepare').summary('make the Secrets that a server in the cluster needs'))
+    .description(
+      'makes the namespace and the Secrets that platform/ mounts: a password of its database, a certificate, one for the registry',
+    )
+    .option('--env <name>', 'the environment of banksman.yaml that the server runs in', 'platform')
+    .action(async (options: Options) => {
+      const { environment, name } = await chosen(options);
+      const session = await openSession(
+        await reachCluster(options, environment, { pushes: false }),
+        environment,
+        signal,
+      );
+      try {
+        await ensureNamespace(session, signal);
+        const written = await makeServerSecrets(session.cluster, session.namespace, serverAccess(name), signal);
+        terminal.print(written.length === 0 ? 'nothing is missing' : `written: ${written.join(', ')}`);
+      } finally {
+        session.close();
+      }
+    });
+  withClusterOptions(command.command('sign-in').summary("get a token from the cluster's server"))
+    .description(
+      'makes a token inside of the server, as whoever administers the cluster may, and keeps it for the commands of this machine',
+    )
+    .option('--env <name>', 'the environment of banksman.yaml that the server runs in', 'platform')
+    .requiredOption('--name <name>', 'whose it is: ada@bank.example')
+    .option('--role <role...>', 'roles of the token', ['administrator', 'release-manager'])
+    .option('--print', 'print the token, and do not keep it')
+    .action(async (options: Options & { name: string; role: readonly string[]; print?: boolean }) => {
+      const { environment, name } = await chosen(options);
+      if (options.print) {
+        terminal.print(await makeToken(environment, name, options, context));
+        return;
+      }
+      const url = await addressOf(environment, name);
+      const kept = await readSignIn(name);
+      if (kept !== undefined && (await isGood(kept, url, name, signal))) {
+        terminal.print(`signed in at ${url} already`);
+        return;
+      }
+      const token = await makeToken(environment, name, options, context);
+      const expiresAt = new Date(Date.now() + validFor * 86_400_000).toISOString();
+      const signIn: SignIn = { url, token, expiresAt };
+      await writeAtomically(serverAccess(name).signInPath, `${JSON.stringify(signIn, undefined, 2)}\n`, 0o600);
+      terminal.print(`${terminal.paint.good('✓')} signed in at ${url} as ${options.name}`);
+    });
+}
+
+async function chosen(options: Options): Promise<{ environment: Environment; name: string }> {
+  const { workspace } = await here();
+  const environment = environmentOf(workspace, options.env);
+  const name = localName(options, environment);
+  if (name !== undefined) return { environment, name };
+  throw new UsageFault('cli/wrong-use', 'this is for a cluster on this machine', {
+    next: 'on another one make the Secrets of docs/platform.md, and a token with kubectl exec',
+  });
+}
+
+/** The host's address of the server's Service. */
+async function addressOf({ namespace }: Environment, name: string): Promise<string> {
+  const { ports } = await status({ name });
+  const port = ports.find(({ service }) => service === `${namespace}/banksman`);
+  if (port !== undefined) return `https://${port.address}`;
+  throw new Fault('cli/no-server', `the cluster ${name} has no Service ${namespace}/banksman`, {
+    next: 'start the cluster and the server in it with script/up',
+  });
+}
+
+/** A token that lasts for some days more, and that the server takes. */
+async function isGood(kept: SignIn, url: string, cluster: string, signal: AbortSignal): Promise<boolean> {
+  if (kept.url !== url || Date.parse(kept.expiresAt) - Date.now() < renewBefore * 86_400_000) return false;
+  const { ca } = await serverPlace(undefined, cluster);
+  try {
+    await apiAt({ base: url, token: kept.token, ca }, signal)('GET', '/v1/environments');
+    return true;
+  } catch (error) {
+    if (isFault(error) && error.code === 'server/not-signed-in') return false;
+    throw error;
+  }
+}
+
+async function makeToken(
+  { namespace }: Environment,
+  cluster: string,
+  { name, role }: { readonly name: string; readonly role: readonly string[] },
+  { progress, signal }: CommandContext,
+): Promise<string> {
+  const roles = role.flatMap((each) => ['--role', each]);
+  const asked = ['server', 'token', '--name', name, '--days', String(validFor), ...roles];
+  const words = ['exec', '--namespace', namespace, 'deployment/banksman', '--container', 'banksman', '--', ...inside];
+  const { program, args, env } = await kubectl({
+    name: cluster,
+    engineSource,
+    progress,
+    signal,
+    args: [...words, ...asked],
+  });
+  const { stdout } = await run(program, args, { env, signal, timeout: patience }).catch((error: unknown) => {
+    if (!(error instanceof ProcessFault)) throw error;
+    throw new Fault('cli/no-server', `no token could be made in the server of ${namespace}`, {
+      notes: error.notes,
+      next: 'see whether it runs: banksman kubectl get pods -n '.concat(namespace),
+    });
+  });
+  return stdout.toString('utf8').trim();
+}
