@@ -129,7 +129,7 @@ registries:
               lasts: { days: 1, milliseconds: 7_200_000 },
               rule: 'FREQ=WEEKLY;BYDAY=MO,-1TU',
               zone: 'Europe/London',
-              place: { line: 28 },
+              place: { line: 29 },
             },
           ],
         },
