@@ -1,10 +1,11 @@
-import { lstat, mkdir, readdir, rename, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { lstat, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
-import type { Input, Label, Target } from '../graph/index.ts';
+import { type Input, type Label, nameIn, providedFor, type Target } from '../graph/index.ts';
 import type { Progress, Task } from '../progress/index.ts';
-import type { Artifact } from './artifact.ts';
+import { type Artifact, artifactIdentity } from './artifact.ts';
 import type { Cache } from './cache.ts';
-import { collectOne, collectOutputs } from './collect.ts';
+import { collectOne, collectOutputs, exists } from './collect.ts';
 import { execute } from './execute.ts';
 import { BuildFault } from './fault.ts';
 import { type ActionInputs, laidPaths, type Resolved, type ResolvedInputs } from './inputs.ts';
@@ -117,42 +118,43 @@ async function runIn(
     const [name = ''] = outputNames(target);
     const path = join(scratch.root, pathOf(target, name));
     await mkdir(dirname(path), { recursive: true });
-    const text = substitute(action.content, target, layoutOf(target, inputs, scratchMount), 'content');
+    const text = substitute(action.content, target, layoutOf(shop, target, inputs, scratchMount), 'content');
     await writeFile(path, text, { mode: target.binary ? 0o755 : 0o644 });
     const grown = told.grow?.('', []) ?? target;
     const outputs = await collectOutputs(grown, join(scratch.root, target.package), scratch.root, blobs);
     return { outputs, ...(told.grow !== undefined && { printed: '' }) };
   }
   if (action.kind === 'filegroup') return { outputs: await collectGroup(shop, scratch, target, inputs) };
-  const outputFolder = builtin === undefined ? join(scratch.root, target.package) : join(scratch.root, '.out');
-  await mkdir(outputFolder, { recursive: true });
-  for (const name of outputNames(target)) await mkdir(dirname(join(outputFolder, name)), { recursive: true });
   const inPlace = builtin?.readsInPlace === true ? sourcesInPlace(shop, inputs.srcs) : undefined;
   await layOut(scratch, inputs, inPlace);
   if (builtin !== undefined) {
+    const outputFolder = join(scratch.root, '.out');
+    await mkdir(outputFolder, { recursive: true });
+    for (const name of outputNames(target)) await mkdir(dirname(join(outputFolder, name)), { recursive: true });
     await runBuiltin(shop, scratch, target, inputs, inPlace, builtin, outputFolder, task, signal);
     const grown = told.grow?.('', []) ?? target;
     const outputs = await collectOutputs(grown, outputFolder, scratch.root, blobs);
     return { outputs, ...(told.grow !== undefined && { printed: '' }) };
   }
   const secrets = await openSecrets(target);
+  const outs = await outputPlaces(target, scratch);
   for (const folder of outputFolders(target)) await mkdir(dirname(join(scratch.root, folder)), { recursive: true });
-  const misplaced = await absentAtRoot(target, scratch);
-  const printed = await runCommand(shop, scratch, target, inputs, told, secrets, task, signal);
-  for (const name of misplaced) await moveOutput(scratch, name, outputFolder);
+  const printed = await runCommand(shop, scratch, target, inputs, outs, told, secrets, task, signal);
   const found = await inOutputDirs(target, scratch);
   const foundNames = found.map(({ name }) => name);
   const grown = told.grow?.(printed, foundNames) ?? target;
-  const optional = await optionalOutputs(grown, scratch, found);
-  const elsewhere = new Set(foundNames);
-  if (secrets !== undefined) {
-    const declared = outputNames(grown).filter((name) => !elsewhere.has(name));
-    const all = declared.map((name) => ({ name, path: join(outputFolder, name) }));
-    await refuseSecrets(target, secrets, [...all, ...found, ...optional]);
+  const places = new Map(found.map(({ name, path }) => [name, path]));
+  for (const name of outputNames(grown)) {
+    if (!places.has(name)) places.set(name, await madeAt(name, outs.get(name) ?? name, grown, scratch));
   }
+  const all = [...places].map(([name, path]) => ({ name, path }));
+  const optional = await optionalOutputs(grown, scratch, all);
+  if (secrets !== undefined) await refuseSecrets(target, secrets, [...all, ...optional]);
   const take = ({ name, path }: FoundOutput) => collectOne(target, path, pathOf(target, name), scratch.root, blobs);
-  const outputs = await collectOutputs(grown, outputFolder, scratch.root, blobs, elsewhere);
-  for (const each of found) outputs.push(await take(each));
+  const isInput = (path: string) => scratch.isInput(path);
+  const outputs = await collectOutputs(grown, scratch.root, scratch.root, blobs, places, isInput);
+  const declared = new Set(outputNames(grown));
+  for (const each of found) if (!declared.has(each.name)) outputs.push(await take(each));
   const beside: Artifact[] = [];
   for (const each of optional) beside.push(await take(each));
   return {
@@ -164,34 +166,30 @@ async function runIn(
 }
 
 /**
- * Outputs that a command may also make at the root of its scratch folder, where Please has them: `cmd = "touch x"` for the output x.
- * What lies there before is an input.
+ * Where a command is to write its outputs, relative to its scratch folder: by their names, as in Please. Where an input lies there
+ * already, with `.out` behind.
  */
-async function absentAtRoot(target: Target, scratch: Scratch): Promise<string[]> {
-  if (target.package === '') return [];
-  const absent: string[] = [];
+async function outputPlaces(target: Target, scratch: Scratch): Promise<ReadonlyMap<string, string>> {
+  const places = new Map<string, string>();
+  await mkdir(join(scratch.root, target.package), { recursive: true });
   for (const name of outputNames(target)) {
-    const [first = ''] = name.split('/');
-    if (first !== target.package.split('/')[0] && !(await exists(join(scratch.root, name)))) absent.push(name);
+    let place = name;
+    while (await exists(join(scratch.root, place))) place = `${place}.out`;
+    places.set(name, place);
   }
-  return absent;
+  for (const [name, place] of places) {
+    await mkdir(dirname(join(scratch.root, place)), { recursive: true });
+    await mkdir(dirname(join(scratch.root, target.package, name)), { recursive: true });
+  }
+  return places;
 }
 
-async function moveOutput(scratch: Scratch, name: string, outputFolder: string): Promise<void> {
-  const made = join(scratch.root, name);
-  const wanted = join(outputFolder, name);
-  if ((await exists(made)) && !(await exists(wanted))) await rename(made, wanted);
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return false;
-    throw error;
-  }
+/** Where a command has left an output: where it was to, or below its package, where what it is made of lies, too. */
+async function madeAt(name: string, place: string, target: Target, scratch: Scratch): Promise<string> {
+  const wanted = join(scratch.root, place);
+  if (await exists(wanted)) return wanted;
+  const beside = join(scratch.root, target.package, name);
+  return !scratch.isInput(beside) && (await exists(beside)) ? beside : wanted;
 }
 
 /** Sources that are read where they lie, by path. */
@@ -221,7 +219,11 @@ export async function layResolved(scratch: Scratch, what: Resolved, below = ''):
   else if (what.kind === 'outputs') for (const artifact of what.artifacts) await scratch.addArtifact(artifact, below);
 }
 
-/** The outputs of a filegroup are its inputs: sources are taken into the cache, outputs are there. */
+/**
+ * The outputs of a filegroup are its inputs, in the group's own package: sources are taken into the cache, outputs are there.
+ *
+ * @throws BuildFault build/bad-output where two of them have the same name
+ */
 async function collectGroup(
   shop: Workshop,
   scratch: Scratch,
@@ -229,14 +231,39 @@ async function collectGroup(
   inputs: ActionInputs,
 ): Promise<Artifact[]> {
   const found = new Map<string, Artifact>();
+  const add = (artifact: Artifact) => {
+    const before = found.get(artifact.path);
+    if (before !== undefined && artifactIdentity(before) !== artifactIdentity(artifact)) {
+      throw new BuildFault('build/bad-output', `${target.label} groups two files named ${artifact.path}`, {
+        place: target.place,
+        next: 'make two groups of them, or give one of the files another name',
+      });
+    }
+    found.set(artifact.path, artifact);
+  };
   for (const { what } of inputs.srcs.all) {
-    if (what.kind === 'outputs') for (const artifact of what.artifacts) found.set(artifact.path, artifact);
+    if (what.kind === 'outputs') for (const artifact of regrouped(shop, target, what)) add(artifact);
     if (what.kind !== 'source') continue;
     await scratch.addSource(what.path);
     const path = join(scratch.root, what.path);
-    found.set(what.path, await collectOne(target, path, what.path, scratch.root, shop.cache.blobs));
+    add(await collectOne(target, path, what.path, scratch.root, shop.cache.blobs));
   }
   return [...found.values()];
+}
+
+/** Outputs of another target, or of what that provides, as a group of files has them. */
+function regrouped(
+  shop: Workshop,
+  target: Target,
+  { label, artifacts }: Extract<Resolved, { readonly kind: 'outputs' }>,
+): Artifact[] {
+  const of = shop.target(label);
+  const owners = of === undefined ? [] : [of.label, ...providedFor(target, 'srcs', of)];
+  const packages = owners.map((each) => shop.target(each)?.package ?? '').sort((a, b) => b.length - a.length);
+  return artifacts.map((artifact) => {
+    const owner = packages.find((each) => artifact.path.startsWith(`${each}/`)) ?? '';
+    return { ...artifact, path: pathOf(target, nameIn(owner, artifact.path)) };
+  });
 }
 
 async function runCommand(
@@ -244,6 +271,7 @@ async function runCommand(
   scratch: Scratch,
   target: Target,
   inputs: ActionInputs,
+  outs: ReadonlyMap<string, string>,
   told: Told,
   secrets: OpenSecrets | undefined,
   task: Task,
@@ -252,7 +280,7 @@ async function runCommand(
   if (target.action.kind !== 'shell') return '';
   const sandbox = await shop.sandbox();
   const root = sandbox.mountFor(scratch.root);
-  const layout = layoutOf(target, inputs, root);
+  const layout = layoutOf(shop, target, inputs, root, outs);
   const temporary = join(root, scratch.temporary.slice(scratch.root.length + 1));
   const { stampFile } = told;
   const stampName = `.stamp_${target.name}`;
@@ -383,7 +411,14 @@ export function programFolders(tools: ResolvedInputs): string[] {
   return [...folders];
 }
 
-export function layoutOf(target: Target, inputs: ActionInputs, root: string): Layout {
+/** @param outs where outputs are, by name and relative to the root; below the target's package where there is none */
+export function layoutOf(
+  shop: Workshop,
+  target: Target,
+  inputs: ActionInputs,
+  root: string,
+  outs: ReadonlyMap<string, string> = new Map(),
+): Layout {
   const paths = (what: Resolved) => laidPaths(what, root);
   const toolPaths = (what: Resolved) =>
     paths(what).map((path) => (isAbsolute(path) ? path : join(root, toolsFolder, path)));
@@ -396,25 +431,78 @@ export function layoutOf(target: Target, inputs: ActionInputs, root: string): La
     toolsNamed: groups(inputs.tools, toolPaths),
     data: [],
     dataNamed: {},
+    out: (name) => outs.get(name) ?? pathOf(target, name),
     locate(label, named) {
-      if (label === target.label) return outputNames(target).map((name) => pathOf(target, name));
-      const key = inputKey({ kind: 'label', label, ...(named !== undefined && { named }) });
-      for (const { input, what } of inputs.srcs.all) if (inputKey(input) === key) return paths(what);
-      for (const { input, what } of inputs.tools.all) if (inputKey(input) === key) return toolPaths(what);
-      const dependency = inputs.deps.find((each) => each.label === label);
-      const artifacts = named === undefined ? dependency?.artifacts : dependency?.named[named];
-      return artifacts?.map((artifact) => artifact.path);
+      const found = locateOutputs(shop, target, inputs, label, named);
+      if (found === undefined) return undefined;
+      const { of, isTool, artifacts, inside } = found;
+      const names = inside === undefined ? artifacts.map(({ path }) => path) : [inside];
+      const below = isTool ? `${join(root, toolsFolder)}/` : '';
+      return {
+        paths: names.map((name) => below + name),
+        folder: below + (of.package === '' ? '.' : of.package),
+        outputs: names,
+        sum: sum(artifacts),
+        target: of,
+      };
     },
-    sumOf(label) {
-      for (const { what } of [...inputs.srcs.all, ...inputs.tools.all]) {
-        if (what.kind === 'outputs' && what.label === label) return sum(what.artifacts);
-      }
-      return sum(inputs.deps.find((each) => each.label === label)?.artifacts ?? []);
+    program(name) {
+      const found = inputs.tools.all.find(({ what }) => what.kind === 'program' && what.tool.name === name);
+      return found === undefined ? undefined : paths(found.what)[0];
+    },
+    sumOfFile(path) {
+      const found = inputs.srcs.all.find(({ what }) => what.kind === 'source' && what.path === path);
+      return found?.what.kind === 'source' ? found.what.hash : undefined;
     },
   };
 }
 
-const sum = (artifacts: readonly Artifact[]) => artifacts.map((artifact) => artifact.sha256).join(' ');
+interface LocatedOutputs {
+  readonly of: Target;
+  readonly isTool: boolean;
+  readonly artifacts: readonly Pick<Artifact, 'path' | 'sha256'>[];
+  readonly inside?: string | undefined;
+}
+
+/** What a label in a command stands for: one of the target's inputs, or the target itself. */
+function locateOutputs(
+  shop: Workshop,
+  target: Target,
+  inputs: ActionInputs,
+  label: Label,
+  named: string | undefined,
+): LocatedOutputs | undefined {
+  const of = label === target.label ? target : shop.target(label);
+  if (of === undefined) return undefined;
+  if (of === target) {
+    const names = named === undefined ? outputNames(target) : target.namedOuts[named]?.toSorted();
+    const artifacts = names?.map((name) => ({ path: pathOf(target, name), sha256: '' }));
+    return artifacts && { of, isTool: false, artifacts };
+  }
+  const key = inputKey({ kind: 'label', label, ...(named !== undefined && { named }) });
+  for (const { all } of [inputs.srcs, inputs.tools]) {
+    for (const { input, what } of all) {
+      if (what.kind !== 'outputs' || inputKey(input) !== key) continue;
+      return { of, isTool: all === inputs.tools.all, artifacts: what.artifacts, inside: what.inside };
+    }
+  }
+  // Of one that provides something for the target, what it provides.
+  const found = providedFor(target, 'deps', of).map((each) =>
+    inputs.deps.find((dependency) => dependency.label === each),
+  );
+  if (found.length === 0 || found.includes(undefined)) return undefined;
+  const groups = found.map((dependency) => (named === undefined ? dependency?.artifacts : dependency?.named[named]));
+  if (groups.includes(undefined)) return undefined;
+  return { of, isTool: false, artifacts: groups.flatMap((group) => group ?? []) };
+}
+
+function sum(artifacts: readonly Pick<Artifact, 'path' | 'sha256'>[]): string {
+  const [only] = artifacts;
+  if (only !== undefined && artifacts.length === 1) return only.sha256;
+  return createHash('sha256')
+    .update(artifacts.map(({ path, sha256 }) => `${sha256} ${path}\n`).join(''))
+    .digest('hex');
+}
 
 export function groups(
   inputs: ResolvedInputs,

@@ -23,7 +23,7 @@ import { createSlots } from './slots.ts';
 import { createSourceWatch } from './source-watch.ts';
 import { openStanding, type Standing, type StandingOutputs, standingFiles } from './standing.ts';
 import { readStanding } from './standing-record.ts';
-import { allInputs, outputNames, pathOf } from './target.ts';
+import { allInputs, outputFolder, outputNames, pathOf } from './target.ts';
 import { runTest } from './test.ts';
 import { resolveTool } from './tool.ts';
 import type {
@@ -38,8 +38,6 @@ import type {
 
 /** Bytes that the cache may hold, where nobody says otherwise. */
 const defaultLimit = 20 * 1024 ** 3;
-
-const outputFolder = 'banksman-out';
 
 /** A target whose outputs are in the cache. */
 interface Made {
@@ -211,7 +209,8 @@ export function createBuilder(options: BuilderOptions): Builder {
       await checkHashes(target, record.outputs, cache.blobs);
       await history.note(label, key, local === undefined ? parts : undefined);
       const fetched = local === undefined;
-      const { outputs, optional = [] } = record;
+      const { optional = [] } = record;
+      const outputs = inOrder(record.outputs);
       claim(target, outputs);
       return { label, artifacts: outputs, optional, how: 'cached', fetched, why: undefined, seconds: 0 };
     }
@@ -230,7 +229,8 @@ export function createBuilder(options: BuilderOptions): Builder {
         await cleared;
         const made = await runAction(shop, target, inputs, builtin, told, task, signal);
         watch.check(target);
-        const { outputs: artifacts, optional = [] } = made;
+        const { optional = [] } = made;
+        const artifacts = inOrder(made.outputs);
         claim(target, artifacts);
         const seconds = (performance.now() - started) / 1000;
         const record = { ...made, seconds };
@@ -351,7 +351,7 @@ export function createBuilder(options: BuilderOptions): Builder {
         return artifacts().map(file);
       },
       get named() {
-        const named = namedArtifacts(graph.targets.get(label), artifacts());
+        const named = namedArtifacts(graph.targets, label, artifacts());
         return Object.fromEntries(Object.entries(named).map(([name, group]) => [name, group.map(file)]));
       },
       how,
@@ -526,6 +526,11 @@ export function createBuilder(options: BuilderOptions): Builder {
       };
     },
   };
+}
+
+/** The order in which commands see them. */
+function inOrder(artifacts: readonly Artifact[]): readonly Artifact[] {
+  return artifacts.length < 2 ? artifacts : artifacts.toSorted((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 function wantedOf(target: Target): Wanted {

@@ -66,7 +66,7 @@ build_rule(
       one: 'source',
       two: [['p/near.txt']],
       deps: [
-        ['//p:dep', true, ['p/noise.txt', 'p/dep.txt']],
+        ['//p:dep', true, ['p/dep.txt', 'p/noise.txt']],
         ['//p:far', false, ['p/far.txt']],
         ['//p:near', true, ['p/near.txt']],
       ],

@@ -1,5 +1,5 @@
-import type { Label, Target } from '../graph/index.ts';
-import { labelsIn } from './target.ts';
+import { type Label, providedFor, type Target } from '../graph/index.ts';
+import { allInputs, labelsIn } from './target.ts';
 
 export type Targets = ReadonlyMap<Label, Target>;
 
@@ -31,7 +31,7 @@ export function visibleDependencies(targets: Targets, target: Target): Dependenc
     return onward ? needs(targets, target, dependency) : provided(targets, target, dependency.exportedDeps);
   };
   const roots = target.needsTransitiveDeps ? needs(targets, target, target) : provided(targets, target, target.deps);
-  const own = new Set(labelsIn(target.srcs));
+  const own = new Set(sourceLabels(targets, target));
   for (const label of postOrder(roots, next)) {
     // The outputs of its own sources are laid out as sources; only what is behind them is seen here.
     if (own.has(label) && !target.deps.includes(label)) continue;
@@ -60,9 +60,27 @@ function provided(targets: Targets, dependant: Target, labels: readonly Label[])
   });
 }
 
+/** What a target takes for one of its inputs: what that provides for it, if it is a source and provides something. */
+export function standIns(
+  targets: Targets,
+  target: Target,
+  { label, named }: { readonly label: Label; readonly named?: string },
+  role: 'srcs' | 'tools',
+): readonly Label[] {
+  const dependency = named === undefined ? targets.get(label) : undefined;
+  return dependency === undefined ? [label] : providedFor(target, role, dependency);
+}
+
+function sourceLabels(targets: Targets, target: Target): Label[] {
+  const found = allInputs(target.srcs).flatMap((input) =>
+    input.kind === 'label' ? standIns(targets, target, input, 'srcs') : [],
+  );
+  return [...new Set(found)];
+}
+
 /** All that a target's action needs to be there: sources, tools with what these need when they run, dependencies. */
 export function actionDependencies(targets: Targets, target: Target): Label[] {
-  const labels = new Set<Label>(labelsIn(target.srcs));
+  const labels = new Set<Label>(sourceLabels(targets, target));
   for (const tool of labelsIn(target.tools)) for (const label of withData(targets, tool)) labels.add(label);
   for (const { label } of visibleDependencies(targets, target)) labels.add(label);
   labels.delete(target.label);
@@ -82,7 +100,24 @@ export function testDependencies(targets: Targets, target: Target): Label[] {
 
 /** A target with all that it needs at run time, however far: what it needs comes before it. */
 export function withData(targets: Targets, label: Label): Label[] {
-  return [...postOrder([label], (each) => labelsIn(targets.get(each)?.data ?? { all: [], named: {} }))];
+  return [...postOrder([label], (each) => runtimeNeeds(targets, each))];
+}
+
+function runtimeNeeds(targets: Targets, label: Label): readonly Label[] {
+  return [...new Set(withGrouped(targets, label).flatMap(({ data }) => labelsIn(data)))];
+}
+
+/** A target; of a group of files also those that it groups: what these need when they run, it needs. */
+export function withGrouped(targets: Targets, label: Label): Target[] {
+  const found: Target[] = [];
+  const labels = new Set([label]);
+  for (const each of labels) {
+    const target = targets.get(each);
+    if (target === undefined) continue;
+    found.push(target);
+    if (target.action.kind === 'filegroup') for (const source of labelsIn(target.srcs)) labels.add(source);
+  }
+  return found;
 }
 
 /** Each label once, after all that `next` gives for it. Without recursion: chains can be thousands of targets long. */

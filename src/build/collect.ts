@@ -10,9 +10,10 @@ import { outputNames, pathOf } from './target.ts';
 /**
  * Takes an action's outputs into the cache: they are moved out of the folder.
  *
- * @param except names of outputs that are somewhere else
- * @param folder where the action wrote: an output `out` is at `<folder>/<out>`
+ * @param places of outputs, by name; below the folder where there is none
+ * @param folder where the action wrote
  * @param root links must not lead out of it
+ * @param isInput whether a path is none that the action has made
  * @throws BuildFault build/missing-output, build/bad-output
  */
 export async function collectOutputs(
@@ -20,24 +21,35 @@ export async function collectOutputs(
   folder: string,
   root: string,
   blobs: Blobs,
-  except: ReadonlySet<string> = new Set(),
+  places: ReadonlyMap<string, string> = new Map(),
+  isInput: (path: string) => boolean = () => false,
 ): Promise<Artifact[]> {
-  const names = outputNames(target).filter((name) => !except.has(name));
+  const names = outputNames(target);
   const missing: string[] = [];
-  for (const name of names)
-    if ((await lstat(join(folder, name)).catch(() => undefined)) === undefined) missing.push(name);
+  const placeOf = (name: string) => places.get(name) ?? join(folder, name);
+  for (const name of names) if (!(await exists(placeOf(name)))) missing.push(name);
   if (missing.length > 0) {
-    const made = await listing(folder);
+    const made = await listing(folder, isInput);
     throw new BuildFault('build/missing-output', `the action of ${target.label} did not make ${missing.join(', ')}`, {
       place: target.place,
       notes: [made.length === 0 ? 'it made no file' : `beside its inputs are: ${made.join(', ')}`],
-      next: `write it to "$OUT" (${pathOf(target, missing[0] ?? '')}), or correct the target's outputs`,
+      next: `write it to "$OUT" (${placeOf(missing[0] ?? '').slice(folder.length + 1)}), or correct the target's outputs`,
     });
   }
   const artifacts: Artifact[] = [];
-  for (const name of names)
-    artifacts.push(await collectOne(target, join(folder, name), pathOf(target, name), root, blobs));
+  for (const name of names) artifacts.push(await collectOne(target, placeOf(name), pathOf(target, name), root, blobs));
   return artifacts;
+}
+
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return false;
+    throw error;
+  }
 }
 
 /**
@@ -128,8 +140,13 @@ function badOutput(target: Target, name: string, what: string): BuildFault {
 }
 
 /** Some names of what is there, for an error. */
-async function listing(folder: string): Promise<string[]> {
-  const names = await readdir(folder, { recursive: true }).catch(() => []);
-  const shown = names.filter((name) => !name.startsWith('.')).sort();
+async function listing(folder: string, isInput: (path: string) => boolean): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const paths = entries.filter((entry) => !entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name));
+  const shown = paths
+    .filter((path) => !isInput(path))
+    .map((path) => path.slice(folder.length + 1))
+    .filter((name) => !name.startsWith('.'))
+    .sort();
   return shown.length > 12 ? [...shown.slice(0, 12), `and ${shown.length - 12} more`] : shown;
 }

@@ -1,6 +1,14 @@
-import type { Graph, Input, Inputs, Label, Target } from '../graph/index.ts';
+import {
+  type Graph,
+  groupNames,
+  type Input,
+  type Inputs,
+  type Label,
+  outputNamesOf,
+  type Target,
+} from '../graph/index.ts';
 import { type Artifact, artifactIdentity } from './artifact.ts';
-import { visibleDependencies, withData } from './closure.ts';
+import { standIns, type Targets, visibleDependencies, withData, withGrouped } from './closure.ts';
 import { BuildFault } from './fault.ts';
 import { shownFile } from './sandbox.ts';
 import { systemPath, systemSum } from './system-file.ts';
@@ -62,21 +70,27 @@ export async function resolveActionInputs(
   const { targets } = source.graph;
   const deps = visibleDependencies(targets, target).map(({ label, direct }): ResolvedDependency => {
     const { artifacts } = source.outputs(label);
-    const named = namedArtifacts(targets.get(label), artifacts);
+    const named = namedArtifacts(targets, label, artifacts);
     const narrowed = dependencyOutputs === undefined ? undefined : named[dependencyOutputs];
     return { label, direct, artifacts: narrowed ?? artifacts, named };
   });
   return {
-    srcs: await resolveInputs(source, target, target.srcs),
+    srcs: await resolveInputs(source, target, target.srcs, 'srcs'),
     tools: await resolveInputs(source, target, target.tools),
     toolData: await resolveToolData(source, target.tools),
     deps,
   };
 }
 
-export async function resolveInputs(source: InputSource, target: Target, inputs: Inputs): Promise<ResolvedInputs> {
+/** @param role whether targets that provide something else stand for themselves: only sources and dependencies don't */
+export async function resolveInputs(
+  source: InputSource,
+  target: Target,
+  inputs: Inputs,
+  role: 'srcs' | 'tools' = 'tools',
+): Promise<ResolvedInputs> {
   const known = new Map<string, Resolved>();
-  for (const input of allInputs(inputs)) known.set(inputKey(input), await resolveInput(source, target, input));
+  for (const input of allInputs(inputs)) known.set(inputKey(input), await resolveInput(source, target, input, role));
   const pick = (input: Input) => ({ input, what: known.get(inputKey(input))! });
   return {
     all: allInputs(inputs).map(pick),
@@ -84,7 +98,12 @@ export async function resolveInputs(source: InputSource, target: Target, inputs:
   };
 }
 
-async function resolveInput(source: InputSource, target: Target, input: Input): Promise<Resolved> {
+async function resolveInput(
+  source: InputSource,
+  target: Target,
+  input: Input,
+  role: 'srcs' | 'tools',
+): Promise<Resolved> {
   if (input.kind === 'file') return resolveSource(source, target, input.path);
   if (input.kind === 'system') {
     const { path } = input;
@@ -101,9 +120,14 @@ async function resolveInput(source: InputSource, target: Target, input: Input): 
     });
     return { kind: 'program', tool };
   }
+  if (input.named === undefined) {
+    const artifacts = standIns(source.graph.targets, target, input, role).flatMap(
+      (label) => source.outputs(label).artifacts,
+    );
+    return { kind: 'outputs', label: input.label, artifacts };
+  }
   const { artifacts } = source.outputs(input.label);
-  if (input.named === undefined) return { kind: 'outputs', label: input.label, artifacts };
-  const named = namedArtifacts(source.graph.targets.get(input.label), artifacts)[input.named];
+  const named = namedArtifacts(source.graph.targets, input.label, artifacts)[input.named];
   if (named === undefined) {
     throw new BuildFault(
       'build/undeclared-input',
@@ -164,11 +188,11 @@ export async function resolveToolData(source: InputSource, inputs: Inputs): Prom
   const found = new Map<string, Resolved>();
   for (const label of labelsIn(inputs)) {
     for (const each of withData(targets, label)) {
-      const target = targets.get(each);
-      if (target === undefined) continue;
-      if (each !== label) found.set(each, { kind: 'outputs', ...source.outputs(each) });
-      for (const input of allInputs(target.data)) {
-        if (input.kind === 'file') found.set(input.path, resolveSource(source, target, input.path));
+      if (each !== label && targets.has(each)) found.set(each, { kind: 'outputs', ...source.outputs(each) });
+      for (const target of withGrouped(targets, each)) {
+        for (const input of allInputs(target.data)) {
+          if (input.kind === 'file') found.set(input.path, resolveSource(source, target, input.path));
+        }
       }
     }
   }
@@ -176,15 +200,19 @@ export async function resolveToolData(source: InputSource, inputs: Inputs): Prom
 }
 
 export function namedArtifacts(
-  target: Target | undefined,
+  targets: Targets,
+  label: Label,
   artifacts: readonly Artifact[],
 ): Record<string, readonly Artifact[]> {
-  if (target === undefined) return {};
+  const target = targets.get(label);
+  const groups = target === undefined ? [] : groupNames(target);
+  if (target === undefined || groups.length === 0) return {};
   const byPath = new Map(artifacts.map((artifact) => [artifact.path, artifact]));
+  const find = (each: Label) => targets.get(each);
   return Object.fromEntries(
-    Object.entries(target.namedOuts).map(([name, outs]) => [
+    groups.map((name) => [
       name,
-      outs.flatMap((out) => byPath.get(pathOf(target, out)) ?? []),
+      (outputNamesOf(find, target, name) ?? []).flatMap((out) => byPath.get(pathOf(target, out)) ?? []),
     ]),
   );
 }

@@ -11,7 +11,7 @@ import { passed } from './variables.ts';
 export type KeyParts = readonly (readonly [name: string, content: string])[];
 
 /** Goes up when the way in which actions are run changes what they make. */
-export const keyFormat = 2;
+export const keyFormat = 3;
 
 export function keyOf(parts: KeyParts): string {
   return createHash('sha256')

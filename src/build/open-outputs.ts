@@ -66,8 +66,7 @@ export async function optionalOutputs(
   const { optionalOuts } = target;
   if (optionalOuts === undefined) return [];
   const found = new Map<string, string>();
-  const outputs = outputNames(target).map((name) => join(scratch.root, target.package, name));
-  const not = [...outputs, ...taken.map(({ path }) => path)];
+  const not = taken.map(({ path }) => path);
   for (const folder of new Set([join(scratch.root, target.package), scratch.root])) {
     for (const name of await filesBelow(folder)) {
       const path = join(folder, name);

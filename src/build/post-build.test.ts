@@ -56,9 +56,9 @@ describe('post_build', () => {
     for (const ran of [['//p:gen', '//p:joined'], []]) {
       const built = await w.build('//p:joined');
       expect(Object.keys(built.ran)).toEqual(ran);
-      expect(await text(w, 'p/joined')).toBe('of b\nof a\n');
+      expect(await text(w, 'p/joined')).toBe('of a\nof b\n');
       const { files } = await w.build('//p:gen');
-      expect(files.map(({ path }) => path)).toEqual(['p/b.txt', 'p/a.txt']);
+      expect(files.map(({ path }) => path)).toEqual(['p/a.txt', 'p/b.txt']);
     }
     await w.write({ 'p/names.txt': 'c\n' });
     expect(Object.keys((await w.build('//p:joined')).ran)).toEqual(['//p:gen', '//p:joined']);
@@ -210,7 +210,7 @@ build_rule(name = "z", content = "text", outs = ["z"], post_build = lambda name:
     });
     for (const label of ['//:x', '//:y', '//:z'] as Label[]) await w.build(label);
     expect((await w.build('//:x')).files.map(({ path }) => path)).toEqual(['one', 'two']);
-    expect((await w.build('//:y')).files.map(({ path }) => path)).toEqual(['y', 'more']);
+    expect((await w.build('//:y')).files.map(({ path }) => path)).toEqual(['more', 'y']);
   });
 
   it('says where a function fails, with the chain of calls', async () => {
@@ -328,7 +328,7 @@ build_rule(name = "user", srcs = [":a", ":b"], outs = ["user"], cmd = "touch $OU
     const second = await workspace(generator);
     const result = await (await second.builder({ env })).build(['//p:joined']);
     expect(result).toMatchObject({ ran: [], fetched: 2 });
-    expect(await text(second, 'p/joined')).toBe('of b\nof a\n');
+    expect(await text(second, 'p/joined')).toBe('of a\nof b\n');
   });
 });
 

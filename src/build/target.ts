@@ -1,11 +1,10 @@
-import type { Input, Inputs, Label, Target } from '../graph/index.ts';
+import { declaredOutputs, type Input, type Inputs, type Label, type Target } from '../graph/index.ts';
 
-/** Names of all outputs, each once: `outs`, then those that only a named group has. An entry point in a folder is part of that. */
-export function outputNames(target: Target): string[] {
-  const names = [...new Set([...target.outs, ...Object.values(target.namedOuts).flat()])];
-  if (target.entryPoints === undefined) return names;
-  return names.filter((name) => !target.outs.some((out) => name.startsWith(`${out}/`)));
-}
+/** Names of all outputs, each once, in order. An entry point in a folder is part of that. */
+export const outputNames = declaredOutputs;
+
+/** What is built lies below it. */
+export const outputFolder = 'banksman-out';
 
 /** Path of an output, or of anything in the package, below the workspace's or the output root. */
 export function pathOf(target: Pick<Target, 'package'>, name: string): string {

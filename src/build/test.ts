@@ -225,7 +225,7 @@ export async function runTest(
   }
 
   function testLayout(root: string): Layout {
-    const base = layoutOf(target, { srcs: data, tools, toolData, deps: [] }, root);
+    const base = layoutOf(shop, target, { srcs: data, tools, toolData, deps: [] }, root);
     return {
       ...base,
       srcs: [],

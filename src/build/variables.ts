@@ -1,6 +1,6 @@
-import { type Label, parseLabel, type Target } from '../graph/index.ts';
+import { type Label, looksLikeLabel, parseLabel, type Target } from '../graph/index.ts';
 import { BuildFault } from './fault.ts';
-import { outputNames, pathOf } from './target.ts';
+import { outputFolder, outputNames, pathOf } from './target.ts';
 
 /** What a command refers to, as paths that it sees. */
 export interface Layout {
@@ -15,10 +15,26 @@ export interface Layout {
   /** Relative to the root; for tests. */
   readonly data: readonly string[];
   readonly dataNamed: Readonly<Record<string, readonly string[]>>;
-  /** Paths that stand behind a declared label, as the command sees them; undefined where it is not declared. */
-  locate(label: Label, named: string | undefined): readonly string[] | undefined;
-  /** Sums of these, for `$(hash ...)`. */
-  sumOf(label: Label): string | undefined;
+  /** Path of an output by its name, relative to the root. */
+  out(name: string): string;
+  /** What stands behind a declared label; undefined where it is not declared. */
+  locate(label: Label, named: string | undefined): Located | undefined;
+  /** Where a program among the tools is. */
+  program(name: string): string | undefined;
+  /** A sum of a source's content. */
+  sumOfFile(path: string): string | undefined;
+}
+
+export interface Located {
+  /** As the command sees them: absolute for tools, else relative to the root. */
+  readonly paths: readonly string[];
+  /** The folder of the package that has them. */
+  readonly folder: string;
+  /** Below the folder of all outputs. */
+  readonly outputs: readonly string[];
+  /** A sum of their content. */
+  readonly sum: string;
+  readonly target: Target;
 }
 
 /** https://please.build/build_rules.html: the environment that Please documents for commands. `key`: the action's. */
@@ -28,7 +44,7 @@ export function actionEnvironment(
   temporary: string,
   key: string,
 ): Record<string, string> {
-  const outs = outputNames(target).map((name) => pathOf(target, name));
+  const outs = outputNames(target).map((name) => layout.out(name));
   const env = baseEnvironment(target, layout.root, temporary);
   if (target.srcListFiles !== true) {
     env.SRCS = layout.srcs.join(' ');
@@ -42,8 +58,8 @@ export function actionEnvironment(
     env.SCM_COMMIT_DATE = target.stamp.date;
   }
   env.OUTS = outs.join(' ');
-  if (outs.length === 1) env.OUT = outs[0] ?? '';
-  addOutputs(env, target);
+  if (outs.length === 1) env.OUT = `${layout.root}/${outs[0]}`;
+  addOutputs(env, target, layout);
   addTools(env, layout);
   return withOwn(env, target);
 }
@@ -55,15 +71,17 @@ export function testEnvironment(
   temporary: string,
   resultsFile: string,
 ): Record<string, string> {
-  const outs = outputNames(target).map((name) => pathOf(target, name));
+  const outs = outputNames(target).map((name) => layout.out(name));
   const env = baseEnvironment(target, layout.root, temporary);
   env.TEST = `${layout.root}/${outs[0] ?? ''}`;
   env.OUTS = outs.join(' ');
-  addOutputs(env, target);
+  addOutputs(env, target, layout);
   env.DATA = layout.data.join(' ');
   for (const [name, paths] of Object.entries(layout.dataNamed)) env[`DATA_${variable(name)}`] = paths.join(' ');
   env.RESULTS_FILE = resultsFile;
   env.TEST_DIR = layout.root;
+  // Tests are run without arguments of a person's.
+  env.TEST_ARGS = '';
   env.GTEST_OUTPUT = `xml:${resultsFile}`;
   env.PEX_NOCACHE = 'true';
   addTools(env, layout);
@@ -115,9 +133,13 @@ export function passed(target: Target): Record<string, string> {
   return env;
 }
 
-function addOutputs(env: Record<string, string>, target: Target): void {
+function addOutputs(env: Record<string, string>, target: Target, layout: Layout): void {
   for (const [name, outs] of Object.entries(target.namedOuts)) {
-    env[`OUTS_${variable(name)}`] = outs.map((out) => pathOf(target, out)).join(' ');
+    if (target.entryPoints !== undefined && Object.hasOwn(target.entryPoints, name)) continue;
+    env[`OUTS_${variable(name)}`] = outs
+      .toSorted()
+      .map((out) => layout.out(out))
+      .join(' ');
   }
 }
 
@@ -142,36 +164,47 @@ const reference = /(\\?)\$\((locations?|exe|out_exe|out_locations?|dir|out_dir|h
 export function substitute(command: string, target: Target, layout: Layout, what = 'command'): string {
   const replaced = command.replace(reference, (whole: string, escaped: string, verb: string, text: string) => {
     if (escaped !== '') return whole;
+    const refuse = (message: string, next: string, code: 'build/bad-command' | 'build/undeclared-input') =>
+      new BuildFault(code, `the ${what} of ${target.label} uses ${whole}, but ${message}`, {
+        place: target.place,
+        next,
+      });
     const [labelText = '', named] = text.split('|');
+    if (!looksLikeLabel(labelText)) {
+      const path = layout.program(text) ?? (text.startsWith('/') ? text : pathOf(target, text));
+      if (verb !== 'hash') return quote(path);
+      const sum = layout.sumOfFile(path);
+      if (sum !== undefined) return sum;
+      throw refuse(`${path} is not among its sources`, `add it to srcs of ${target.label}`, 'build/undeclared-input');
+    }
     const label = parseLabel(labelText, target.package);
-    const paths = layout.locate(label, named);
-    if (paths === undefined) {
-      throw new BuildFault(
-        'build/undeclared-input',
-        `the ${what} of ${target.label} uses ${whole}, but ${label} is not among its inputs`,
-        { place: target.place, next: `add ${label} to srcs, deps or tools of ${target.label}` },
+    const located = layout.locate(label, named);
+    if (located === undefined) {
+      const next = `add ${label} to srcs, deps or tools of ${target.label}`;
+      throw refuse(`${label} is not among its inputs`, next, 'build/undeclared-input');
+    }
+    if (verb === 'hash') return located.sum;
+    const kept = `${outputFolder}/${located.target.binary ? 'bin' : 'gen'}`;
+    if (verb === 'dir') return quote(located.folder);
+    if (verb === 'out_dir') return quote(pathOf({ package: kept }, located.target.package).replace(/\/$/, ''));
+    if (verb.endsWith('exe') && !located.target.binary) {
+      throw refuse(
+        `${label} is no program`,
+        `add binary = True to ${label}, or use $(location ${text})`,
+        'build/bad-command',
       );
     }
-    if (verb === 'hash') return layout.sumOf(label) ?? '';
-    if (verb.startsWith('dir') || verb === 'out_dir') return folderOf(paths[0] ?? '.');
+    const isKept = verb.startsWith('out_');
+    const paths = isKept ? located.outputs.map((path) => `${kept}/${path}`) : located.paths;
     if (verb.endsWith('locations')) return paths.map(quote).join(' ');
     const [only] = paths;
     if (only === undefined || paths.length > 1) {
-      throw new BuildFault(
-        'build/bad-command',
-        `the ${what} of ${target.label} uses ${whole}, but ${label} has ${paths.length} outputs`,
-        { place: target.place, next: `use $(locations ${labelText})` },
-      );
+      throw refuse(`${label} has ${paths.length} outputs`, `use $(locations ${text})`, 'build/bad-command');
     }
     const isProgram = verb.endsWith('exe') && !only.includes('/');
     return quote(isProgram ? `./${only}` : only);
   });
   return replaced.replaceAll('\\$', '$');
-}
-
-function folderOf(path: string): string {
-  const slash = path.lastIndexOf('/');
-  return quote(slash < 0 ? '.' : path.slice(0, slash));
 }
 
 /** Names that a shell could take apart are quoted. */

@@ -159,7 +159,9 @@ function createTarget(given: Given, call: BuildCall): Target {
     throw new GraphFault('graph/bad-target', 'both out and outs are given', { next: 'put all of them into outs' });
   }
   const requires = stringsOf('requires', given.requires!);
-  const entryPoints = entryPointsOf(given.entry_points!, out.length > 0 ? out : outs.all);
+  // What a group of files groups can be made elsewhere.
+  const made = given._filegroup === true ? undefined : out.length > 0 ? out : outs.all;
+  const entryPoints = entryPointsOf(given.entry_points!, made);
   const licences = stringsOf('licences', given.licences!);
   const data = inputsOf('data', given.data!, context, 'file');
   const srcs = inputsOf('srcs', given.srcs!, context, 'file');
@@ -244,14 +246,14 @@ function postBuildOf(callee: FunctionValue, given: Given): FunctionValue {
 }
 
 /** Names for single outputs that are programs: `//a:b|name` is one of them. */
-function entryPointsOf(value: Value, outs: readonly string[]): Target['entryPoints'] {
+function entryPointsOf(value: Value, outs: readonly string[] | undefined): Target['entryPoints'] {
   if (!(value instanceof Map) || value.size === 0) return undefined;
   const points = sortedKeys(value).map((name): [string, string] => {
     const { all } = outputsOf(`entry_points[${JSON.stringify(name)}]`, value.get(name)!);
     const [out] = all;
-    if (out === undefined || all.length > 1 || !isMade(out, outs)) {
+    if (out === undefined || all.length > 1 || (outs !== undefined && !isMade(out, outs))) {
       throw new GraphFault('graph/bad-target', `the entry point ${name} must be one of the outputs`, {
-        next: outs.length === 0 ? 'add it to outs' : `name one of ${outs.join(', ')}, or a file inside of one`,
+        next: !outs?.length ? 'name one file that is' : `name one of ${outs.join(', ')}, or a file inside of one`,
       });
     }
     return [name, out];

@@ -4,6 +4,7 @@ import { dependenciesOf, filesOf } from './dependency.ts';
 import { GraphFault } from './fault.ts';
 import { buildFileOf } from './glob.ts';
 import { isTargetVisible, nearestLabel, splitLabel } from './label.ts';
+import { groupNames } from './output-names.ts';
 import { childPath, lastPart, parentPath } from './paths.ts';
 import { literalPlace } from './place.ts';
 import { indexTargets, type TargetIndex } from './target-index.ts';
@@ -40,8 +41,8 @@ export function checkDependencies({ targets, broken }: CheckedTargets, target: T
       faults.push(missingTarget(targets, target, label));
       continue;
     }
-    if (named !== undefined && dependency.namedOuts[named] === undefined) {
-      const near = nearest(named, Object.keys(dependency.namedOuts));
+    if (named !== undefined && !groupNames(dependency).includes(named)) {
+      const near = nearest(named, groupNames(dependency));
       faults.push(
         new GraphFault(
           'graph/missing-target',

@@ -44,9 +44,10 @@ export function resolvedDependencies(
   roles?: ReadonlySet<Role>,
 ): Label[] {
   const labels = new Set<Label>();
-  for (const { label, role } of dependenciesOf(target)) {
+  for (const { label, role, named } of dependenciesOf(target)) {
     if (roles !== undefined && !roles.has(role)) continue;
-    const dependency = targets.get(label);
+    // Outputs that are named are this target's own: nothing stands in for them.
+    const dependency = named === undefined ? targets.get(label) : undefined;
     for (const each of dependency === undefined ? [label] : providedFor(target, role, dependency)) labels.add(each);
   }
   return [...labels];

@@ -1,4 +1,5 @@
 import type { Graph } from './load.ts';
+import { outputNamesOf } from './output-names.ts';
 import { childPath } from './paths.ts';
 import type { Input, Label, Target } from './types.ts';
 
@@ -14,15 +15,15 @@ export function targetsReading(graph: Graph, path: string): Label[] {
 
 /** Targets that make a file, or a folder around it. Sorted. The path counts from the root of the outputs: `a/b/out.txt`. */
 export function targetsMaking(graph: Graph, path: string): Label[] {
-  return labelsOf(graph, (target) => outputPaths(target).some((each) => each === path || path.startsWith(`${each}/`)));
+  const find = (label: Label) => graph.targets.get(label);
+  return labelsOf(graph, (target) =>
+    outputPaths(target, find).some((each) => each === path || path.startsWith(`${each}/`)),
+  );
 }
 
-/** What a target puts below the root of the outputs; for a filegroup its own files, which it shows as they are. */
-export function outputPaths(target: Target): string[] {
-  if (target.action.kind === 'filegroup') {
-    return target.srcs.all.flatMap((input) => (input.kind === 'file' ? [input.path] : []));
-  }
-  return target.outs.map((out) => childPath(target.package, out));
+/** What a target puts below the root of the outputs. */
+export function outputPaths(target: Target, find: (label: Label) => Target | undefined): string[] {
+  return (outputNamesOf(find, target) ?? []).map((out) => childPath(target.package, out));
 }
 
 function labelsOf(graph: Graph, fits: (target: Target) => boolean): Label[] {

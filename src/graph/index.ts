@@ -1,6 +1,6 @@
 export type { Affected, SinceOptions } from './affected.ts';
 export type { HashedGraph, HashedTargets } from './cached-load.ts';
-export { type Role, resolvedDependencies } from './dependency.ts';
+export { providedFor, type Role, resolvedDependencies } from './dependency.ts';
 export type { Cause, Explanation, FileChange } from './explain.ts';
 export { GraphFault } from './fault.ts';
 export { outputPaths, targetsMaking, targetsReading } from './file-query.ts';
@@ -22,6 +22,7 @@ export {
   isTargetVisible,
   type LabelPattern,
   labelOf,
+  looksLikeLabel,
   parseLabel,
   parsePattern,
   splitLabel,
@@ -30,6 +31,7 @@ export { type LabelFilter, passesFilter } from './label-filter.ts';
 export { keepsGraphs } from './large.ts';
 export type { BuildIncluded, Graph, LoadOptions } from './load.ts';
 export type { Origin } from './origin.ts';
+export { declaredOutputs, groupNames, nameIn, outputNamesOf } from './output-names.ts';
 export {
   buildDependencies,
   dependencies,

@@ -6,6 +6,7 @@ import { dependenciesOf } from './dependency.ts';
 import { GraphFault } from './fault.ts';
 import { inputsOf, labelsOf, outputsOf } from './inputs.ts';
 import { labelOf, looksLikeLabel, parseLabel } from './label.ts';
+import { nameIn, outputNamesOf } from './output-names.ts';
 import type { Input, Inputs, Label, Target } from './types.ts';
 
 const target = { name: 'target', type: 'str' } as const;
@@ -124,19 +125,26 @@ export const targetFunctions: readonly NativeFunction[] = [
     name: 'get_outs',
     documentation: "A target's outputs, relative to its package.",
     parameters: [target],
-    implementation: ([name], { context }) => [...known(name as string, context).outs],
+    implementation: ([name], { context }) => [
+      ...(outputNamesOf((label) => context.find(label), known(name as string, context)) ?? []),
+    ],
   }),
   define({
     name: 'get_named_outs',
-    documentation: "A target's named outputs, each a list.",
+    documentation: "A target's named outputs, each a list. A filegroup's are its named sources, as they are written.",
     parameters: [target],
-    implementation: ([name], { context }) =>
-      new Map(
-        Object.entries(known(name as string, context).namedOuts).map(([key, outs]): [string, Value] => [
+    implementation: ([name], { context }) => {
+      const of = known(name as string, context);
+      const groups = of.action.kind === 'filegroup' ? of.srcs.named : of.namedOuts;
+      return new Map(
+        Object.entries(groups).map(([key, group]): [string, Value] => [
           key,
-          [...outs],
+          typeof group[0] === 'string'
+            ? (group as string[]).toSorted()
+            : (group as Input[]).map((each) => written(each, of)),
         ]),
-      ),
+      );
+    },
   }),
   define({
     name: 'get_entry_points',
@@ -190,6 +198,12 @@ export const targetFunctions: readonly NativeFunction[] = [
       }),
   }),
 ];
+
+function written(input: Input, { package: packageName }: Target): string {
+  if (input.kind === 'file') return nameIn(packageName, input.path);
+  if (input.kind === 'label') return input.named === undefined ? input.label : `${input.label}|${input.named}`;
+  return input.kind === 'system' ? input.path : input.name;
+}
 
 /** A target by its name in this package or its label. */
 function known(text: string, context: EvaluationContext): Target {

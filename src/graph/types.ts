@@ -83,7 +83,7 @@ export interface Target {
   readonly exportedDeps: readonly Label[];
   /**
    * Paths relative to the package's folder below the output root, named ones included. Empty for a filegroup, whose
-   * outputs are its sources as they are.
+   * outputs are its sources, in the folder of its own package.
    */
   readonly outs: readonly string[];
   readonly namedOuts: Readonly<Record<string, readonly string[]>>;

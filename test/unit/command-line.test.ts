@@ -136,7 +136,7 @@ describe('queries', () => {
     [['targets', '//...', '--exclude', 'blue', '--exclude', 'green'], '//a:b\n//a:d\n'],
     [['somepath', '//e:f', '//a:b'], '//e:f\n//a:d\n//a:b\n'],
     [['whatinputs', 'a/c.txt'], '//a:b\n'],
-    [['whatoutputs', 'banksman-out/gen/a/o.txt', 'e/p'], '//a:b\n//e:f\n'],
+    [['whatoutputs', 'banksman-out/gen/a/o.txt', 'e/p'], '//a:b\n//a:d\n//e:f\n'],
     [['graph'], '//a:d -> //a:b\n//e:f -> //a:d\n'],
   ])('%j', async (args, stdout) => {
     const outcome = await banksman(await workspace(files), ['query', ...args]);

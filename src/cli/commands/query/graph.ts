@@ -61,7 +61,7 @@ async function graphJson(graph: Graph, labels: readonly Label[], { hashes }: Opt
         labels: target.labels,
         test: target.test !== undefined,
         inputs: [...new Set(files.flatMap((input) => (input.kind === 'file' ? [input.path] : [])))],
-        outputs: outputPaths(target),
+        outputs: outputPaths(target, (each) => graph.targets.get(each)),
         dependencies: directDependencies(graph, label),
         ...(hash !== undefined && { hash: hash(label) }),
       };
