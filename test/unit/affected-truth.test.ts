@@ -178,12 +178,14 @@ function render(model: Model): Map<string, { content: string; executable: boolea
   const earlier: string[] = [];
   model.packages.forEach((one, packageAt) => {
     const path = `p${packageAt}`;
-    const present = [...one.files.keys()].sort();
-    for (const [name, { content, executable }] of one.files) write(`${path}/${name}`, content, executable);
+    // Names of their own: a filegroup has files of other packages beside those of its own.
+    const own = (name: string) => `${path}.${name}`;
+    const present = [...one.files.keys()].sort().map(own);
+    for (const [name, { content, executable }] of one.files) write(`${path}/${own(name)}`, content, executable);
     write(`${path}/link`, `link:${present[one.link % present.length]}`);
     const lines = [`# comment ${one.comment}`, 'subinclude("//:defs.build_defs")', callbacks];
     one.targets.forEach(({ kind, srcs, deps, mark }, targetAt) => {
-      const name = `t${targetAt}`;
+      const name = `t${packageAt}${targetAt}`;
       const labels = earlier.length === 0 ? [] : deps.map((dep) => earlier[dep % earlier.length]!);
       const sources = JSON.stringify([...new Set([...srcs.map((each) => present[each % present.length]!), ...labels])]);
       const rule = (from: string, word: string) =>
