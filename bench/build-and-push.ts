@@ -1,8 +1,8 @@
 /** `node bench/build-and-push.ts LABEL REFERENCE`: builds the image of the workspace here and sends it, as deploying does. */
 import { openWorkspace } from '../src/graph/index.ts';
-import { pushImage } from '../src/image/index.ts';
+import { pushImage } from '../src/image/building.ts';
 import { silent } from '../src/progress/index.ts';
-import { createWorkspaceBuilder } from '../src/release/index.ts';
+import { createWorkspaceBuilder } from '../src/release/building.ts';
 
 const [label = '', reference = ''] = process.argv.slice(2);
 const builder = await createWorkspaceBuilder(await openWorkspace(process.cwd()), {

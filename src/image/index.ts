@@ -23,22 +23,22 @@ export type { FoundManifest } from './client/remote.ts';
 export type { RegistrySetting, RegistrySettings } from './client/settings.ts';
 export type { RegistryTransport } from './client/transport.ts';
 export { type FetchRequest, fetchPackages, makeDebianPackageLayer, type PackageRequest } from './debian/fetch.ts';
-export { type DebianLayer, type DebianLayerOptions, debianLayer, debianLayerVersion } from './debian/layer.ts';
+export { type DebianLayer, type DebianLayerOptions, debianLayer } from './debian/layer.ts';
 export { type LockChange, type LockRequest, lockDebian, refreshGone } from './debian/lock.ts';
 export { type DebianLock, formatDebianLock, type LockedPackage, parseDebianLock } from './debian/lockfile.ts';
 export type { DebianSource } from './debian/sources.ts';
 export { type AnyDigest, type Digest, digestOf, hexOf, isAnyDigest, isDigest, parseDigest } from './digest.ts';
 export { type BuildArguments, parseBuildArguments } from './dockerfile/build-arguments.ts';
-export { type RunSettings, reproducibleLabel } from './dockerfile/buildah.ts';
+export type { RunSettings } from './dockerfile/buildah.ts';
 export type { ContextFile } from './dockerfile/context.ts';
 export { DockerfileFault } from './dockerfile/fault.ts';
 export {
   type DockerfileImage,
   type DockerfileImageRequest,
-  dockerfileImageVersion,
   makeDockerfileImage,
 } from './dockerfile/make.ts';
 export { decodeDockerfile } from './dockerfile/parse.ts';
+export { reproducibleLabel } from './dockerfile/reproducible.ts';
 export { ImageFault } from './fault.ts';
 export type { ImageFile, ImageFolder, ImageLink, LayerContent } from './files.ts';
 export {
@@ -52,7 +52,7 @@ export {
 export { type DescribedLayer, describeLayers } from './inspect/layers.ts';
 export { type InstalledPackage, installedPackages } from './inspect/packages.ts';
 export { type AssembledImage, type LayoutContent, type LayoutImages, readImageLayout, readLayout } from './layout.ts';
-export { type ImageLayer, imageVersion, type MakeRequest, makeImage } from './make.ts';
+export { type ImageLayer, type MakeRequest, makeImage } from './make.ts';
 export { type Descriptor, type Index, type Manifest, mediaTypes, parseAnyManifest, parseManifest } from './manifest.ts';
 export {
   formatReference,
@@ -83,3 +83,4 @@ export {
 export type { Group, User } from './skeleton.ts';
 export { type BlobStore, type Expected, openBlobStore, type Stored } from './store.ts';
 export { claimTag } from './tags.ts';
+export { debianLayerVersion, dockerfileImageVersion, imageVersion } from './versions.ts';

@@ -9,9 +9,6 @@ import { type Accounts, accountsOf, type Group, ownerOf, rootEntries, type User 
 import type { BlobStore } from './store.ts';
 import { arrange, type LayerEntry, writeTar } from './tar/write.ts';
 
-/** Part of an action's key: goes up whenever makeImage gives another image for the same request. */
-export const imageVersion = '3';
-
 /** A layer with a name of its own. */
 export interface ImageLayer extends LayerContent {
   readonly name: string;

@@ -1,19 +1,20 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { BuiltinAction, BuiltinActions } from '../build/index.ts';
-import type { Graph, Label } from '../graph/index.ts';
+import type { Graph } from '../graph/index.ts';
 import {
+  assembleIndex,
   type BlobStore,
-  type DebianSource,
   debianLayerVersion,
   fetchPackages,
+  imageVersion,
+  machineArchitecture,
   makeDebianPackageLayer,
-} from '../image/index.ts';
-import { checkManifests, formatBundle, type ManifestFile } from '../manifest/index.ts';
+} from '../image/building.ts';
+import type { DebianSource } from '../image/index.ts';
 import type { Progress } from '../progress/index.ts';
-import { badRule, configOf, onlyOutput, readTexts } from './action-config.ts';
-import { ReleaseFault } from './fault.ts';
-import { imageAction, indexAction } from './image-action.ts';
+import { badRule, onlyOutput } from './action-config.ts';
+import { dockerfileFacts, hasDockerfile } from './dockerfile-facts.ts';
 import { isPackage, packageOf } from './package-target.ts';
 
 /**
@@ -90,61 +91,31 @@ const debianPackages: BuiltinAction = {
   },
 };
 
-/** Checks the manifests when they are built, so that a mistake shows before anything is deployed, and in `banksman test //...`. */
 const k8sConfig: BuiltinAction = {
-  version: '3',
-  async run({ target, srcs, outputFolder, progress }) {
-    const config = configOf(target);
-    const containers = readTexts(config, 'containers', target) as Label[];
-    const { owner, kind } = config;
-    const after = config.after === undefined ? [] : (readTexts(config, 'after', target) as Label[]);
-    if (kind !== undefined && kind !== 'service' && kind !== 'infrastructure') {
-      throw badRule(target, 'kind is not service or infrastructure');
-    }
-    const read = async (inputs: typeof srcs.all): Promise<ManifestFile[]> => {
-      const files: ManifestFile[] = [];
-      for (const { path, absolute } of inputs.flatMap((input) => input.files)) {
-        files.push({ path, source: decode(path, await readFile(absolute)) });
-      }
-      return files;
-    };
-    const sets = config.patches === undefined ? [] : readTexts(config, 'patches', target);
-    const files = await read(srcs.named.manifests ?? srcs.all);
-    const patches: Record<string, ManifestFile[]> = {};
-    for (const [index, set] of sets.entries()) patches[set] = await read(srcs.named[`patches_${index}`] ?? []);
-    const { warnings } = checkManifests(files, {
-      package: target.package,
-      containers,
-      place: target.place,
-      unappliedPatches: Object.values(patches).flat(),
-    });
-    for (const warning of warnings) progress.say(`warning: ${warning.message}`);
-    const path = join(outputFolder, onlyOutput(target));
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(
-      path,
-      formatBundle({
-        format: 1,
-        service: target.label,
-        ...(typeof owner === 'string' && { owner }),
-        ...(kind !== undefined && { kind }),
-        ...(after.length > 0 && { after }),
-        containers,
-        files,
-        ...(sets.length > 0 && { patches }),
-      }),
-    );
-  },
+  version: '2',
+  run: async (request) => (await import('./k8s-config-action.ts')).makeBundle(request),
 };
 
-function decode(path: string, bytes: Uint8Array): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    throw new ReleaseFault('release/not-text', `${path} is not UTF-8 text`, {
-      place: { file: path },
-      next: 'save it as UTF-8',
-      cause,
-    });
-  }
+/** The action of `docker_image`. */
+function imageAction(graph: () => Graph, store: () => Promise<BlobStore>): BuiltinAction {
+  return {
+    version: imageVersion,
+    readsInPlace: true,
+    key: (target) =>
+      [machineArchitecture(), ...(hasDockerfile(target) ? [dockerfileFacts(graph().workspace)] : [])].join(' '),
+    run: async (request) => (await import('./image-action.ts')).makeTargetImage(request, graph(), store),
+  };
+}
+
+/** The action of a `docker_image` with several architectures: an index of the images of its deps. */
+function indexAction(store: () => Promise<BlobStore>): BuiltinAction {
+  return {
+    version: '2',
+    async run({ target, deps, outputFolder }) {
+      const output = join(outputFolder, onlyOutput(target));
+      await mkdir(dirname(output), { recursive: true });
+      const images = deps.filter(({ direct }) => direct).flatMap(({ files }) => files.map(({ absolute }) => absolute));
+      await assembleIndex({ store: await store(), output, images });
+    },
+  };
 }

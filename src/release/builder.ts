@@ -21,7 +21,7 @@ import {
   targetsMatching,
   type Workspace,
 } from '../graph/index.ts';
-import { claimTag, hexOf, openBlobStore, readLayout, repositoryFor, reproducibleLabel } from '../image/index.ts';
+import { claimTag, hexOf, openBlobStore, readLayout, repositoryFor, reproducibleLabel } from '../image/building.ts';
 import type { Progress } from '../progress/index.ts';
 import { ruleFiles } from '../rules/index.ts';
 import { releaseActions } from './actions.ts';

@@ -9,22 +9,11 @@ import {
   type ContextFile,
   type DockerfileImageRequest,
   decodeDockerfile,
-  dockerfileImageVersion,
   makeDockerfileImage,
   parseBuildArguments,
 } from '../image/index.ts';
 import { badRule, type Config, configOf, readRecord, readText, readTexts } from './action-config.ts';
 import { ReleaseFault } from './fault.ts';
-
-/** Whether a docker_image target has a Dockerfile. */
-export function hasDockerfile(target: Target): boolean {
-  return typeof configOf(target).dockerfile === 'string';
-}
-
-/** What beside its inputs decides on the image of a Dockerfile. */
-export function dockerfileFacts({ images: { run } }: Workspace): string {
-  return `Dockerfile ${dockerfileImageVersion}${run === undefined ? '' : `, RUN by ${run}`}`;
-}
 
 /** Makes the image of a target with a Dockerfile. */
 export async function makeFromDockerfile(

@@ -2,7 +2,7 @@ import { type BuiltinActions, languageActions, resolveTool, systemIdentity } fro
 import { cacheFolder } from '../disk/index.ts';
 import { isFault } from '../fault/index.ts';
 import type { Graph, Target } from '../graph/index.ts';
-import { openBlobStore } from '../image/index.ts';
+import { openBlobStore } from '../image/building.ts';
 import { releaseActions } from './actions.ts';
 
 /**

@@ -1,16 +1,14 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { BuiltFile, BuiltinAction, BuiltinRequest } from '../build/index.ts';
+import type { BuiltFile, BuiltinRequest } from '../build/index.ts';
 import type { Graph, Json, Label, Target } from '../graph/index.ts';
 import {
   type Architecture,
-  assembleIndex,
   type BlobStore,
   type Digest,
   debianArchitecture,
   type ImageFile,
   type ImageFolder,
-  imageVersion,
   isArchitecture,
   type LayerContent,
   type LayerFile,
@@ -18,61 +16,46 @@ import {
   makeImage,
 } from '../image/index.ts';
 import { badRule, type Config, configOf, onlyOutput, readRecord } from './action-config.ts';
-import { dockerfileFacts, hasDockerfile, makeFromDockerfile } from './dockerfile-action.ts';
+import { makeFromDockerfile } from './dockerfile-action.ts';
+import { hasDockerfile } from './dockerfile-facts.ts';
 import { ReleaseFault } from './fault.ts';
 import { groupsOf, imageConfig, modeOf, ownerText, usersOf } from './image-config.ts';
 import { isPackage, packageOf } from './package-target.ts';
 
-/** The action of `docker_image`: an image of packages, files and a configuration. */
-export function imageAction(graph: () => Graph, store: () => Promise<BlobStore>): BuiltinAction {
-  return {
-    version: imageVersion,
-    readsInPlace: true,
-    key: (target) =>
-      [machineArchitecture(), ...(hasDockerfile(target) ? [dockerfileFacts(graph().workspace)] : [])].join(' '),
-    async run(original) {
-      const { target, outputFolder, update } = original;
-      const config = configOf(target);
-      const architecture = architectureOf(config, target);
-      const request = { ...original, outputsOf: throughProvides(original, graph()) };
-      update('putting the image together');
-      const output = join(outputFolder, onlyOutput(target));
-      await mkdir(dirname(output), { recursive: true });
-      if (hasDockerfile(target)) {
-        await makeFromDockerfile(request, await store(), output, architecture, graph().workspace);
-        return;
-      }
-      const base = config.base_image;
-      const layers = config.layers ?? [];
-      if (!Array.isArray(layers)) throw badRule(target, 'layers is not a list');
-      await makeImage({
-        store: await store(),
-        output,
-        base: typeof base === 'string' ? onlyFile(request, base as Label) : undefined,
-        packages: packageLayers(request, graph(), architecture),
-        layers: layers.map((layer) => ({ name: layerName(request, layer), ...contentOf(request, layer as Config) })),
-        ...contentOf(request, config),
-        users: usersOf(config, target),
-        groups: groupsOf(config, target),
-        certificates: filesOfList(request, config.certificates),
-        config: imageConfig(config, target),
-        architecture,
-      });
-    },
-  };
-}
-
-/** The action of a `docker_image` with several architectures: an index of the images of its deps. */
-export function indexAction(store: () => Promise<BlobStore>): BuiltinAction {
-  return {
-    version: '2',
-    async run({ target, deps, outputFolder }) {
-      const output = join(outputFolder, onlyOutput(target));
-      await mkdir(dirname(output), { recursive: true });
-      const images = deps.filter(({ direct }) => direct).flatMap(({ files }) => files.map(({ absolute }) => absolute));
-      await assembleIndex({ store: await store(), output, images });
-    },
-  };
+/** Makes the image of a `docker_image`: of packages, files and a configuration, or of a Dockerfile. */
+export async function makeTargetImage(
+  original: BuiltinRequest,
+  graph: Graph,
+  openStore: () => Promise<BlobStore>,
+): Promise<void> {
+  const { target, outputFolder, update } = original;
+  const config = configOf(target);
+  const architecture = architectureOf(config, target);
+  const request = { ...original, outputsOf: throughProvides(original, graph) };
+  update('putting the image together');
+  const output = join(outputFolder, onlyOutput(target));
+  await mkdir(dirname(output), { recursive: true });
+  const store = await openStore();
+  if (hasDockerfile(target)) {
+    await makeFromDockerfile(request, store, output, architecture, graph.workspace);
+    return;
+  }
+  const base = config.base_image;
+  const layers = config.layers ?? [];
+  if (!Array.isArray(layers)) throw badRule(target, 'layers is not a list');
+  await makeImage({
+    store,
+    output,
+    base: typeof base === 'string' ? onlyFile(request, base as Label) : undefined,
+    packages: packageLayers(request, graph, architecture),
+    layers: layers.map((layer) => ({ name: layerName(request, layer), ...contentOf(request, layer as Config) })),
+    ...contentOf(request, config),
+    users: usersOf(config, target),
+    groups: groupsOf(config, target),
+    certificates: filesOfList(request, config.certificates),
+    config: imageConfig(config, target),
+    architecture,
+  });
 }
 
 function architectureOf({ architecture }: Config, target: Target): Architecture {

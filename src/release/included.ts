@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createBuilder, languageActions, layOutSources } from '../build/index.ts';
 import { cacheFolder } from '../disk/index.ts';
 import { type BuildIncluded, type BuiltText, GraphFault } from '../graph/index.ts';
-import { openBlobStore } from '../image/index.ts';
+import { openBlobStore } from '../image/building.ts';
 import { silent } from '../progress/index.ts';
 import { releaseActions } from './actions.ts';
 

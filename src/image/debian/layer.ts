@@ -15,9 +15,6 @@ import { openDeb } from './deb.ts';
 import { finish } from './finish.ts';
 import { isKept } from './keep.ts';
 
-/** Part of an action's key: goes up whenever the same .deb gives another layer. */
-export const debianLayerVersion = '2';
-
 export interface DebianLayerOptions {
   /** Keep set-user-id and set-group-id bits; they are dropped unless told, since nothing in a container should need them. */
   readonly keepSetuid?: boolean;

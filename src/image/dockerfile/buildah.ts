@@ -9,11 +9,9 @@ import { mediaTypes } from '../manifest.ts';
 import type { BlobStore } from '../store.ts';
 import { DockerfileFault } from './fault.ts';
 import type { Dockerfile, Stage } from './parse.ts';
+import { reproducibleLabel } from './reproducible.ts';
 import { type LogicalLine, placeAt, placeOf, type Word } from './source.ts';
 import type { FolderNode, Tree } from './tree.ts';
-
-/** What is said of an image whose bytes nobody can make again. */
-export const reproducibleLabel = 'banksman.reproducible';
 
 /** How RUN is carried out. */
 export interface RunSettings {

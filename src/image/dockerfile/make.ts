@@ -36,9 +36,6 @@ import { type DockerfileSource, type LogicalLine, placeOf, type Word } from './s
 import { carryOutCopy } from './step.ts';
 import { emptyTree, partsOf, resolvePath, type Tree } from './tree.ts';
 
-/** Part of an action's key: goes up whenever the same Dockerfile gives another image. */
-export const dockerfileImageVersion = '2';
-
 export interface DockerfileImageRequest extends RegistryAccessOptions {
   readonly store: BlobStore;
   /** Layout folder to write; replaced as a whole. */
