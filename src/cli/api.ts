@@ -35,7 +35,7 @@ export function refuseClusterChoice(options: { readonly cluster?: string; readon
 }
 
 /** A call of the server's API. */
-export type Api = (method: 'GET' | 'POST', path: string, body?: object) => Promise<unknown>;
+export type Api = (method: 'GET' | 'POST' | 'DELETE', path: string, body?: object) => Promise<unknown>;
 
 /**
  * Calls a server. The token comes from the environment, so that it stands in no list of processes.

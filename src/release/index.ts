@@ -38,6 +38,7 @@ export {
   type PlacementFilter,
   type PlacementStore,
   type PlacementSummary,
+  requireLease,
   type ServiceFilter,
   sumOfTests,
   type TestReport,

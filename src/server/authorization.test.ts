@@ -23,6 +23,8 @@ const expected: Readonly<Record<Action, string>> = {
   'token.read': '----yy',
   'token.create': '----y-',
   'token.revoke': '----y-',
+  'webhook.read': '----yy',
+  'webhook.change': '----y-',
   'metrics.read': 'yyyyyy',
 };
 

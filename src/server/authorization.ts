@@ -30,6 +30,8 @@ export const actions = [
   'token.read',
   'token.create',
   'token.revoke',
+  'webhook.read',
+  'webhook.change',
   'metrics.read',
 ] as const;
 export type Action = (typeof actions)[number];
@@ -60,6 +62,8 @@ export const rights: Readonly<Record<Action, Readonly<Record<Role, Right>>>> = {
   'token.read': row('no', 'no', 'no', 'no', 'yes', 'yes'),
   'token.create': row('no', 'no', 'no', 'no', 'yes', 'no'),
   'token.revoke': row('no', 'no', 'no', 'no', 'yes', 'no'),
+  'webhook.read': row('no', 'no', 'no', 'no', 'yes', 'yes'),
+  'webhook.change': row('no', 'no', 'no', 'no', 'yes', 'no'),
   'metrics.read': row('yes', 'yes', 'yes', 'yes', 'yes', 'yes'),
 };
 

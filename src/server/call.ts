@@ -4,12 +4,14 @@ import type { PlacementStore, ReleaseContent } from '../release/index.ts';
 import type { Action, Person } from './authorization.ts';
 import type { SchemaName } from './schemas.ts';
 import type { Tokens } from './tokens.ts';
+import type { Webhooks } from './webhooks/store.ts';
 
 /** What the calls work on. */
 export interface Context {
   readonly database: Database;
   readonly store: PlacementStore;
   readonly tokens: Tokens;
+  readonly webhooks: Webhooks;
   readonly environments: ReadonlyMap<string, Environment>;
   /** A release out of a registry, checked against its name. */
   readonly fetchRelease: (reference: string, signal: AbortSignal) => Promise<ReleaseContent>;

@@ -8,7 +8,7 @@ const pace = 500;
 /** Milliseconds after which a comment shows that the stream lives, before a proxy closes it. */
 const heartbeat = 15_000;
 /** Kinds of entries that are for everybody who may read placements. */
-const isPublic = /^(?:rollout|hold|approval|release|test|emergency|provenance)\./;
+export const publicActions = /^(?:rollout|hold|approval|release|test|emergency|provenance)\./;
 
 /**
  * Writes a stream of events (HTML Standard, "Server-sent events") until it is closed: what the audit log says of releases, with the
@@ -34,7 +34,7 @@ export async function streamEvents(
     const entries = await readEntries(database, { after: seen, limit: 500 });
     for (const { number, at, event } of entries) {
       seen = number;
-      if (!isPublic.test(event.action)) continue;
+      if (!publicActions.test(event.action)) continue;
       const { who, action, subject, why, before, after: now } = event;
       const data = JSON.stringify({ at, who, action, subject, why, before, after: now });
       // A reader that does not read is not waited for without an end: its place is known, and it can come again.

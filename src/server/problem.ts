@@ -18,6 +18,7 @@ const statuses: Readonly<Record<string, number>> = {
   'server/unknown-environment': 404,
   'server/unknown-service': 404,
   'server/unknown-token': 404,
+  'server/unknown-webhook': 404,
   'server/bad-request': 400,
   'server/unknown-release': 404,
   'server/refused': 409,

@@ -41,5 +41,33 @@ export const recordSchemas = {
       ['rollout', 'by', 'why', 'startedAt'],
     ),
   ),
+  createWebhook: object(
+    { url: text(2000), events: { ...list(text(100)), maxItems: 50 }, allowLinkLocal: { type: 'boolean' } },
+    ['url'],
+  ),
+  createdWebhook: object({ id: text(), secret: text() }, ['id', 'secret']),
+  webhooks: list(
+    object(
+      {
+        id: text(),
+        url: text(),
+        events: list(text()),
+        madeAt: time,
+        by: text(),
+        pending: { type: 'integer' },
+        dead: { type: 'integer' },
+        delivered: { type: 'integer' },
+        deliveredAt: time,
+        trouble: { type: 'string' },
+        disabled: { type: 'string' },
+      },
+      ['id', 'url', 'events', 'madeAt', 'by', 'pending', 'dead', 'delivered'],
+    ),
+  ),
+  triedWebhook: object({ received: { type: 'boolean' }, status: { type: 'integer' }, told: text() }, [
+    'received',
+    'told',
+  ]),
+  retriedWebhook: object({ messages: { type: 'integer' } }, ['messages']),
   emergencyReview: object({ rollout: text(), by: text(), at: time, why: text() }, ['rollout', 'by', 'at', 'why']),
 } as const;

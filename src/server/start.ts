@@ -9,6 +9,8 @@ import { lead } from './lead.ts';
 import { createMetrics } from './metrics.ts';
 import { followTls, readTls, type TlsFiles } from './tls.ts';
 import { openTokens, type Tokens } from './tokens.ts';
+import { startDeliveries } from './webhooks/deliver.ts';
+import { openWebhooks } from './webhooks/store.ts';
 
 export interface ServerOptions {
   readonly database: Database;
@@ -41,8 +43,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { database, environments, fetchRelease, version, host, port, log, now = Date.now } = options;
   const store = await openPlacementStore(database, options.checkProvenance);
   const tokens = await openTokens(database);
+  const webhooks = await openWebhooks(database);
   const metrics = createMetrics();
-  const context = { database, store, tokens, environments, fetchRelease, now };
+  const context = { database, store, tokens, webhooks, environments, fetchRelease, now };
   const tls = options.tls && (await readTls(options.tls));
   const app = createApp({ context, metrics, version, log, tls });
   const url = await app.listen({ host, port });
@@ -60,12 +63,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     ...(options.leaseTime !== undefined && { leaseTime: options.leaseTime }),
     onError: (error) => app.log.error({ err: error }, 'leading failed'),
   });
+  const deliveries = startDeliveries({
+    database,
+    holder,
+    now,
+    leaseTime: options.leaseTime ?? 15_000,
+    onError: (error) => app.log.error({ err: error }, 'delivering webhooks failed'),
+  });
   return {
     url,
     tokens,
     async stop() {
       following?.stop();
-      await leading.stop();
+      await Promise.all([leading.stop(), deliveries.stop()]);
       await app.close();
     },
   };

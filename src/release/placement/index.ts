@@ -1,6 +1,6 @@
 export { type CheckProvenance, type FactStore, sumOfTests, type TestReport, testProofs } from './facts.ts';
 export type { Actor, KnownRelease, NewRelease } from './known.ts';
-export { dropLeaderLease, type LeaderLease, takeLeaderLease } from './lease.ts';
+export { dropLeaderLease, type LeaderLease, requireLease, takeLeaderLease } from './lease.ts';
 export {
   findListed,
   type ListedPlacement,

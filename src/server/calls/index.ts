@@ -8,6 +8,7 @@ import { releaseCalls } from './release.ts';
 import { rolloutCalls } from './rollout.ts';
 import { testCalls } from './test.ts';
 import { tokenCalls } from './token.ts';
+import { webhookCalls } from './webhook.ts';
 
 /** Every call of the API: the routes, the document and the tests are made of this list. */
 export const calls: readonly Call[] = [
@@ -20,4 +21,5 @@ export const calls: readonly Call[] = [
   ...testCalls,
   ...auditCalls,
   ...tokenCalls,
+  ...webhookCalls,
 ];
