@@ -51,6 +51,11 @@ async function lastEntry(
   return last;
 }
 
+/** Number of the newest entry; 0 where there is none. */
+export async function newestEntry(connection: Connection): Promise<number> {
+  return (await lastEntry(connection))?.number ?? 0;
+}
+
 /** A row as the database has it: not believed until it was checked. */
 export interface StoredEntry {
   readonly number: number;

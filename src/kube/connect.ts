@@ -5,6 +5,7 @@ import { HttpAgent, httpRequest } from '../process/index.ts';
 import { faultOfAnswer, faultOfConnection } from './answer.ts';
 import { createDiscovery } from './discover.ts';
 import { isKubeFault, KubeFault } from './fault.ts';
+import { readServiceAccount } from './in-cluster.ts';
 import { type Credentials, readKubeconfig } from './kubeconfig.ts';
 import type { ApiRequest, Cluster } from './types.ts';
 
@@ -12,6 +13,8 @@ export interface ConnectOptions {
   /** Path; `$KUBECONFIG` or `~/.kube/config` unless told. */
   readonly kubeconfig?: string | undefined;
   readonly context?: string | undefined;
+  /** The cluster that this program itself runs in, by its service account, in place of a kubeconfig. */
+  readonly inCluster?: boolean | undefined;
 }
 
 /** Bytes of an answer that is held in memory. Lists come in pages far below this. */
@@ -28,7 +31,9 @@ const attempts = 5;
  * @throws KubeFault kube/no-kubeconfig, kube/bad-kubeconfig, kube/unknown-context
  */
 export async function connect(options: ConnectOptions = {}): Promise<Cluster> {
-  const credentials = await readKubeconfig(options.kubeconfig, options.context);
+  const credentials = options.inCluster
+    ? await readServiceAccount()
+    : await readKubeconfig(options.kubeconfig, options.context);
   const secure = credentials.server.protocol === 'https:';
   const agent = secure ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true });
   const send = async (request: ApiRequest): Promise<unknown> => {

@@ -3,6 +3,14 @@ export { fetchRelease, kindOf, packRelease } from './artifact/index.ts';
 export { createWorkspaceBuilder, type WorkspaceBuilder, type WorkspaceBuilderOptions } from './builder.ts';
 export { type DeployOptions, deploy, type RolloutOptions } from './deploy.ts';
 export { environmentOf, findService } from './environment.ts';
+export {
+  type Clusters,
+  type ExecutorOptions,
+  execute,
+  type Job,
+  type Leadership,
+  openClusters,
+} from './executor/index.ts';
 export { ReleaseFault } from './fault.ts';
 export { type EmergencyReview, isSamePerson, openEmergencies, requiredGates, termsOf } from './gates/index.ts';
 export { identifyTargets } from './identity.ts';

@@ -50,13 +50,7 @@ export async function renderServices(
     checkSets(Object.keys(bundle.patches ?? {}), builder.workspace, target);
     const built = containers.flatMap((label) => images.get(label) ?? []);
     const rendered = renderBundle(bundle, built, environment, target.place);
-    const released = built.map((image) => ({
-      label: image.label,
-      reference: referenceOf(image, environment),
-      digest: image.digest,
-    }));
-    released.sort((a, b) => (a.label < b.label ? -1 : 1));
-    return { ...rendered, service, images: released, built };
+    return { ...rendered, service, images: referencesOf(built, environment), built };
   });
 }
 
@@ -80,6 +74,13 @@ export function renderBundle(
     patches: setsOf(environment).flatMap((set) => (Object.hasOwn(patches, set) ? (patches[set] ?? []) : [])),
     ...(place !== undefined && { place }),
   });
+}
+
+/** Images as an environment's manifests name them, sorted by label. */
+export function referencesOf(images: readonly NamedImage[], environment: Environment): ReleasedImage[] {
+  return images
+    .map((image) => ({ label: image.label, reference: referenceOf(image, environment), digest: image.digest }))
+    .sort((a, b) => (a.label < b.label ? -1 : 1));
 }
 
 /** What a reference to an image is made of. */

@@ -19,7 +19,8 @@ export async function openSession(
   environment: Environment,
   signal?: AbortSignal | undefined,
 ): Promise<Session> {
-  const cluster = await connect({ kubeconfig: access.kubeconfigPath, context: access.context });
+  const { kubeconfigPath: kubeconfig, context, inCluster } = access;
+  const cluster = await connect({ kubeconfig, context, inCluster });
   const { namespace } = environment;
   let mirror: Promise<Mirror> | undefined;
   return {
@@ -27,7 +28,17 @@ export async function openSession(
     namespace,
     // Without the signal: how an interrupted rollout ended is written down too.
     store: createClusterStore(cluster, namespace),
-    mirror: () => (mirror ??= openMirror(cluster, observedKinds, { namespace, signal })),
+    mirror() {
+      if (mirror !== undefined) return mirror;
+      const opening = openMirror(cluster, observedKinds, { namespace, signal });
+      mirror = opening;
+      // One that has ended shows what was; the next who asks gets another.
+      const forget = () => {
+        if (mirror === opening) mirror = undefined;
+      };
+      opening.then(({ failure }) => failure.catch(forget), forget);
+      return opening;
+    },
     close() {
       mirror?.then(
         (open) => open.close(),

@@ -8,6 +8,8 @@ export interface ClusterAccess {
   readonly kubeconfigPath?: string | undefined;
   /** Context in it; its current one unless told. */
   readonly context?: string | undefined;
+  /** The cluster that this program itself runs in, by its service account, in place of a kubeconfig. */
+  readonly inCluster?: boolean | undefined;
   /** How images are pushed; by the registry's own name and the user's docker credentials unless told. */
   readonly registry?: RegistryAccess | undefined;
 }

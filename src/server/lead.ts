@@ -1,60 +1,136 @@
 import type { Database } from '../database/index.ts';
-import { dropLeaderLease, type LeaderLease, type PlacementStore, takeLeaderLease } from '../release/index.ts';
+import {
+  dropLeaderLease,
+  type ExecutorOptions,
+  execute,
+  type LeaderLease,
+  type Leadership,
+  takeLeaderLease,
+} from '../release/index.ts';
 import type { Metrics } from './metrics.ts';
 
 export interface LeadOptions {
   readonly database: Database;
-  readonly store: PlacementStore;
-  /** Unique among all servers of the database. */
-  readonly holder: string;
+  readonly executor: ExecutorOptions;
   readonly metrics: Metrics;
-  readonly now: () => number;
   /** Milliseconds that a leader may be silent; 15 seconds unless told. */
   readonly leaseTime?: number;
-  readonly onError: (error: unknown) => void;
+  readonly onError: (error: unknown, about: string) => void;
 }
 
+/** Part of the lease's time after which who has not renewed it acts no more, however its clock runs against the database's. */
+const trusted = 0.8;
+
 /**
- * Seeks to lead, and while it leads lets time pass for every open rollout: deadlines end it, holds come to their end. One server
- * at a time does that; each change is refused once the lease is another's.
+ * Seeks to lead, and while it leads does what rollouts ask for. One server at a time does that: whoever can't renew the lease stops
+ * before another may take it, each write to a cluster looks at the clock first, and each change of the record is refused by the
+ * database once the lease is another's.
  */
 export function lead(options: LeadOptions): { stop(): Promise<void> } {
-  const { database, store, holder, metrics, now, leaseTime = 15_000, onError } = options;
-  let lease: LeaderLease | undefined;
-  let stopped = false;
-  let timer: NodeJS.Timeout | undefined;
-  let turn: Promise<void> = Promise.resolve();
+  const { database, executor, metrics, leaseTime = 15_000, onError } = options;
+  const stopped = new AbortController();
+  let term: Term | undefined;
 
   const once = async () => {
+    const asked = clocks();
+    let lease: LeaderLease | undefined;
+    let isOthers = false;
     try {
-      lease = await takeLeaderLease(database, 'rollouts', holder, leaseTime);
-      metrics.set('leader', lease === undefined ? 0 : 1);
-      const open = await store.open();
-      metrics.set('open_rollouts', open.length);
-      if (lease === undefined) return;
-      for (const { service, environment } of open) {
-        if (stopped) return;
-        const actor = { who: 'banksman', source: holder };
-        await store.happen(service, environment, { kind: 'tick', at: now() }, actor, lease);
-      }
+      lease = await takeLeaderLease(database, 'rollouts', executor.source, leaseTime);
+      isOthers = lease === undefined;
+      metrics.set('open_rollouts', (await executor.store.open()).length);
     } catch (error) {
-      metrics.set('leader', 0);
-      onError(error);
+      onError(error, 'the right to lead');
+    }
+    // Where the database is away, what was promised holds until its time.
+    if (lease !== undefined && lease.term === term?.lease.term) term.extend(asked);
+    else if (lease !== undefined) {
+      await term?.end();
+      term = begin(lease, asked);
+    }
+    if (isOthers || term?.leadership.signal.aborted) {
+      await term?.end();
+      term = undefined;
+    }
+    metrics.set('leader', term === undefined ? 0 : 1);
+  };
+
+  const begin = (lease: LeaderLease, asked: Clocks): Term => {
+    const stop = new AbortController();
+    let since = asked;
+    const holds = () => !stop.signal.aborted && age(since) < leaseTime * trusted;
+    // A process that slept wakes with this timer overdue.
+    const timer = setInterval(() => {
+      if (!holds()) stop.abort(new Error('the right to lead has ended'));
+    }, leaseTime / 20);
+    const leadership: Leadership = { lease, signal: stop.signal, holds };
+    const done = execute(executor, leadership).catch((error: unknown) => onError(error, 'leading'));
+    return {
+      lease,
+      leadership,
+      extend(from) {
+        since = from;
+      },
+      async end() {
+        stop.abort(new Error('the right to lead has ended'));
+        clearInterval(timer);
+        await done;
+      },
+    };
+  };
+
+  const run = async () => {
+    while (!stopped.signal.aborted) {
+      await once();
+      await pause(leaseTime / 5, stopped.signal);
     }
   };
-  const next = () => {
-    if (stopped) return;
-    timer = setTimeout(() => {
-      turn = once().finally(next);
-    }, leaseTime / 5);
-  };
-  turn = once().finally(next);
+  const running = run();
   return {
     async stop() {
-      stopped = true;
-      clearTimeout(timer);
-      await turn;
-      if (lease !== undefined) await dropLeaderLease(database, lease).catch(onError);
+      stopped.abort();
+      await running;
+      const { lease } = term ?? {};
+      await term?.end();
+      if (lease !== undefined)
+        await dropLeaderLease(database, lease).catch((error) => onError(error, 'the right to lead'));
     },
   };
+}
+
+/** One time of leading. */
+interface Term {
+  readonly lease: LeaderLease;
+  readonly leadership: Leadership;
+  extend(from: Clocks): void;
+  end(): Promise<void>;
+}
+
+/** Two clocks: one can be set, the other stands still while the machine sleeps. */
+interface Clocks {
+  readonly wall: number;
+  readonly steady: number;
+}
+
+function clocks(): Clocks {
+  return { wall: Date.now(), steady: performance.now() };
+}
+
+/** Milliseconds, by the clock that says more. */
+function age(since: Clocks): number {
+  const now = clocks();
+  return Math.max(now.wall - since.wall, now.steady - since.steady);
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener('abort', end, { once: true });
+  });
 }

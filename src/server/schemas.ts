@@ -16,6 +16,7 @@ const answer = object(
   ['gate', 'holds', 'reason'],
 );
 const step = object({ state: text(), at: time, stage: { type: 'integer' }, why: { type: 'string' } }, ['state', 'at']);
+const note = object({ at: time, text: text(4000) }, ['at', 'text']);
 const rollout = object(
   {
     id: text(),
@@ -34,6 +35,9 @@ const rollout = object(
     ]),
     gates: list(answer),
     steps: list(step),
+    notes: list(note),
+    adopt: { type: 'boolean' },
+    deletesData: { type: 'boolean' },
   },
   ['id', 'release', 'kind', 'by', 'state', 'due', 'gates', 'steps'],
 );
@@ -114,7 +118,18 @@ export const schemas = {
   ...listSchemas(rollout as never, hold),
   releases: list(knownRelease),
   release: knownRelease,
-  promote: object({ release: text(), why: text(), emergency: text() }, ['release']),
+  promote: object(
+    {
+      release: text(),
+      why: text(),
+      emergency: text(),
+      // Take over fields that others set.
+      adopt: { type: 'boolean' },
+      // Delete namespaces, volumes, their claims and definitions too where they left the manifests.
+      deletesData: { type: 'boolean' },
+    },
+    ['release'],
+  ),
   rollback: object({ release: text(), why: text() }, ['why']),
   approve: object({ release: text(), withdraw: { type: 'boolean' }, why: text() }, ['release']),
   reason: object({ why: text() }, ['why']),

@@ -197,7 +197,7 @@ describe.each(testDatabases)('the server on $engine', ({ start }) => {
     const asked = await call('engineer', 'POST', `${own}/promotions`, { release: digest(2) });
     now += 3_600_000;
     let state: unknown;
-    for (let look = 0; look < 100 && state !== 'cancelled'; look++) {
+    for (let look = 0; look < 500 && state !== 'cancelled'; look++) {
       await sleep(50);
       const { json } = await call('viewer', 'GET', own);
       const rollouts = json!.rollouts as { id: string; state: string }[];
@@ -209,12 +209,12 @@ describe.each(testDatabases)('the server on $engine', ({ start }) => {
   it('has one leader of two servers', async () => {
     const second = await startServer({ ...options(), database: await running.again() });
     try {
-      await sleep(700);
       const leads = async (url: string) => {
         const answer = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${tokens.viewer}` } });
         return /^banksman_leader (\d)$/m.exec(await answer.text())?.[1];
       };
-      expect([await leads(server.url), await leads(second.url)].sort()).toEqual(['0', '1']);
+      const both = async () => [await leads(server.url), await leads(second.url)].sort();
+      await expect.poll(both, { timeout: 25_000 }).toEqual(['0', '1']);
     } finally {
       await second.stop();
     }

@@ -3,7 +3,8 @@ import { hostname } from 'node:os';
 import type { Server } from 'node:tls';
 import type { Database } from '../database/index.ts';
 import type { Environment } from '../graph/index.ts';
-import { type CheckProvenance, openPlacementStore, type ReleaseContent } from '../release/index.ts';
+import { KubeFault } from '../kube/index.ts';
+import { type CheckProvenance, type Clusters, openPlacementStore, type ReleaseContent } from '../release/index.ts';
 import { createApp } from './app.ts';
 import { lead } from './lead.ts';
 import { createMetrics } from './metrics.ts';
@@ -18,6 +19,8 @@ export interface ServerOptions {
   readonly fetchRelease: (reference: string, signal: AbortSignal) => Promise<ReleaseContent>;
   /** How a release is held against an environment's policy; a gate that asks for that stays shut without it. */
   readonly checkProvenance?: CheckProvenance | undefined;
+  /** How the environments' clusters are reached; without it no rollout gets beyond its gates, and each says so. */
+  readonly clusters?: Clusters | undefined;
   readonly version: string;
   readonly host: string;
   /** 0 for any that is free. */
@@ -34,13 +37,23 @@ export interface RunningServer {
   /** `http://127.0.0.1:7700` */
   readonly url: string;
   readonly tokens: Tokens;
-  /** Ends calls that are under way, gives the lease back; the database is the caller's. */
+  /** Ends calls that are under way, gives the lease back; the database and the clusters are the caller's. */
   stop(): Promise<void>;
 }
 
 /** Brings the database to its form, serves the API, and seeks to lead. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { database, environments, fetchRelease, version, host, port, log, now = Date.now } = options;
+  const {
+    database,
+    environments,
+    fetchRelease,
+    clusters = noClusters,
+    version,
+    host,
+    port,
+    log,
+    now = Date.now,
+  } = options;
   const store = await openPlacementStore(database, options.checkProvenance);
   const tokens = await openTokens(database);
   const webhooks = await openWebhooks(database);
@@ -54,14 +67,23 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     tls &&
     followTls(app.server as unknown as Server, options.tls, tls, (error) => app.log.error({ err: error }));
   const holder = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
+  const onError = (error: unknown, about: string) => app.log.error({ err: error }, about);
   const leading = lead({
     database,
-    store,
-    holder,
+    executor: {
+      store,
+      environments,
+      clusters,
+      fetchRelease,
+      now,
+      source: holder,
+      // Where the lease is short, so is everything.
+      ...(options.leaseTime !== undefined && { poll: Math.min(1_000, options.leaseTime / 5) }),
+      onError,
+    },
     metrics,
-    now,
     ...(options.leaseTime !== undefined && { leaseTime: options.leaseTime }),
-    onError: (error) => app.log.error({ err: error }, 'leading failed'),
+    onError,
   });
   const deliveries = startDeliveries({
     database,
@@ -80,3 +102,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     },
   };
 }
+
+const noClusters: Clusters = {
+  open: ({ cluster }) => Promise.reject(new KubeFault('kube/no-kubeconfig', `nothing tells how ${cluster} is reached`)),
+  forget() {},
+  close() {},
+};

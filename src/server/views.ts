@@ -27,6 +27,9 @@ export function rolloutView({
   steps,
   stage,
   terms,
+  notes = [],
+  adopt,
+  deletesData,
 }: model.Rollout) {
   return {
     id,
@@ -43,6 +46,9 @@ export function rolloutView({
     }),
     gates: answers.map(answerView),
     steps: steps.map((step) => ({ ...step, at: iso(step.at) })),
+    ...(notes.length > 0 && { notes: notes.map((note) => ({ ...note, at: iso(note.at) })) }),
+    ...(adopt && { adopt }),
+    ...(deletesData && { deletesData }),
   };
 }
 

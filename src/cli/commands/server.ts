@@ -3,6 +3,7 @@ import type { Environment } from '../../graph/index.ts';
 import { clusterAccess } from '../../local/index.ts';
 import {
   fetchRelease,
+  openClusters,
   provenanceCheck,
   type ReleaseContent,
   readPolicies,
@@ -38,7 +39,8 @@ export function define(command: Command, context: CommandContext): void {
       'after',
       `
 Serves releases, environments, gates, approvals, holds and the audit log over HTTP; /openapi.json describes it. The environments are
-those of banksman.yaml as it is at the start. Logs go to standard error, one JSON object a line.
+those of banksman.yaml as it is at the start. What is promoted is applied to their clusters: by the context that the environment names,
+else the cluster of this machine by its name. Of several servers on one database one acts at a time. Logs go to standard error, one JSON object a line.
 
 Examples:
   banksman server token --name ada@bank.example --role administrator
@@ -79,6 +81,10 @@ async function serve(options: Options, { signal }: CommandContext): Promise<void
   const [policies, registries] = await Promise.all([readPolicies(workspace), workspaceRegistries(workspace)]);
   const fetch = (reference: string, stop: AbortSignal) =>
     fromRegistry(workspace.environments, reference, inCluster, stop);
+  const clusters = openClusters(({ cluster, context: name }) => {
+    if (cluster === inCluster) return { inCluster: true };
+    return name === undefined ? clusterAccess(cluster) : { context: name };
+  });
   await withDatabase(options, async (database) => {
     const server = await startServer({
       database,
@@ -89,6 +95,7 @@ async function serve(options: Options, { signal }: CommandContext): Promise<void
         fetchRelease: fetch,
         reach: async (environment) => ({ registry: await registryOf(environment, inCluster), registries }),
       }),
+      clusters,
       version: version(),
       host: options.host,
       port: options.port,
@@ -100,6 +107,7 @@ async function serve(options: Options, { signal }: CommandContext): Promise<void
       else signal.addEventListener('abort', () => resolve(), { once: true });
     });
     await server.stop();
+    clusters.close();
   });
 }
 

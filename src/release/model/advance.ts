@@ -4,7 +4,7 @@ import { giveUp, succeed } from './conclude.ts';
 import { addHold, endHold, expireHolds } from './hold.ts';
 import { afterStage, stageEnds } from './stage.ts';
 import { hasEnded, isActive } from './state.ts';
-import type { Happening, Outcome, Placement, Rollout, RolloutState, Time } from './types.ts';
+import type { Happening, Note, Outcome, Placement, Rollout, RolloutState, Time } from './types.ts';
 
 /**
  * What a placement becomes by what happened. Whatever is told twice changes nothing the second time, so that whoever was killed
@@ -40,6 +40,8 @@ export function advance(placement: Placement, happening: Happening): Outcome {
       return when(placement, happening.rollout, ['applying', 'progressing', 'verifying'], (rollout) =>
         giveUp(placement, rollout, 'failed', at, happening.why),
       );
+    case 'note':
+      return note(placement, happening.rollout, { at, text: happening.text });
     case 'cancel': {
       const why = `${happening.why} (${happening.by})`;
       return unlessEnded(placement, happening.rollout, (rollout) => {
@@ -77,6 +79,17 @@ function tick(placement: Placement, now: Time): Placement {
       : giveUp(next, rollout, 'cancelled', now, `its gates did not open within ${seconds(rollout.terms.patience)}`);
   }
   return next;
+}
+
+/** Notes that a rollout has at most: one that tries again for hours says so many things, and no more. */
+const maximumNotes = 50;
+
+function note(placement: Placement, id: string, said: Note): Outcome {
+  return unlessEnded(placement, id, (rollout) => {
+    const { notes = [] } = rollout;
+    if (notes.at(-1)?.text === said.text || notes.length >= maximumNotes) return placement;
+    return replace(placement, { ...rollout, notes: [...notes, said] });
+  });
 }
 
 function seconds(milliseconds: number): string {

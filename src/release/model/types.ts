@@ -110,6 +110,14 @@ export interface Rollout extends ReleaseRequest {
   readonly answers: readonly GateAnswer[];
   /** Every state it has been in. Only grows. */
   readonly steps: readonly Step[];
+  /** What is to be known of it beside its states: what it deletes, what keeps it waiting. Only grows, up to a bound. */
+  readonly notes?: readonly Note[] | undefined;
+}
+
+export interface Note {
+  readonly at: Time;
+  /** One line for a person. */
+  readonly text: string;
 }
 
 export interface ReleaseRequest {
@@ -125,6 +133,10 @@ export interface ReleaseRequest {
   /** Names of the gates that it has to pass. */
   readonly gates: readonly string[];
   readonly terms: Terms;
+  /** Take over fields that others set. */
+  readonly adopt?: boolean | undefined;
+  /** Delete namespaces, volumes, their claims and definitions too where they left the manifests. */
+  readonly deletesData?: boolean | undefined;
 }
 
 /** A pause of automatic rollouts. */
@@ -164,6 +176,8 @@ export type Happening =
       readonly verifies: boolean;
     }
   | { readonly kind: 'verified'; readonly at: Time; readonly rollout: string; readonly stage?: number | undefined }
+  /** Something about a rollout that has not ended. */
+  | { readonly kind: 'note'; readonly at: Time; readonly rollout: string; readonly text: string }
   | { readonly kind: 'failed'; readonly at: Time; readonly rollout: string; readonly why: string }
   | { readonly kind: 'cancel'; readonly at: Time; readonly rollout: string; readonly by: string; readonly why: string }
   | { readonly kind: 'hold'; readonly at: Time; readonly hold: Omit<Hold, 'at' | 'ended'> }

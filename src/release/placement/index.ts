@@ -15,5 +15,5 @@ export {
   type ServiceFilter,
 } from './list.ts';
 export { type LabelFilter, labelFilterOf } from './pattern.ts';
-export { openPlacementStore, type PlacementStore } from './store.ts';
+export { type Changed, openPlacementStore, type PlacementStore } from './store.ts';
 export type { LiveSummary, OpenSummary, PlacementSummary } from './summary.ts';

@@ -1,4 +1,4 @@
-import { type AuditEvent, audited, migrateAudit } from '../../audit/index.ts';
+import { type AuditEvent, audited, migrateAudit, newestEntry, readEntries } from '../../audit/index.ts';
 import { type Connection, type Database, migrate } from '../../database/index.ts';
 import type { Label } from '../../graph/index.ts';
 import { ReleaseFault } from '../fault.ts';
@@ -15,6 +15,8 @@ import { readPlacement, writeMissingSummaries, writePlacement } from './rows.ts'
 export interface PlacementStore extends FactStore {
   /** Makes a release known, and gives it its place. One that is known keeps its own. */
   addRelease(release: NewRelease, actor: Actor): Promise<KnownRelease>;
+  /** A release by its id; undefined where it is not known. */
+  release(id: string): Promise<KnownRelease | undefined>;
   /** The newest first. */
   releases(service: Label): Promise<readonly KnownRelease[]>;
   read(service: Label, environment: string): Promise<Placement>;
@@ -33,8 +35,24 @@ export interface PlacementStore extends FactStore {
     actor: Actor,
     lease?: LeaderLease,
   ): Promise<Outcome>;
+  /** Number of the newest entry of the audit log: a place from which `changes` goes on. */
+  newest(): Promise<number>;
+  /**
+   * Where something was told after a place in the audit log, by this server or another one, other than by `source`.
+   *
+   * @returns `seen` is the place to go on from
+   */
+  changes(after: number, source: string): Promise<{ readonly seen: number; readonly places: readonly Changed[] }>;
+  /** Calls the listener after each change that is made through this store by anybody but a leader. @returns how to end that */
+  onChange(listener: (changed: Changed) => void): () => void;
   approve(service: Label, environment: string, approval: Approval, actor: Actor): Promise<void>;
   approvals(service: Label, environment: string): Promise<readonly Approval[]>;
+}
+
+/** Where something has changed: a service in an environment, or, where that is left out, its releases. */
+export interface Changed {
+  readonly service: Label;
+  readonly environment?: string | undefined;
 }
 
 /**
@@ -50,9 +68,27 @@ export async function openPlacementStore(
   await migrate(database, 'release', placementMigrations);
   await migrateFacts(database);
   await writeMissingSummaries(database);
+  const listeners = new Set<(changed: Changed) => void>();
+  const notify = (service: Label, environment?: string) => {
+    for (const listener of listeners) listener({ service, environment });
+  };
   return {
     ...openFacts(database, releasesWhere, checkProvenance),
-    addRelease: (release, actor) => addRelease(database, release, actor),
+    newest: () => newestEntry(database),
+    changes: (after, source) => changesAfter(database, after, source),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async addRelease(release, actor) {
+      const known = await addRelease(database, release, actor);
+      notify(release.service);
+      return known;
+    },
+    async release(id) {
+      const [known] = await releasesWhere(database, 'id = $1', id);
+      return known;
+    },
     releases: (service) => releasesOf(database, service),
     read: (service, environment) => readPlacement(database, service, environment),
     async open() {
@@ -61,8 +97,8 @@ export async function openPlacementStore(
          WHERE state IN ('planned', 'gated', 'applying', 'progressing', 'verifying') ORDER BY service, environment`,
       );
     },
-    happen: (service, environment, happening, actor, lease) =>
-      audited(database, happening.at, async (connection, record) => {
+    async happen(service, environment, happening, actor, lease) {
+      const outcome = await audited(database, happening.at, async (connection, record) => {
         if (lease !== undefined) await requireLease(connection, lease);
         if (happening.kind === 'plan') await requireRelease(connection, service, happening.request.release);
         const before = await readPlacement(connection, service, environment);
@@ -71,9 +107,12 @@ export async function openPlacementStore(
         await writePlacement(connection, before, outcome.placement);
         for (const event of eventsBetween(before, outcome.placement, actor)) await record(event);
         return outcome;
-      }),
-    approve: (service, environment, approval, actor) =>
-      audited(database, approval.at, async (connection, record) => {
+      });
+      if (lease === undefined) notify(service, environment);
+      return outcome;
+    },
+    async approve(service, environment, approval, actor) {
+      await audited(database, approval.at, async (connection, record) => {
         const [last] = await connection.query<{ position: number }>(
           'SELECT position FROM approvals WHERE service = $1 AND environment = $2 ORDER BY position DESC LIMIT 1',
           [service, environment],
@@ -88,7 +127,9 @@ export async function openPlacementStore(
           subject: subjectOf(service, environment),
           after: { release: approval.release, roles: approval.roles },
         });
-      }),
+      });
+      notify(service, environment);
+    },
     async approvals(service, environment) {
       const rows = await database.query<{ body: string }>(
         'SELECT body FROM approvals WHERE service = $1 AND environment = $2 ORDER BY position',
@@ -205,6 +246,21 @@ async function requireRelease(connection: Connection, service: Label, { id, orde
   });
 }
 
+async function changesAfter(database: Database, after: number, source: string) {
+  const places = new Map<string, Changed>();
+  let seen = after;
+  for (;;) {
+    const entries = await readEntries(database, { after: seen, limit: 500 });
+    for (const { number, event } of entries) {
+      seen = number;
+      if (event.source === source || !event.subject.startsWith('//')) continue;
+      const [service = '', environment] = event.subject.split(' in ');
+      places.set(event.subject, { service: service as Label, environment });
+    }
+    if (entries.length < 500) return { seen, places: [...places.values()] };
+  }
+}
+
 function subjectOf(service: Label, environment: string): string {
   return `${service} in ${environment}`;
 }
@@ -235,6 +291,17 @@ function eventsBetween(before: Placement, after: Placement, actor: Actor): Audit
             state === 'applying' &&
             was?.started === undefined && { gates: rollout.answers }),
         },
+      });
+    }
+  }
+  for (const [index, { id, release, notes = [] }] of after.rollouts.entries()) {
+    for (const { text } of notes.slice(before.rollouts[index]?.notes?.length ?? 0)) {
+      events.push({
+        ...actor,
+        why: text,
+        action: 'rollout.note',
+        subject,
+        after: { rollout: id, release: release.id },
       });
     }
   }

@@ -74,6 +74,8 @@ async function promote(context: Context, request: Request): Promise<unknown> {
     release,
     kind: 'promotion',
     ...(emergency !== undefined && { emergency }),
+    ...(request.body.adopt === true && { adopt: true }),
+    ...(request.body.deletesData === true && { deletesData: true }),
   });
 }
 
@@ -98,7 +100,7 @@ async function plan(
   context: Context,
   request: Request,
   environment: Environment,
-  wish: Pick<model.ReleaseRequest, 'kind' | 'release' | 'emergency'>,
+  wish: Pick<model.ReleaseRequest, 'kind' | 'release' | 'emergency' | 'adopt' | 'deletesData'>,
 ): Promise<unknown> {
   const id = request.key ?? randomUUID();
   const reason = textIn(request, 'why') ?? wish.emergency;

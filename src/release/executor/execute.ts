@@ -1,0 +1,244 @@
+import { isFault } from '../../fault/index.ts';
+import type { Environment, Label } from '../../graph/index.ts';
+import {
+  activeRollout,
+  findRollout,
+  type Happening,
+  isActive,
+  nextMoment,
+  type Outcome,
+  type Placement,
+  type Rollout,
+  waitingRollouts,
+} from '../model/index.ts';
+import type { Changed } from '../placement/index.ts';
+import { answersFor } from '../why.ts';
+import { keepContents } from './contents.ts';
+import { drive, EndedOtherwise, type Happened } from './drive.ts';
+import type { Leadership } from './leadership.ts';
+import { createTurns, type Turns } from './turns.ts';
+import type { ExecutorOptions } from './types.ts';
+
+/** Services of one environment that are applied at one time. */
+const appliedAtOnce = 8;
+/** Placements that are looked at at one time: each asks the database. */
+const lookedAtAtOnce = 8;
+/** Milliseconds between two looks at gates that no time opens: a metric, say. */
+const gatePause = 15_000;
+/** Milliseconds that whoever watches a rollout has for its own last word, after the deadline, before the rollout is ended without it. */
+const lastWord = 5_000;
+const usualPoll = 1_000;
+
+/** A placement that has something to be done, and who does it. */
+interface Post {
+  readonly service: Label;
+  readonly environment: string;
+  /** Who brings the active rollout on. */
+  driver: { readonly rollout: string; readonly stop: AbortController; readonly done: Promise<void> } | undefined;
+  /** Somebody looks at it; `again` once more when that is done. */
+  looking: 'no' | 'yes' | 'again';
+  /** When it has to be looked at next. */
+  next: number;
+}
+
+/**
+ * Does what open rollouts ask for, for as long as the right to act lasts. It keeps nothing that the database does not know: whoever
+ * begins again, after whatever end, goes on where it was.
+ *
+ * @returns when everything has stopped, after the leadership's signal
+ */
+export async function execute(options: ExecutorOptions, leadership: Leadership): Promise<void> {
+  const { store, environments, now, source, onError, poll = usualPoll } = options;
+  const { lease, signal } = leadership;
+  const posts = new Map<string, Post>();
+  const turns = new Map<string, Turns>();
+  const looks = createTurns(lookedAtAtOnce);
+  const contents = keepContents(options.fetchRelease);
+  const work = new Set<Promise<void>>();
+
+  const tell = async (service: Label, environment: string, happened: Happened): Promise<Outcome> => {
+    signal.throwIfAborted();
+    const happening = { ...happened, at: now() } as Happening;
+    return await store.happen(service, environment, happening, { who: 'banksman', source }, lease);
+  };
+  const follow = (doing: Promise<void>) => {
+    work.add(doing);
+    void doing.finally(() => work.delete(doing));
+  };
+  const postOf = (service: Label, environment: string): Post => {
+    const key = `${environment} ${service}`;
+    const post = posts.get(key) ?? { service, environment, driver: undefined, looking: 'no', next: 0 };
+    posts.set(key, post);
+    return post;
+  };
+  const wake = (post: Post) => {
+    if (signal.aborted) return;
+    if (post.looking !== 'no') {
+      post.looking = 'again';
+      return;
+    }
+    post.looking = 'yes';
+    follow(
+      lookUntilDone(post).catch((error: unknown) => {
+        post.next = now() + poll;
+        if (!signal.aborted) onError(error, `${post.service} in ${post.environment}`);
+      }),
+    );
+  };
+  const lookUntilDone = async (post: Post) => {
+    const giveBack = await looks.take(signal);
+    try {
+      do {
+        post.looking = 'yes';
+        await look(post);
+      } while ((post.looking as string) === 'again' && !signal.aborted);
+    } finally {
+      post.looking = 'no';
+      giveBack();
+    }
+  };
+
+  const look = async (post: Post) => {
+    let placement = await store.read(post.service, post.environment);
+    placement = await endWhatIsDue(post, placement);
+    await drop(post, placement);
+    const environment = environments.get(post.environment);
+    if (environment === undefined) return await withoutEnvironment(post, placement);
+    for (const rollout of waitingRollouts(placement)) {
+      placement = await passGates(post, environment, placement, rollout);
+    }
+    await drop(post, placement);
+    const active = activeRollout(placement);
+    if (active !== undefined && post.driver === undefined) begin(post, environment, placement, active);
+    plan(post, placement);
+  };
+
+  const endWhatIsDue = async (post: Post, placement: Placement): Promise<Placement> => {
+    const moment = nextMoment(placement, now());
+    if (moment === undefined || moment > now()) return placement;
+    const active = activeRollout(placement);
+    const isWatched = active !== undefined && post.driver?.rollout === active.id;
+    if (isWatched && moment === active.due && now() < active.due + lastWord) return placement;
+    return (await tell(post.service, post.environment, { kind: 'tick' })).placement;
+  };
+
+  /** Nobody goes on with what has ended, and nobody begins with another before that one has let go. */
+  const drop = async (post: Post, placement: Placement) => {
+    const { driver } = post;
+    if (driver === undefined) return;
+    const rollout = findRollout(placement, driver.rollout);
+    if (rollout !== undefined && isActive(rollout)) return;
+    driver.stop.abort(new EndedOtherwise(rollout?.state ?? 'cancelled'));
+    await driver.done;
+  };
+
+  const passGates = async (
+    post: Post,
+    environment: Environment,
+    placement: Placement,
+    rollout: Rollout,
+  ): Promise<Placement> => {
+    const { release, kind, by: requestedBy, emergency, gates } = rollout;
+    const candidate = { release, kind, requestedBy, emergency, gates };
+    const answers = await answersFor(store, post.service, environment, candidate, now(), signal);
+    if (findRollout(placement, rollout.id)?.state === 'superseded') return placement;
+    return (await tell(post.service, post.environment, { kind: 'gates', rollout: rollout.id, answers })).placement;
+  };
+
+  const withoutEnvironment = async (post: Post, placement: Placement) => {
+    const active = activeRollout(placement);
+    if (active !== undefined) {
+      const why = `banksman.yaml has no environment ${post.environment} any more`;
+      await tell(post.service, post.environment, { kind: 'failed', rollout: active.id, why });
+    }
+    plan(post, placement);
+  };
+
+  const begin = (post: Post, environment: Environment, placement: Placement, rollout: Rollout) => {
+    const stop = new AbortController();
+    const ended = AbortSignal.any([signal, stop.signal]);
+    const own = turns.get(post.environment) ?? createTurns(appliedAtOnce);
+    turns.set(post.environment, own);
+    const done = drive({
+      options,
+      leadership,
+      environment,
+      placement,
+      rollout,
+      turns: own,
+      contents,
+      tell: (happened) => tell(post.service, post.environment, happened),
+      signal: ended,
+    })
+      .catch((error: unknown) => {
+        // Taken up again by the next look.
+        if (!ended.aborted) onError(error, `${post.service} in ${post.environment}`);
+        post.next = now() + poll;
+        return 'failed' as const;
+      })
+      .then((result) => {
+        post.driver = undefined;
+        if (result !== 'failed') wake(post);
+      });
+    post.driver = { rollout: rollout.id, stop, done };
+    follow(done);
+  };
+
+  const plan = (post: Post, placement: Placement) => {
+    const waits = waitingRollouts(placement).length > 0;
+    const moment = nextMoment(placement, now()) ?? Number.POSITIVE_INFINITY;
+    // Beyond its moment it is watched for its last word.
+    post.next = Math.min(Math.max(moment, now() + poll), waits ? now() + gatePause : Number.POSITIVE_INFINITY);
+    const open = waits || activeRollout(placement) !== undefined;
+    if (!open && post.driver === undefined && moment === Number.POSITIVE_INFINITY) {
+      posts.delete(`${post.environment} ${post.service}`);
+    }
+  };
+
+  const wakeWhere = ({ service, environment }: Changed) => {
+    if (environment !== undefined) return wake(postOf(service, environment));
+    // A release, or what is known of one: its gates may open anywhere.
+    for (const post of posts.values()) if (post.service === service) wake(post);
+  };
+  const stopListening = store.onChange(wakeWhere);
+  try {
+    let seen = 0;
+    let first = true;
+    while (!signal.aborted) {
+      try {
+        if (first) {
+          // Whatever is told from here on is seen again; what was told before is among what is open.
+          seen = await store.newest();
+          for (const { service, environment } of await store.open()) wake(postOf(service, environment));
+          first = false;
+        } else {
+          const changes = await store.changes(seen, source);
+          seen = changes.seen;
+          changes.places.forEach(wakeWhere);
+        }
+        for (const post of posts.values()) if (post.next <= now()) wake(post);
+      } catch (error) {
+        if (!signal.aborted) onError(error, 'what is to be done');
+        if (isFault(error) && error.code === 'release/not-leader') break;
+      }
+      await pause(poll, signal);
+    }
+  } finally {
+    stopListening();
+    // Those that end may have begun others.
+    while (work.size > 0) await Promise.allSettled(work);
+  }
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener('abort', end, { once: true });
+  });
+}

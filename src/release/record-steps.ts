@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Label } from '../graph/index.ts';
+import { ReleaseFault } from './fault.ts';
+import { beginRollout, dropLease, endRollout, lastRollout, type ServiceRecord, takeLease } from './record.ts';
+import type { ReleaseStore } from './store.ts';
+import type { Release, Rollout } from './types.ts';
+
+/** Milliseconds. A holder that has not renewed it for this long is dead. */
+const leaseDuration = 30_000;
+/** Milliseconds that one waits for another who is applying. */
+const leasePatience = 90_000;
+
+export interface Beginning {
+  readonly store: ReleaseStore;
+  readonly service: Label;
+  readonly release: Release;
+  readonly rollout: Rollout;
+  /** Kinds of the objects that will be there, as an ApplySet names them. */
+  readonly kinds: readonly string[];
+  /** Whether a lease of another holder is that of somebody who is known to act no more. */
+  readonly isGone?: (holder: string) => boolean;
+  /** Told who is waited for. */
+  readonly onWait: (who: string) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Writes a rollout's beginning and takes the lease, with the rollout's id as its holder: two never change a service's objects at the
+ * same time. A rollout that only waits holds no lease, so that a bad one does not keep its own fix out. Begun twice, it is begun once.
+ *
+ * @throws ReleaseFault release/busy
+ */
+export async function beginRecord(beginning: Beginning): Promise<ServiceRecord> {
+  const { store, service, release, rollout, kinds, isGone = () => false, onWait, signal } = beginning;
+  const patience = Date.now() + leasePatience;
+  for (;;) {
+    let busy = false;
+    const written = await store.update(service, (record) => {
+      const free = record.lease !== undefined && isGone(record.lease.holder) ? { ...record, lease: undefined } : record;
+      const leased = takeLease(free, rollout.id, Date.now(), leaseDuration);
+      busy = leased === undefined;
+      if (leased === undefined) return record;
+      // What may be there from now on is written down first: whatever happens next, pruning will look for it.
+      const all = [...new Set([...record.kinds, ...kinds])].sort();
+      const last = lastRollout(record);
+      if (last?.id === rollout.id) return { ...leased, kinds: all };
+      const from = last?.release;
+      return { ...beginRollout(leased, release, { ...rollout, ...(from !== undefined && { from }) }), kinds: all };
+    });
+    if (!busy) return written;
+    if (Date.now() > patience) {
+      throw new ReleaseFault('release/busy', `somebody else has been applying ${service} for too long`, {
+        notes: [`since ${lastRollout(written)?.startedAt}, by ${lastRollout(written)?.by}`],
+        next: 'wait until that deploy has ended, and try again',
+      });
+    }
+    onWait(lastRollout(written)?.by ?? 'somebody');
+    await sleep(500, undefined, { ...(signal && { signal }) });
+  }
+}
+
+/** Renews the lease while objects are being applied, however long that takes. */
+export function keepRecordLease(store: ReleaseStore, service: Label, holder: string): { stop(): void } {
+  const timer = setInterval(() => {
+    store
+      .update(service, (record) => takeLease(record, holder, Date.now(), leaseDuration) ?? record)
+      // The next renewal or the end will tell; the lease outlives two that fail.
+      .catch(() => {});
+  }, leaseDuration / 3);
+  timer.unref();
+  return { stop: () => clearInterval(timer) };
+}
+
+/** All is applied: the lease is free, and only the kinds that are there now are looked through by the next pruning. */
+export async function appliedRecord(
+  store: ReleaseStore,
+  service: Label,
+  holder: string,
+  kinds: readonly string[],
+): Promise<void> {
+  await store.update(service, (now) => dropLease({ ...now, kinds }, holder));
+}
+
+/** Writes down how a rollout ended. @param holder whose lease ends with it */
+export async function endRecord(
+  store: ReleaseStore,
+  service: Label,
+  rollout: Pick<Rollout, 'id'>,
+  result: Pick<Rollout, 'result' | 'reason'>,
+  holder?: string,
+): Promise<void> {
+  await store.update(service, (record) => {
+    const ended = endRollout(record, rollout.id, { ...result, endedAt: new Date().toISOString() });
+    return holder === undefined ? ended : dropLease(ended, holder);
+  });
+}
