@@ -1,14 +1,15 @@
 import { isFault } from '../fault/index.ts';
 import { type HashedGraph, loadCommit, loadWholeGraph, type StatedGraph } from './cached-load.ts';
 import { openCommit, openCommitPart, repositoryOf } from './commit-tree.ts';
-import { readText } from './data-file.ts';
 import { filesOf } from './dependency.ts';
-import { affectedBehind, type Explanation, explain } from './explain.ts';
+import type { Explanation } from './explain.ts';
 import { GraphFault } from './fault.ts';
-import { readCommitFile, resolveRevision } from './git/objects.ts';
+import { readCommitTop } from './git/objects.ts';
 import { createTargetHasher, type HashOptions } from './hash.ts';
+import { keptForm } from './kept-form.ts';
 import type { Graph, LoadOptions } from './load.ts';
 import { parentPath } from './paths.ts';
+import { pleaseConfigFiles } from './please-files.ts';
 import { findTarget } from './query.ts';
 import type { SourceTree } from './tree.ts';
 import type { Label, Target, Workspace } from './types.ts';
@@ -70,6 +71,7 @@ export async function explainSince(
   if (before === undefined) {
     return { label, chain: [label], cause: undefined, otherChains: 0n, ...(note !== undefined && { note }) };
   }
+  const { affectedBehind, explain } = await import('./explain.ts');
   const cone = affectedBehind(before, after, label);
   const files = cone.flatMap((each) => [before, after].flatMap(({ targets }) => lookedInto(targets.get(each))));
   const folders = [...new Set(files)];
@@ -122,6 +124,8 @@ async function bothSides(workspace: Workspace, options: SinceOptions): Promise<S
 interface CommitSide {
   readonly name: string;
   readonly commit: string;
+  /** Id of its tree at the workspace's folder. */
+  readonly treeId: string | undefined;
   /** All its files; opened once. */
   tree(): Promise<SourceTree>;
   /** Its files, those of some folders listed at once. */
@@ -131,21 +135,25 @@ interface CommitSide {
 }
 
 async function commitSide({ root, buildFiles }: Workspace, revision: string): Promise<CommitSide> {
-  const repository = repositoryOf(root);
-  const commit = await resolveRevision(repository, revision);
+  const early = [workspaceFile, ...pleaseConfigFiles()];
+  const { commit, tree: treeId, files } = await readCommitTop(repositoryOf(root), revision, early);
   let opened: Promise<SourceTree> | undefined;
   const tree = () => (opened ??= openCommit(root, commit, buildFiles));
   return {
     name: `commit ${commit.slice(0, 12)}`,
     commit,
+    treeId,
     tree,
     part: (folders) => openCommitPart(root, commit, folders, buildFiles),
     async workspace() {
-      const found = await workspaceAt(root, async (path) => {
-        const file = await readCommitFile(repository, commit, path);
-        // Alone where it is a plain file; the whole commit is listed to follow a link.
-        return file === 'other' ? readText(await tree(), path) : file?.toString('utf8');
-      });
+      const read = async (path: string) => {
+        const file = files.get(path);
+        if (file !== 'other') return file?.toString('utf8');
+        // The whole commit is listed to follow a link.
+        const { readText } = await import('./data-file.ts');
+        return readText(await tree(), path);
+      };
+      const found = await workspaceAt(root, read, keptForm);
       if (found === undefined) throw new GraphFault('graph/no-workspace', `it has no ${workspaceFile}`);
       return found;
     },
@@ -153,7 +161,8 @@ async function commitSide({ root, buildFiles }: Workspace, revision: string): Pr
 }
 
 async function loadSide(side: CommitSide, options: LoadOptions, near?: StatedGraph): Promise<HashedGraph> {
-  return loadCommit(await side.workspace(), side.commit, options, side.tree, near);
+  const revision = { commit: side.commit, tree: side.treeId };
+  return loadCommit(await side.workspace(), revision, options, side.tree, near);
 }
 
 /** @throws the error itself where it is no fault of the commit */

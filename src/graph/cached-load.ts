@@ -1,11 +1,12 @@
-import { advance, lookedAt } from './advance.ts';
 import { openCommitPart } from './commit-tree.ts';
 import { createTargetHasher } from './hash.ts';
 import { hashOf, type IndexedGraph, indexGraph, isStillSo, linesSaid } from './indexed-graph.ts';
-import { evaluateGraph, type Graph, type LoadOptions } from './load.ts';
+import { keepsGraphs } from './large.ts';
+import type { Graph, LoadOptions } from './load.ts';
+import { isKept, loadObserved } from './observed-load.ts';
 import { parentPath } from './paths.ts';
 import { readSnapshot, type Snapshot, writeSnapshot } from './snapshot.ts';
-import { differenceOf, lastUsed, type NamedState, nameState, statesNear } from './state.ts';
+import { differenceOf, lastUsed, type NamedState, nameCommit, nameState, statesNear } from './state.ts';
 import type { SourceTree } from './tree.ts';
 import type { Label, Workspace } from './types.ts';
 import { openWorkTree } from './work-tree.ts';
@@ -45,8 +46,11 @@ export async function loadWholeGraph(
   options: LoadOptions,
   near?: StatedGraph,
 ): Promise<HashedGraph> {
+  if (isKept(options) && !keepsGraphs(workspace, options.cache)) {
+    return withHashes(await loadObserved(workspace, options));
+  }
   const tree = options.tree ?? (await openWorkTree(workspace.root));
-  const naming = options.tree === undefined ? nameState(workspace, options, undefined, tree) : undefined;
+  const naming = options.tree === undefined ? nameState(workspace, options, tree) : undefined;
   // While git looks at the files: most often nothing has changed since the last time.
   const read = createSnapshotReader((file) => tree.read(file)?.toString('utf8'));
   const last = naming && lastUsed(workspace, options);
@@ -60,23 +64,35 @@ export async function loadWholeGraph(
     (await advanced(workspace, options, state, near, read, async () => looked)) ??
     (await evaluate(workspace, options, state, looked, async () => {
       // Files may change while they are read: kept is only what is still so.
-      const again = await nameState(workspace, options, undefined, await openWorkTree(workspace.root));
+      const again = await nameState(workspace, options, await openWorkTree(workspace.root));
       return again?.place === state.place;
     }))
   );
 }
 
-/** The targets of a commit, in the same way. */
+async function withHashes(graph: Graph): Promise<HashedGraph> {
+  const hash = createTargetHasher(graph);
+  for (const label of graph.targets.keys()) hash(label);
+  await graph.tree.save();
+  return { graph, targets: graph.targets, hash };
+}
+
+/**
+ * The targets of a commit, in the same way.
+ *
+ * @param revision its id, and that of its tree at the workspace's folder, where there is one
+ */
 export async function loadCommit(
   workspace: Workspace,
-  revision: string,
+  revision: { readonly commit: string; readonly tree: string | undefined },
   options: LoadOptions,
   open: () => Promise<SourceTree>,
   near?: StatedGraph,
 ): Promise<HashedGraph> {
-  const state = await nameState(workspace, options, revision);
+  const state = nameCommit(workspace, options, revision.tree);
   if (state === undefined) return evaluate(workspace, options, undefined, await open(), async () => false);
-  const part = (folders: readonly string[]) => openCommitPart(workspace.root, revision, folders, workspace.buildFiles);
+  const part = (folders: readonly string[]) =>
+    openCommitPart(workspace.root, revision.commit, folders, workspace.buildFiles);
   const whole = part([]);
   // Places of targets show the text of BUILD files, which are as they were wherever they are not evaluated again.
   const read = createSnapshotReader((file) => whole.read(file)?.toString('utf8'));
@@ -136,6 +152,7 @@ async function advanced(
         if ((now.contentHash(path) ?? null) !== hash) difference.set(path, false);
       }
     }
+    const { advance } = await import('./advance.ts');
     const found = await advance(workspace, from.graph, difference, {
       ruleFiles: options.ruleFiles,
       open,
@@ -181,12 +198,10 @@ async function evaluate(
   tree: SourceTree,
   isStillSo: () => Promise<boolean>,
 ): Promise<HashedGraph> {
+  const { evaluateGraph } = await import('./load.ts');
   const { graph, loader } = await evaluateGraph(workspace, { ...options, tree });
-  if (state === undefined) {
-    const hash = createTargetHasher(graph);
-    await tree.save();
-    return { graph, targets: graph.targets, hash };
-  }
+  if (state === undefined) return withHashes(graph);
+  const { lookedAt } = await import('./advance.ts');
   // Git looks at the files once more while hashes are computed.
   const still = loader.usesHistory ? Promise.resolve(false) : isStillSo();
   still.catch(() => {});

@@ -17,9 +17,9 @@ export async function keptForm(
   parse: () => Promise<Workspace>,
 ): Promise<Workspace> {
   const hash = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 32);
-  // Workspaces share a bounded number of files: one that finds another's is parsed.
-  const place = cacheFolder('workspaces', hash(root).slice(0, 2));
   const key = hash([texts, ownCode(), process.version]);
+  // All share a bounded number of files, those of a workspace's commits too: one that finds another's is parsed.
+  const place = cacheFolder('workspaces', hash([root, texts]).slice(0, 2));
   try {
     const kept = deserialize(readFileSync(place)) as { readonly key: string; readonly workspace: Workspace };
     if (kept.key === key && kept.workspace.root === root) return Object.freeze(kept.workspace);

@@ -5,11 +5,6 @@ import { resolvePath } from './paths.ts';
 import { defaultTimeouts, secondsOfText } from './timeouts.ts';
 import type { Json, PleaseConfig, PluginKey } from './types.ts';
 
-/** Where Please looks for its settings; the second one is for one kind of machine. Personal files are not read. */
-export function pleaseConfigFiles(): string[] {
-  return ['.plzconfig', `.plzconfig_${process.platform}_${process.arch === 'x64' ? 'amd64' : process.arch}`];
-}
-
 interface Entry {
   readonly section: string;
   /** `go` in `[Plugin "go"]`. */

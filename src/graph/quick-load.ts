@@ -1,14 +1,10 @@
-import { type Progress, silent } from '../progress/index.ts';
 import { GraphFault } from './fault.ts';
-import { type Evaluated, findEvaluated, keepEvaluated, placeOf } from './kept-graph.ts';
+import type { Evaluated } from './kept-graph.ts';
 import { type LabelPattern, parsePattern, patternCoversPackage, splitLabel } from './label.ts';
 import { keepsGraphs } from './large.ts';
 import type { Graph, LoadOptions } from './load.ts';
-import type { PackageLoader } from './packages.ts';
-import { setupOf } from './setup.ts';
-import type { SourceTree } from './tree.ts';
+import { everything, isKept, loadObserved, openRequests } from './observed-load.ts';
 import type { Label, Workspace } from './types.ts';
-import { openObservedWorkTree, openWorkTree } from './work-tree.ts';
 
 /**
  * The whole graph, checked, for what needs no hashes.
@@ -20,14 +16,7 @@ export async function loadWorkspaceGraph(workspace: Workspace, options: LoadOpti
   if (keepsGraphs(workspace, options.cache)) {
     return (await (await import('./cached-load.ts')).loadWholeGraph(workspace, options)).graph;
   }
-  const requests = await openRequests(workspace, options);
-  const found = await requests.find(everything);
-  if (found !== undefined) return requests.graph(found);
-  return requests.evaluate(everything, async (observing) => {
-    const { evaluateGraph } = await import('./load.ts');
-    const { graph, loader } = await evaluateGraph(workspace, observing);
-    return { graph, loader, labels: [] };
-  });
+  return loadObserved(workspace, options);
 }
 
 /**
@@ -57,63 +46,6 @@ export async function loadTargets(
     return evaluated;
   });
   return { graph, labels: selected };
-}
-
-/** Only the work tree of somebody who asks for it: builds need the functions that evaluation leaves. */
-function isKept({ cache, tree }: LoadOptions): boolean {
-  return cache !== undefined && tree === undefined;
-}
-
-/** What is asked for: the whole graph, or the package that patterns are relative to and the patterns. */
-type Request = readonly string[] | typeof everything;
-const everything = 'everything';
-
-interface Requests {
-  find(request: Request): Promise<Evaluated | undefined>;
-  /** Says what BUILD files said. */
-  graph(evaluated: Evaluated): Graph;
-  evaluate(
-    request: Request,
-    body: (options: LoadOptions) => Promise<{
-      readonly graph: Graph;
-      readonly loader: PackageLoader;
-      readonly labels: readonly Label[];
-    }>,
-  ): Promise<Graph>;
-}
-
-async function openRequests(workspace: Workspace, options: LoadOptions): Promise<Requests> {
-  const { root } = workspace;
-  const setup = setupOf(workspace, options);
-  const place = (request: Request) => placeOf([root, setup, request]);
-  const tree: SourceTree = await openWorkTree(root);
-  return {
-    find: (request) => findEvaluated(place(request), root, (file) => tree.read(file)?.toString('utf8')),
-    graph({ packages, targets, said }) {
-      for (const line of said) options.progress?.say(line);
-      return { workspace, tree, packages, targets };
-    },
-    async evaluate(request, body) {
-      const { tree, observed } = openObservedWorkTree(root);
-      const said: string[] = [];
-      const progress: Progress = {
-        begin: (name) => (options.progress ?? silent).begin(name),
-        say(line) {
-          said.push(line);
-          options.progress?.say(line);
-        },
-      };
-      const { graph, loader, labels } = await body({ ...options, tree, progress });
-      const { packages, targets } = graph;
-      const observations = observed();
-      // What a BUILD file asks of git, or has built, is more than the files of the work tree.
-      if (observations !== undefined && !loader.usesHistory) {
-        const outcome = { packages, targets, labels, said, plain: !loader.hasSubrepos, observed: observations };
-        await keepEvaluated(place(request), outcome);
-      }
-      return graph;
-    },
-  };
 }
 
 /** @returns undefined where evaluation has to say what the patterns mean, or what is wrong with them */

@@ -35,24 +35,37 @@ const maximumChanges = 2000;
  * Where the graph of a workspace in one state is kept: a file named by all that evaluation depends on, which are the files (by
  * the id of git's tree, and what differs from it), the configuration, the built-in rules and this program itself.
  *
- * @param revision a commit; undefined for the work tree
- * @param tree the work tree, where no revision is given: a fresh one, that has not looked at any file yet
+ * @param tree the work tree: a fresh one, that has not looked at any file yet
  * @returns undefined where the state has no name: no repository, no commit, too many changes, or files that git was told not
  *   to look at
  */
 export async function nameState(
   workspace: Workspace,
   options: Pick<LoadOptions, 'ruleFiles' | 'cache'>,
-  revision: string | undefined,
-  tree?: SourceTree,
+  tree: SourceTree,
 ): Promise<NamedState | undefined> {
   const repository = findRepository(workspace.root);
   if (repository === undefined || !keepsGraphs(workspace, options.cache)) return undefined;
-  const found =
-    revision === undefined
-      ? await workTreeState(repository, tree!)
-      : { tree: await treeOf(repository, revision), changes: [] };
-  if (found === undefined) return undefined;
+  const found = await workTreeState(repository, tree);
+  return found && named(workspace, options, found);
+}
+
+/** The same of a commit, by the id of its tree: undefined where graphs are not kept, or it has no files of the workspace. */
+export function nameCommit(
+  workspace: Workspace,
+  options: Pick<LoadOptions, 'ruleFiles' | 'cache'>,
+  tree: string | undefined,
+): NamedState | undefined {
+  return options.cache === undefined || tree === undefined
+    ? undefined
+    : named(workspace, options, { tree, changes: [] });
+}
+
+function named(
+  workspace: Workspace,
+  options: Pick<LoadOptions, 'ruleFiles'>,
+  found: Pick<NamedState, 'tree' | 'changes'>,
+): NamedState {
   const setup = setupOf(workspace, options);
   // A clean work tree is the same as its commit, and has the same name.
   const dirty = found.changes.length === 0 ? 'clean' : shortHash(found.changes.map(({ path, hash }) => [path, hash]));

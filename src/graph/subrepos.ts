@@ -4,7 +4,8 @@ import { readText } from './data-file.ts';
 import { GraphFault } from './fault.ts';
 import { buildFileOf } from './glob.ts';
 import { childPath, lastPart, parentPath } from './paths.ts';
-import { type PluginAtHand, pleaseConfigFiles, readPleaseConfig } from './please-config.ts';
+import { type PluginAtHand, readPleaseConfig } from './please-config.ts';
+import { pleaseConfigFiles } from './please-files.ts';
 import type { SourceTree } from './tree.ts';
 import type { PleaseConfig, Workspace } from './types.ts';
 

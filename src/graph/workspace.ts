@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { Source } from '../language/index.ts';
 import { GraphFault } from './fault.ts';
 import { keptForm } from './kept-form.ts';
+import { pleaseConfigFiles } from './please-files.ts';
 import type { PleaseConfig, Workspace } from './types.ts';
 
 export const workspaceFile = 'banksman.yaml';
@@ -63,7 +64,7 @@ async function readPlease(
   plain: string,
   read: (path: string) => string | undefined | Promise<string | undefined>,
 ): Promise<PleaseConfig> {
-  const { pleaseConfigFiles, readPleaseConfig } = await import('./please-config.ts');
+  const { readPleaseConfig } = await import('./please-config.ts');
   const sources: Source[] = [];
   for (const file of pleaseConfigFiles()) {
     const text = file === '.plzconfig' ? plain : await read(file);

@@ -59,18 +59,66 @@ export async function treeOf(repository: Repository, revision: string): Promise<
   return id.toString('latin1').trim();
 }
 
-/** One file of a commit, by its path in the workspace: 'other' for what is no plain file; undefined where nothing is there. */
-export async function readCommitFile(
+/** What one look at a commit tells. */
+export interface CommitTop {
+  readonly commit: string;
+  /** Id of the tree that the commit has at the workspace's folder; undefined where it has none. */
+  readonly tree: string | undefined;
+  /** The files at the top of the workspace that were asked for: 'other' for what is no plain file. Those that are missing are left out. */
+  readonly files: ReadonlyMap<string, Buffer | 'other'>;
+}
+
+/**
+ * The commit that a revision names, and some files at its top, by one process.
+ *
+ * @throws GraphFault graph/unknown-revision | graph/shallow-clone
+ */
+export async function readCommitTop(
   repository: Repository,
-  commit: string,
-  path: string,
-): Promise<Buffer | 'other' | undefined> {
-  const full = repository.prefix === '' ? path : `${repository.prefix}/${path}`;
-  // "<mode> <type> <id>\t<path>\0"
-  const entry = (await git(repository, ['ls-tree', '-z', commit, '--', full])).toString('utf8');
-  if (entry === '') return undefined;
-  const [mode, , id] = entry.slice(0, entry.indexOf('\t')).split(' ');
-  return mode!.startsWith('100') ? readBlobNow(repository, id!) : 'other';
+  revision: string,
+  names: readonly string[],
+): Promise<CommitTop> {
+  const { prefix } = repository;
+  const top = (commit: string) => (prefix === '' ? `${commit}^{tree}` : `${commit}:${prefix}`);
+  const file = (commit: string, name: string) => `${commit}:${prefix === '' ? '' : `${prefix}/`}${name}`;
+  const ask = (commit: string) => [`${commit}^{commit}`, top(commit), ...names.map((name) => file(commit, name))];
+  // A plain name is asked for as it is: others (`:/text`, `@{one day ago}`) swallow what follows them, or hold a line break.
+  const isPlain = /^[\w./@~^-]+$/.test(revision) && !revision.includes('@{');
+  let found = isPlain ? await readObjects(repository, ask(revision)) : undefined;
+  if (found?.[0] === undefined) found = await readObjects(repository, ask(await resolveRevision(repository, revision)));
+  const [commit, tree, ...files] = found;
+  const idLength = repository.objectFormat === 'sha1' ? 20 : 32;
+  const entries = tree?.type === 'tree' ? parseTree(tree.content, '', idLength) : [];
+  const modes = new Map(entries.map(({ path, mode }) => [path, mode]));
+  const read = names.flatMap((name, at): [string, Buffer | 'other'][] => {
+    const mode = modes.get(name);
+    if (mode === undefined) return [];
+    const object = files[at];
+    return [[name, (mode & 0o170000) === 0o100000 && object?.type === 'blob' ? object.content : 'other']];
+  });
+  return { commit: commit!.id, tree: tree?.type === 'tree' ? tree.id : undefined, files: new Map(read) };
+}
+
+interface GitObject {
+  readonly id: string;
+  readonly type: string;
+  readonly content: Buffer;
+}
+
+/** Objects by whatever names them; undefined where there is none. */
+async function readObjects(repository: Repository, names: readonly string[]): Promise<(GitObject | undefined)[]> {
+  const output = await git(repository, ['cat-file', '--batch'], `${names.join('\n')}\n`);
+  let at = 0;
+  return names.map(() => {
+    const end = output.indexOf(10, at);
+    // "<id> <type> <size>\n<bytes>\n", or "<name> missing\n" and its like
+    const [, id, type, size] = /^([0-9a-f]{40,}) (\w+) (\d+)$/.exec(output.toString('latin1', at, end)) ?? [];
+    at = end + 1;
+    if (type === undefined) return undefined;
+    const content = output.subarray(at, at + Number(size));
+    at += Number(size) + 1;
+    return { id: id!, type, content };
+  });
 }
 
 /** A path that differs between two states of the files. */
