@@ -16,8 +16,7 @@ const runs = Math.max(1, Number(process.argv[2] ?? 3));
 const largest = Math.max(1000, Number(process.argv[3] ?? 100_000));
 const buildsAll = process.argv[4] === 'all';
 const seed = 1;
-const repository = fileURLToPath(new URL('..', import.meta.url));
-const program = join(repository, 'bin/banksman');
+const program = fileURLToPath(new URL('../bin/banksman', import.meta.url));
 const base = mkdtempSync(join(tmpdir(), 'banksman-bench-'));
 /** Node's compiled code is kept apart, so that emptying the cache of graphs leaves it. */
 const compiled = join(base, 'compiled');
@@ -127,8 +126,6 @@ console.log(
     .join(' ')}, ${runs} runs, ${new Date().toISOString()}`,
 );
 try {
-  await measure(repository, ['query', 'targets', '//bank/...']);
-  await figure("start of a query in the bank's workspace", repository, ['query', 'targets', '//bank/...']);
   const small = await sized(largest / 10, true);
   const large = await sized(largest, buildsAll);
   const exponent = (key: 'cold' | 'warm') => Math.log10(large[key] / small[key]).toFixed(2);
