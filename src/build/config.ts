@@ -26,6 +26,23 @@ export function configTexts(request: BuiltinRequest, name: string): Record<strin
   return Object.fromEntries(entries);
 }
 
+/** The same, with what the target knows of its commit in place of `$SCM_REVISION` and its kin. */
+export function stampedTexts(request: BuiltinRequest, name: string): Record<string, string> {
+  const { stamp } = request.target;
+  const texts = configTexts(request, name);
+  if (stamp === undefined) return texts;
+  const known: Record<string, string> = {
+    SCM_REVISION: stamp.revision,
+    SCM_DESCRIBE: stamp.describe,
+    SCM_COMMIT_DATE: stamp.date,
+  };
+  const filled = (text: string) =>
+    text.replace(/\$(?:\{(SCM_\w+)\}|(SCM_\w+))/g, (whole, braced?: string, plain?: string) => {
+      return known[braced ?? plain ?? ''] ?? whole;
+    });
+  return Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, filled(text)]));
+}
+
 export function configList(request: BuiltinRequest, name: string): string[] {
   const value = configValue(request, name) ?? [];
   if (Array.isArray(value) && value.every((each): each is string => typeof each === 'string')) return value;

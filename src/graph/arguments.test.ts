@@ -109,6 +109,8 @@ build_rule(name = "t", test = True, test_cmd = "run __ARGS__ on", test_cmd_args_
       'size = None',
       'secrets = []',
       'no_test_coverage = True',
+      // As in Please, what is said of a test where there is none says nothing.
+      'test_cmd = "x", test_outputs = ["x"], flaky = 3, no_test_output = True, test_timeout = 3, test_tools = ["x"]',
     ]) {
       hashes.push(createTargetHasher(await createWorkspace({ BUILD: rule(more) }).load())('//:x'));
     }
@@ -124,7 +126,6 @@ build_rule(name = "t", test = True, test_cmd = "run __ARGS__ on", test_cmd_args_
     ['output_dirs = ["../out"]', 'output_dirs has "../out", which is no path inside the package'],
     ['output_dirs = ["out/*"]', 'output_dirs has "out/*", which is no folder'],
     ['optional_outs = ["/tmp/x"]', 'optional_outs has "/tmp/x", which is no path inside the package'],
-    ['test_outputs = ["x"]', 'test_outputs is given, but this is no test'],
     ['size = "huge"', 'there is no size "huge"'],
     ['build_timeout = "soon"', 'build_timeout is "soon", which is no length of time'],
     ['tools = ["~x"]', 'tools has "~x", which is no absolute path'],

@@ -219,10 +219,6 @@ function createTarget(given: Given, call: BuildCall): Target {
     ...(given.cmd instanceof Map && { commands: commandsOf(given.cmd) }),
     ...rarelyGiven(given, context),
   };
-  for (const argument of isTest ? [] : ['test_cmd', 'test_outputs']) {
-    if (isEmpty(given[argument]!)) continue;
-    throw new GraphFault('graph/bad-target', `${argument} is given, but this is no test`, { next: 'add test = True' });
-  }
   checkTestOutputs(target, context.targets);
   checkSandbox(target, context);
   context.targets.set(name, Object.freeze(target));
@@ -324,7 +320,8 @@ function actionOf(given: Given, context: EvaluationContext): Action {
     throw new GraphFault('graph/bad-target', `${kinds.join(' and ')} are given together`, { next: 'give one of them' });
   const [kind] = kinds;
   for (const argument of kind === undefined || kind === 'cmd' ? [] : forCommands) {
-    if (isEmpty(given[argument]!)) continue;
+    // Functions of this program are told of the commit as commands are.
+    if (isEmpty(given[argument]!) || (argument === 'stamp' && kind === 'action')) continue;
     throw new GraphFault('graph/bad-target', `${argument} is given, but ${kind} in place of a command`, {
       next: `leave ${argument} out`,
     });

@@ -53,6 +53,14 @@ describe('dependencies', () => {
       },
     ]);
     expect(await faults(files('["//b:all"]', 'b/c'))).toMatchObject([{ code: 'graph/not-visible' }]);
+    // Parts of a rule see what the rule's own target may see.
+    const parts = (name: string): Files => ({
+      'a/BUILD': 'genrule(name = "x", visibility = ["//b:bin"])',
+      'b/BUILD': `genrule(name = "${name}", deps = ["//a:x"])`,
+    });
+    await sound(parts('_bin#lib'));
+    expect(await faults(parts('_binary#lib'))).toMatchObject([{ code: 'graph/not-visible' }]);
+    expect(await faults(parts('bin_lib'))).toMatchObject([{ code: 'graph/not-visible' }]);
     await sound(files('["//b/..."]', 'b/c'));
     await sound(files('["//b:y"]'));
     await sound(files('["PUBLIC"]'));

@@ -119,7 +119,14 @@ export function patternCoversPackage(pattern: LabelPattern, packageName: string)
 /** Whether a target's visibility lets another depend on it. A package always sees itself. */
 export function isTargetVisible(owner: Target, dependant: Label): boolean {
   if (owner.visibility.includes('PUBLIC') || splitLabel(dependant).package === owner.package) return true;
-  return owner.visibility.some((each) => patternMatches(parsePattern(each), dependant));
+  // Internal parts of a rule, `_x#tag`, may see what the rule's own target may.
+  const { package: packageName, name } = splitLabel(dependant);
+  const [, whole] = /^_(.+)#/.exec(name) ?? [];
+  const seekers = whole === undefined ? [dependant] : [dependant, labelOf(packageName, whole)];
+  return owner.visibility.some((each) => {
+    const pattern = parsePattern(each);
+    return seekers.some((seeker) => patternMatches(pattern, seeker));
+  });
 }
 
 /** @throws GraphFault graph/bad-label where a target or package can't have this name */
@@ -161,6 +168,12 @@ function splitBelow(text: string, rest: string, root: string): { package: string
 
 /** `@x//a:b`, `///x//a:b`; `@x` for `@x//:x`; `@//a:b` for the workspace itself. */
 function splitInSubrepo(text: string, scope: LabelScope): { package: string; name: string | undefined } {
+  // `///x:b` is `b` of the package of this path there.
+  const here = /^\/\/\/([^:]+?):([^:]+)$/s.exec(text);
+  if (here !== null && !here[1]!.includes('//')) {
+    const own = scope.root === '' ? scope.package : scope.package.slice(scope.root.length + 1);
+    return splitInSubrepo(`///${here[1]}//${own}:${here[2]}`, scope);
+  }
   const [, name, rest] = /^(?:@|\/\/\/)([^:]*?)(?:\/\/(.*))?$/s.exec(text) ?? [];
   if (name === undefined || (name === '' && (rest === undefined || text.startsWith('///')))) {
     throw bad(text, 'it names no subrepo', 'write @subrepo//package:name');

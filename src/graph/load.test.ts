@@ -152,7 +152,6 @@ filegroup(name = "f", srcs = ["banksman.yaml"])
       1,
     ],
     ['build_rule(name = "x", config = {})', 'graph/bad-target', 'config is given without action', 1, 1],
-    ['build_rule(name = "x", test_cmd = "a")', 'graph/bad-target', 'this is no test', 1, 1],
     ['build_rule(name = "x", build_timeout = "soon")', 'graph/bad-target', 'no length of time', 1, 1],
     ['build_rule(name = "x", hashes = ["123"])', 'graph/bad-target', 'no SHA-256 sum', 1, 34],
     [

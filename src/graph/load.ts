@@ -76,7 +76,7 @@ export async function evaluateGraph(
     const names = loader.find('');
     // A package may tell that a folder read before is a subrepo, so that its packages have to be read again.
     for (const name of names) loader.load(name);
-    const loaded = names.map((name) => loader.load(name)).filter((each) => each !== undefined);
+    const loaded = withNeeded(loader, names);
     loader.runPreBuild(loaded.flatMap((each) => [...each.targets.values()].map(({ label }) => label)));
     for (const each of loaded) {
       packages.set(each.name, each);
@@ -84,6 +84,24 @@ export async function evaluateGraph(
     }
     return { graph: checkedGraph(evaluation, loader, { packages, targets }, [...loader.faults.values()]), loader };
   });
+}
+
+/** Packages by these names, and those in folders that are left out, subrepos mostly, as far as the others need them. */
+function withNeeded(loader: PackageLoader, names: readonly string[]): Package[] {
+  const wanted = new Set(names);
+  const loaded: Package[] = [];
+  for (const name of wanted) {
+    const each = loader.load(name);
+    if (each === undefined) continue;
+    loaded.push(each);
+    if (!loader.leavesOut) continue;
+    for (const target of each.targets.values()) {
+      for (const { label } of dependenciesOf(target)) wanted.add(splitLabel(label).package);
+    }
+  }
+  const found = new Set(names);
+  loader.wentOut = loaded.some(({ name }) => !found.has(name));
+  return loaded;
 }
 
 /**

@@ -129,6 +129,14 @@ export class PackageLoader {
     }
   }
 
+  /** Set once packages were loaded that `find` leaves out: a look at the folders does not tell that they are wanted. */
+  wentOut = false;
+
+  /** Whether there are folders with packages that `find` leaves out. */
+  get leavesOut(): boolean {
+    return (this.workspace.please?.ignoredFolders.length ?? 0) > 0;
+  }
+
   /** Names of the packages in and below a folder. */
   find(folder: string): string[] {
     const ignored = this.workspace.please?.ignoredFolders ?? [];
@@ -244,11 +252,12 @@ export class PackageLoader {
 
   /**
    * Whether each package stands on its own: what it makes follows from its folder and from what it was recorded to look at.
-   * Not so with subrepos, which change what labels mean, nor with functions that look at all of a target's dependencies.
+   * Not so with subrepos, which change what labels mean, nor with functions that look at all of a target's dependencies, nor where
+   * packages are wanted from folders that are left out.
    */
   get isSeparable(): boolean {
     const hasFunctions = this.hadPreBuild || this.preBuild.size > 0 || this.postBuilds.size > 0;
-    return !this.usesHistory && !this.subrepos.any && !hasFunctions;
+    return !this.usesHistory && !this.subrepos.any && !hasFunctions && !this.wentOut;
   }
 
   /** Whether there are subrepos that change what labels mean elsewhere. */

@@ -98,6 +98,20 @@ sourcelevel = 17
     ]);
   });
 
+  it('has those packages of folders that are left out that others need', async () => {
+    const { targets } = await createWorkspace(
+      {
+        '.plzconfig': '[parse]\nblacklistdirs = old\n',
+        'a/BUILD': 'genrule(name = "a", deps = ["//old/b"])',
+        'old/b/BUILD': 'genrule(name = "b", visibility = ["PUBLIC"], deps = ["//old/c"])',
+        'old/c/BUILD': 'genrule(name = "c", visibility = ["PUBLIC"])',
+        'old/d/BUILD': 'genrule(name = "broken", srcs = ["nothing"])',
+      },
+      { git: false },
+    ).load();
+    expect([...targets.keys()].sort()).toEqual(['//a:a', '//old/b:b', '//old/c:c']);
+  });
+
   it('is overruled by banksman.yaml beside it', async () => {
     const files = {
       '.plzconfig':

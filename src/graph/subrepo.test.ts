@@ -80,6 +80,27 @@ describe('subrepos', () => {
     expect(targets.get('//app:app')?.deps).toEqual(['//vendor/lib/core:core', '//vendor/lib/core:docs']);
   });
 
+  it('of the system that builds are the workspace, those of others are said to be for another system', async () => {
+    const host = `${process.platform}_${process.arch === 'x64' ? 'amd64' : process.arch}`;
+    const of = (label: string, more: Files = {}) => ({
+      'p/BUILD': `genrule(name = "x")\ngenrule(name = "y", deps = ["${label}"])`,
+      ...more,
+    });
+    const { targets } = await createWorkspace(of(`///${host}//p:x`), { git: false }).load();
+    expect(targets.get('//p:y')?.deps).toEqual(['//p:x']);
+    expect((await createWorkspace(of(`///${host}:x`), { git: false }).load()).targets.get('//p:y')?.deps).toEqual([
+      '//p:x',
+    ]);
+    for (const label of ['///plan9_x86:x', '///freebsd_amd64//p:x', '///small:x']) {
+      const files = of(label, {
+        '.plzconfig_plan9_x86': '',
+        BUILD: 'subrepo(name = "small", arch = "linux_386")\n',
+      });
+      const [fault] = await faultsOf(() => createWorkspace(files, { git: false }).load());
+      expect(fault?.message).toMatch(/^\/\/\/\w+ is this workspace for another system than /);
+    }
+  });
+
   it('take part in affected sets', async () => {
     const workspace = createWorkspace(files);
     const since = workspace.commit();

@@ -2,6 +2,7 @@ import { define } from './define.ts';
 import { GraphFault } from './fault.ts';
 import { ArgumentFault } from './inputs.ts';
 import { childPath, resolvePath } from './paths.ts';
+import { hostSystem } from './subrepos.ts';
 
 /** `subrepo(name = "x", path = "vendor/x")`: the folder's packages are reached as `@x//package:name`. */
 export const subrepo = define({
@@ -23,9 +24,15 @@ export const subrepo = define({
   implementation: ([name, dep, path, , , arch, plugin, packageRoot, beside], call) => {
     const { context } = call;
     if (arch !== null) {
-      throw new GraphFault('graph/bad-target', 'a subrepo for another architecture is not supported', {
-        next: 'leave arch out: programs are built for the machine that builds',
+      // Only a target that is asked for there is missed.
+      context.declareSubrepo({
+        name: childPath(context.package, name as string),
+        folder: arch === hostSystem ? '' : undefined,
+        plugin: false,
+        place: call.outermost().place,
+        ...(arch !== hostSystem && { system: arch as string }),
       });
+      return null;
     }
     if (beside !== false) {
       context.declareSubrepo({

@@ -17,6 +17,8 @@ export interface Subrepo {
   readonly folder: string | undefined;
   readonly plugin: boolean;
   readonly place: Place;
+  /** It is the workspace itself, for another system: `linux_x86`. */
+  readonly system?: string;
   /**
    * Its targets are made in the package that declares it, which is known without any file of the repository: true where each has a
    * name of its own (`besideName`), the name of one that stands for all of them otherwise.
@@ -26,6 +28,10 @@ export interface Subrepo {
 
 /** Plugins of Please whose rules are built in. */
 const builtinPlugins = ['go', 'java', 'python', 'shell', 'sh', 'docker', 'k8s'];
+
+/** Names that Please gives to the workspace itself, seen from each system. */
+const system = /^(?:linux|darwin|freebsd|windows)_(?:amd64|arm64|x86|arm|386)$/;
+export const hostSystem = `${process.platform}_${process.arch === 'x64' ? 'amd64' : process.arch}`;
 
 /** Calls by which a BUILD file declares subrepos. */
 const declaration = /\b(?:subrepo|\w*local_repository|\w*http_archive|github_repo|gitlab_repo|plugin_repo)\s*\(/;
@@ -124,7 +130,14 @@ export class Subrepos {
   /** @throws GraphFault where there is no such subrepo, or its files are not at hand */
   folderOf(name: string): string {
     if (this.isWorkspace(name)) return '';
+    if (name === hostSystem) return '';
     const subrepo = this.find(name);
+    if (subrepo?.system !== undefined || (subrepo === undefined && this.isSystem(name))) {
+      throw new GraphFault('graph/bad-label', `///${name} is this workspace for another system than ${hostSystem}`, {
+        related: subrepo === undefined ? [] : [{ message: 'declared here', place: subrepo.place }],
+        next: 'take it out, or leave the package out of what is loaded: programs are built for the machine that builds',
+      });
+    }
     if (subrepo === undefined) {
       const near = nearest(name, this.declared.keys());
       throw new GraphFault('graph/bad-label', `there is no subrepo ${name}`, {
@@ -146,6 +159,10 @@ export class Subrepos {
   /** A plugin's rules name one another by its name, in its own repository too. */
   private isWorkspace(name: string): boolean {
     return name === this.workspace.please?.plugin?.name && this.workspace.subrepos?.[name] === undefined;
+  }
+
+  private isSystem(name: string): boolean {
+    return system.test(name) || this.tree.kind(`.plzconfig_${name}`) === 'file';
   }
 
   private find(name: string): Subrepo | undefined {

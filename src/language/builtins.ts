@@ -4,7 +4,18 @@ import { type Call, defineFunction, type NativeFunction } from './function.ts';
 import { toJson } from './json.ts';
 import { fulfils, isVersion } from './semver.ts';
 import { lengthOf } from './text.ts';
-import { compare, type Dict, display, FunctionValue, isTruthy, type List, typeOf, type Value } from './value.ts';
+import {
+  compare,
+  type Dict,
+  display,
+  FunctionValue,
+  isRange,
+  isTruthy,
+  type List,
+  markRange,
+  typeOf,
+  type Value,
+} from './value.ts';
 
 /** Functions that are the same wherever the language is embedded: pure, without a world. */
 export const coreFunctions: readonly NativeFunction[] = [
@@ -17,7 +28,8 @@ export const coreFunctions: readonly NativeFunction[] = [
   }),
   defineFunction({
     name: 'range',
-    documentation: 'Whole numbers from start (0 where one number is given) up to but without stop.',
+    documentation:
+      'Whole numbers from start (0 where one number is given) up to but without stop: a list in all but isinstance and str.',
     parameters: [
       { name: 'start', type: 'int' },
       { name: 'stop', type: 'int', fallback: null },
@@ -30,7 +42,7 @@ export const coreFunctions: readonly NativeFunction[] = [
       const length = Math.max(0, Math.ceil((stop - start) / step));
       checkLength(length);
       charge(length >> 2);
-      return freshList(Array.from({ length }, (_, index) => start + index * step));
+      return markRange(freshList(Array.from({ length }, (_, index) => start + index * step)), start, stop, step);
     },
   }),
   defineFunction({
@@ -212,14 +224,14 @@ export const coreFunctions: readonly NativeFunction[] = [
   defineFunction({
     name: 'isinstance',
     documentation:
-      'Whether the value is of a type, or of one of a list: str, int, bool, list, dict, callable. True and False are int too.',
+      'Whether the value is of a type, or of one of a list: str, int, bool, list, range, dict, callable. True and False are int too.',
     parameters: [{ name: 'obj' }, { name: 'types' }],
     implementation: ([object, types]) => {
-      const found = typeOf(object!);
+      const found = isRange(object!) ? 'range' : typeOf(object!);
       const names = found === 'bool' ? ['bool', 'int'] : found === 'function' ? ['callable'] : [found];
       // As in Please, a value that is no type stands for the type that it has: isinstance(x, [None, str]).
       return (Array.isArray(types) ? types : [types!]).some((type) =>
-        type instanceof FunctionValue ? names.includes(type.name) : typeOf(type) === found,
+        type instanceof FunctionValue ? names.includes(type.name) : (isRange(type) ? 'range' : typeOf(type)) === found,
       );
     },
   }),

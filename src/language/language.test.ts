@@ -142,6 +142,15 @@ describe('methods and functions', () => {
       '[any([0, 1]), all([1, 0]), bool([]), int("-3"), str([None, True, {"a": "b"}])]',
       [true, false, false, -3, '[None True {"a": b}]'],
     ],
+    // As Please's own test of types has it: a range is no list, and never empty.
+    [
+      '[isinstance(range(3), list), isinstance(range(3), range), isinstance([], range), isinstance([], range(1))]',
+      [false, true, false, false],
+    ],
+    [
+      '[str(range(1, 6)), range(2) + [5], [1] + [x for x in range(2)], 1 if range(0) else 2]',
+      ['range(1, 6, 1)', [0, 1, 5], [1, 0, 1], 1],
+    ],
     ['[isinstance("a", str), isinstance([], [str, list]), isinstance(1, dict)]', [true, true, false]],
     ['map(lambda x: x + 1, [1]) + filter(lambda x: x, [0, 2]) + [reduce(lambda a, b: a + b, [1, 2, 3])]', [2, 2, 6]],
     ['json({"b": [1, None], "a": "x"})', '{"a":"x","b":[1,null]}'],

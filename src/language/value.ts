@@ -64,9 +64,21 @@ export function typeOf(value: Value): TypeName {
   return value instanceof Map ? 'dict' : 'function';
 }
 
+/** Lists that `range` gave, with its numbers. As in Please, they are of a type of their own. */
+const ranges = new WeakMap<object, string>();
+
+export function markRange(list: List, start: number, stop: number, step: number): List {
+  ranges.set(list, `range(${start}, ${stop}, ${step})`);
+  return list;
+}
+
+export function isRange(value: Value): boolean {
+  return Array.isArray(value) && ranges.has(value);
+}
+
 export function isTruthy(value: Value): boolean {
   if (value === null || value === false || value === 0 || value === '') return false;
-  if (Array.isArray(value)) return value.length > 0;
+  if (Array.isArray(value)) return value.length > 0 || ranges.has(value);
   return value instanceof Map ? value.size > 0 : true;
 }
 
@@ -140,6 +152,8 @@ export function checkChangeable(value: List | Dict): void {
 export function display(value: Value): string {
   if (typeof value === 'string') return value;
   if (Array.isArray(value)) {
+    const range = ranges.get(value);
+    if (range !== undefined) return range;
     charge(value.length + 1);
     return checkedText(`[${value.map(display).join(' ')}]`);
   }

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -273,4 +273,18 @@ go_module(name = "absent", module = "${top}/base", version = "v9.9.9")
     const absent = await w.run('build', '//go:absent');
     expect(absent.stderr).toContain(`there is no ${top}/base@v9.9.9`);
   });
+});
+
+it('a stamped program knows its commit', { timeout: patience }, async () => {
+  const w = await repository({
+    '.gitignore': 'banksman-out\n',
+    'app/BUILD': `go_binary(name = "app", srcs = ["main.go"], stamp = True,
+          definitions = {"main.commit": "v$SCM_REVISION\${SCM_NOTHING}"})`,
+    'app/main.go': 'package main\n\nvar commit string\n\nfunc main() { println(commit) }\n',
+  });
+  w.commit();
+  await w.must('build', '//app');
+  const commit = execFileSync('git', ['rev-parse', 'HEAD'], { cwd: w.root, encoding: 'utf8' }).trim();
+  const { stderr } = spawnSync(join(w.root, 'banksman-out/bin/app/app'), { encoding: 'utf8' });
+  expect(stderr).toBe(`v${commit}\${SCM_NOTHING}\n`);
 });

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { configList, configTexts, configValue } from '../config.ts';
+import { configList, configValue, stampedTexts } from '../config.ts';
 import { BuildFault } from '../fault.ts';
 import { resolveTool } from '../tool.ts';
 import type { BuiltinAction, BuiltinRequest } from '../types.ts';
@@ -20,7 +20,7 @@ export const goBinary: BuiltinAction = {
   dependencyOutputs: 'archive',
   async run(request) {
     const { target, outputFolder } = request;
-    const definitions = configTexts(request, 'definitions');
+    const definitions = stampedTexts(request, 'definitions');
     const toolchain = await targetToolchain(request);
     request.update('compiling');
     const place = await stagePackage(request);

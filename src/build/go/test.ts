@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { constants, copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { configList, configText, configTexts, configValue } from '../config.ts';
+import { configList, configText, configValue, stampedTexts } from '../config.ts';
 import { BuildFault } from '../fault.ts';
 import type { BuiltinAction, BuiltinRequest } from '../types.ts';
 import { compilerOf, link } from './binary.ts';
@@ -180,7 +180,7 @@ async function linkTest(
     main,
     archives,
     compiler,
-    definitions: configTexts(request, 'definitions'),
+    definitions: stampedTexts(request, 'definitions'),
     static: configValue(request, 'static') === true,
     linkerFlags: configList(request, 'linker_flags'),
     output: join(request.outputFolder, request.target.outs[0] ?? ''),
