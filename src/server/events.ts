@@ -2,9 +2,12 @@ import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readEntries } from '../audit/index.ts';
 import type { Database } from '../database/index.ts';
+import { isFault } from '../fault/index.ts';
 
 /** Milliseconds between two looks for new entries. */
 const pace = 500;
+/** The same while the database is away. */
+const paceWithout = 2_000;
 /** Milliseconds after which a comment shows that the stream lives, before a proxy closes it. */
 const heartbeat = 15_000;
 /** Kinds of entries that are for everybody who may read placements. */
@@ -31,7 +34,17 @@ export async function streamEvents(
   let seen = after;
   let spoken = Date.now();
   while (!signal.aborted) {
-    const entries = await readEntries(database, { after: seen, limit: 500 });
+    let entries: Awaited<ReturnType<typeof readEntries>>;
+    try {
+      entries = await readEntries(database, { after: seen, limit: 500 });
+    } catch (error) {
+      if (!isFault(error) || error.code !== 'database/lost') throw error;
+      // The reader stays: what it has missed is in the log once the database is back.
+      response.write(': the database is away\n\n');
+      spoken = Date.now();
+      await sleep(paceWithout, undefined, { signal }).catch(() => {});
+      continue;
+    }
     for (const { number, at, event } of entries) {
       seen = number;
       if (!publicActions.test(event.action)) continue;

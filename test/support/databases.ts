@@ -17,6 +17,8 @@ export interface TestDatabase {
 export interface RunningDatabase {
   readonly database: Database;
   readonly url: string | undefined;
+  /** Ends PostgreSQL as a crash of it would, and gives what starts it again on the same data. Undefined for the embedded one. */
+  crash?(): Promise<() => Promise<void>>;
   /** A second connection to the same database; the embedded one gives itself. */
   again(): Promise<Database>;
   stop(): Promise<void>;
@@ -51,18 +53,21 @@ async function startPostgres(): Promise<RunningDatabase> {
     'listen_addresses=127.0.0.1',
     `unix_socket_directories=${folder}`,
   ];
-  const server = spawn(
-    join(programs, 'postgres'),
-    ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])],
-    { ...as, stdio: ['ignore', 'ignore', 'pipe'] },
-  );
   let log = '';
-  server.stderr.on('data', (part: Buffer) => (log += part.toString()));
-  const ended = new Promise<void>((resolve) => server.on('close', () => resolve()));
+  const launch = () => {
+    const started = spawn(
+      join(programs, 'postgres'),
+      ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])],
+      { ...as, stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    started.stderr.on('data', (part: Buffer) => (log += part.toString()));
+    return { process: started, ended: new Promise<void>((resolve) => started.on('close', () => resolve())) };
+  };
+  let running = launch();
   const url = `postgresql://postgres@127.0.0.1:${port}/postgres`;
   const stop = async () => {
-    server.kill('SIGINT');
-    await ended;
+    running.process.kill('SIGINT');
+    await running.ended;
     await rm(folder, { recursive: true, force: true });
   };
   for (let attempt = 0; ; attempt++) {
@@ -72,6 +77,20 @@ async function startPostgres(): Promise<RunningDatabase> {
       return {
         database,
         url,
+        async crash() {
+          // An immediate shutdown: nothing is finished, and the next start recovers from the log.
+          running.process.kill('SIGQUIT');
+          await running.ended;
+          return async () => {
+            running = launch();
+            for (;;) {
+              const probe = await openDatabase(url).catch(() => undefined);
+              if (probe !== undefined) return await probe.close();
+              if (running.process.exitCode !== null) throw new Error(`PostgreSQL does not start again: ${log}`);
+              await sleep(100);
+            }
+          };
+        },
         async again() {
           const other = await openDatabase(url);
           opened.push(other);
@@ -83,7 +102,7 @@ async function startPostgres(): Promise<RunningDatabase> {
         },
       };
     } catch (error) {
-      if (attempt >= 150 || server.exitCode !== null) {
+      if (attempt >= 150 || running.process.exitCode !== null) {
         await stop();
         throw new Error(`PostgreSQL does not start: ${log}`, { cause: error });
       }
