@@ -55,7 +55,7 @@ export function createApp({ context, metrics, version, log, tls }: AppOptions): 
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error);
     if (problem.status >= 500) request.log.error({ err: error, code: isFault(error) ? error.code : undefined });
-    // Nothing was done; the database is tried again at each call.
+    // The database is tried again at each call; whoever names the call by a key may ask again.
     if (problem.status === 503) reply.header('retry-after', '5');
     if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="banksman"');
     return reply.code(problem.status).type('application/problem+json').send(problem);
