@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { Fault } from '../fault/index.ts';
 import type { Label } from '../graph/index.ts';
 import type { CommandContext } from './context.ts';
-import { fetchFrom, type ServerPlace, serverPlace } from './server-place.ts';
+import { fetchFrom, readSignIn, type ServerPlace, serverPlace } from './server-place.ts';
 import { serviceNamed } from './service.ts';
 import { UsageFault } from './usage.ts';
 
@@ -20,9 +20,14 @@ export function withServerOption(command: Command): Command {
   );
 }
 
-/** Whether a command that also works on a cluster alone is to speak to the server. */
-export function wantsServer({ server }: ServerChoice): boolean {
-  return server !== undefined || Boolean(process.env.BANKSMAN_SERVER);
+/**
+ * Whether a command that also works on a cluster alone is to speak to the server: where one is named, or somebody signed in to that of
+ * this machine's cluster. `--cluster` and `--context` mean the cluster alone.
+ */
+export async function wantsServer(options: ServerChoice & Parameters<typeof refuseClusterChoice>[0]): Promise<boolean> {
+  if (options.server !== undefined || process.env.BANKSMAN_SERVER) return true;
+  if (options.cluster !== undefined || options.context !== undefined) return false;
+  return (await readSignIn(process.env.BANKSMAN_CLUSTER || undefined)) !== undefined;
 }
 
 /** Options that say how a cluster is reached mean nothing to the server, which reaches its own. @throws UsageFault */

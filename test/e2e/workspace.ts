@@ -26,15 +26,23 @@ export interface BankWorkspace {
   edit(path: string, from: string | RegExp, to: string): Promise<void>;
   /** Puts a file back to what the repository holds. */
   restore(path: string): Promise<void>;
+  /** Commits all that differs, by the person given: `Ada <ada@bank.example>`. @returns the commit */
+  commit(message: string, author?: string): Promise<string>;
   remove(): Promise<void>;
 }
 
 /** What the bank needs of the repository. */
 const parts = ['banksman.yaml', 'bank', 'third_party'];
 
-export async function copyBank(env: Readonly<Record<string, string>> = {}): Promise<BankWorkspace> {
+/** The server's image is made of these. */
+export const serverParts = ['BUILD', 'package.json', 'package-lock.json', 'platform', 'src'];
+
+export async function copyBank(
+  env: Readonly<Record<string, string>> = {},
+  more: readonly string[] = [],
+): Promise<BankWorkspace> {
   const root = await mkdtemp(join(tmpdir(), 'banksman-e2e-'));
-  for (const part of parts) {
+  for (const part of [...parts, ...more]) {
     await cp(join(repository, part), join(root, part), {
       recursive: true,
       filter: (path) => !path.includes('__pycache__'),
@@ -64,6 +72,10 @@ export async function copyBank(env: Readonly<Record<string, string>> = {}): Prom
     },
     async restore(path) {
       await git('checkout', '-q', '--', path);
+    },
+    async commit(message, author = 'Ada <ada@bank.example>') {
+      await git('commit', '-q', '-a', '-m', message, '--author', author);
+      return (await git('rev-parse', 'HEAD')).stdout.trim();
     },
     async remove() {
       await rm(root, { recursive: true, force: true });

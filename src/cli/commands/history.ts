@@ -31,15 +31,16 @@ export function define(command: Command, context: CommandContext): void {
       'after',
       `
 Every rollout of a service in an environment, the newest first: who asked, when it was in which state and why, the commit and its authors.
-Where a server is named, it is asked; else the cluster, which knows of its own last rollouts.
+A server that is named, or that somebody signed in to, is asked; else (and with --cluster) the cluster, which knows of its own last rollouts.
 
 Examples:
   banksman history //bank/ledger --env dev
   banksman history //bank/ledger --env prod --server https://banksman.bank.example --limit 100`,
     )
-    .action((text: string, options: Options) =>
-      wantsServer(options) ? serverHistory(text, options, context) : clusterHistory(text, options, context),
-    );
+    .action(async (text: string, options: Options) => {
+      const ask = (await wantsServer(options)) ? serverHistory : clusterHistory;
+      await ask(text, options, context);
+    });
 }
 
 async function serverHistory(text: string, options: Options, context: CommandContext): Promise<void> {

@@ -1,13 +1,15 @@
 import type { Command } from 'commander';
-import { apiOf, type ServerChoice, servicePath, withServerOption } from '../api.ts';
+import { apiOf, type ServerChoice, servicePath, wholeLabel, withServerOption } from '../api.ts';
 import { withEnvironmentOption } from '../cluster.ts';
 import type { CommandContext } from '../context.ts';
+import { follow, requireHealthy } from '../follow.ts';
 
 interface Options extends ServerChoice {
   readonly env: string;
   readonly release: string;
   readonly why?: string;
   readonly emergency?: string;
+  readonly wait?: boolean;
   readonly json?: boolean;
 }
 
@@ -16,11 +18,12 @@ export function define(command: Command, context: CommandContext): void {
     .requiredOption('--release <release>', 'the release, by its name or the beginning of it')
     .option('--why <reason>', 'for the record')
     .option('--emergency <reason>', 'pass by the gates; a second person has to review it afterwards')
+    .option('--wait', 'until it has ended; the exit code says whether it is healthy')
     .option('--json', 'print the rollout as JSON')
     .addHelpText(
       'after',
       `
-Asks the server for a release in an environment. It waits there for its gates; the server does not apply it to the cluster yet.
+Asks the server for a release in an environment. It waits there for its gates; then the server applies it and watches it.
 
 Examples:
   banksman promote //bank/ledger --env prod --release 3f9ac21b --why "new rates"
@@ -35,5 +38,9 @@ Examples:
       const rollout = (await call('POST', path, body)) as { id: string; state: string };
       if (options.json) terminal.print(JSON.stringify(rollout, undefined, 2));
       else terminal.print(`rollout ${rollout.id} is ${rollout.state}`);
+      if (!options.wait) return;
+      const label = await wholeLabel(service, context);
+      const wanted = [{ service: label, environment: options.env, rollout: rollout.id }];
+      requireHealthy(await follow(call, wanted, { ...context, quiet: options.json === true }), wanted);
     });
 }

@@ -1,33 +1,48 @@
 import type { Command } from 'commander';
 import { affectedSince } from '../../graph/index.ts';
-import { createWorkspaceBuilder, environmentOf, makeReleases, openProofSettings } from '../../release/index.ts';
-import { type ClusterChoice, reachCluster, withClusterOptions, withEnvironmentOption } from '../cluster.ts';
+import {
+  createWorkspaceBuilder,
+  environmentOf,
+  type MadeRelease,
+  makeReleases,
+  openProofSettings,
+} from '../../release/index.ts';
+import { type Api, apiAt, type ServerChoice, withServerOption } from '../api.ts';
+import { type ClusterChoice, localName, reachCluster, withClusterOptions, withEnvironmentOption } from '../cluster.ts';
 import type { CommandContext } from '../context.ts';
+import { type Followed, follow, promoteOnce, requireHealthy } from '../follow.ts';
 import { reviewsOf, signing } from '../proof.ts';
+import { serverPlace } from '../server-place.ts';
 import { UsageFault } from '../usage.ts';
 import { graphOptions, here } from '../workspace.ts';
 
-interface Options extends ClusterChoice {
+interface Options extends ClusterChoice, ServerChoice {
   readonly env: string;
+  readonly promote?: boolean;
   readonly since?: string;
   readonly json?: boolean;
 }
 
 export function define(command: Command, context: CommandContext): void {
-  withClusterOptions(
-    withEnvironmentOption(command.argument('[labels...]', 'services: //bank/ledger, //bank/...; all unless told')),
+  withServerOption(
+    withClusterOptions(
+      withEnvironmentOption(command.argument('[labels...]', 'services: //bank/ledger, //bank/...; all unless told')),
+    ),
   )
     .option('--since <rev>', 'only of services that the change since this commit affects')
+    .option('--promote', 'ask the server for each of them in the environment, and wait until they have ended')
     .option('--json', 'print a JSON list of {service, release, reference}')
     .addHelpText(
       'after',
       `
 A release holds a service's manifests as they are written, its images, and the commit with its people. It is kept in the
-environment's registry, named by its content: the same commit gives the same release. With BANKSMAN_SIGNING_KEY set, images are signed as
+environment's registry, named by its content: the same commit gives the same release. A server that there is a token for is told of it.
+With BANKSMAN_SIGNING_KEY set, images are signed as
 'banksman image attest' does.
 
 Examples:
   banksman release --since HEAD~1
+  banksman release --env dev --promote
   banksman release //bank/ledger --env staging`,
     )
     .action(async (labels: string[], options: Options) => {
@@ -64,9 +79,37 @@ Examples:
         proof: settings && { settings, reviews: reviewsOf(workspace.root, context) },
         signal,
       });
+      const server = await serverPlace(options.server, localName(options, environment));
+      const call = apiAt(server, signal);
+      if (server.token !== undefined || options.promote) await tell(call, releases);
       terminal.clear();
       if (options.json) terminal.print(JSON.stringify(releases, undefined, 2));
       else for (const { service, reference } of releases) terminal.print(`${service}  ${reference}`);
       if (!options.json && releases.length === 0) progress.say('the change affects no service');
+      if (options.promote)
+        await promoteAll(call, releases, environment.name, { ...context, quiet: options.json === true });
     });
+}
+
+/** Makes releases known. One that is known already stays what it is. */
+async function tell(call: Api, releases: readonly MadeRelease[]): Promise<void> {
+  for (const { service, reference } of releases) {
+    await call('POST', `/v1/services/${encodeURIComponent(service)}/releases`, { reference });
+  }
+}
+
+async function promoteAll(
+  call: Api,
+  releases: readonly MadeRelease[],
+  environment: string,
+  context: CommandContext & { readonly quiet: boolean },
+): Promise<void> {
+  const { terminal, quiet } = context;
+  const wanted: Followed[] = [];
+  for (const { service, release } of releases) {
+    const asked = await promoteOnce(call, { service, environment, release }, undefined);
+    if (asked !== undefined) wanted.push(asked);
+    else if (!quiet) terminal.print(`= ${service}  is there already`);
+  }
+  requireHealthy(await follow(call, wanted, context), wanted);
 }

@@ -1,31 +1,38 @@
 import type { Command } from 'commander';
 import { environmentOf, rollback, workspaceRegistries } from '../../release/index.ts';
+import { apiOf, type ServerChoice, wantsServer, wholeLabel, withServerOption } from '../api.ts';
 import { type ClusterChoice, reachCluster, withClusterOptions, withEnvironmentOption } from '../cluster.ts';
 import type { CommandContext } from '../context.ts';
+import { follow, placePath, requireHealthy } from '../follow.ts';
 import { serviceNamed } from '../service.ts';
+import { UsageFault } from '../usage.ts';
+import { type RolloutView, shortRelease } from '../views/rollouts.ts';
 import { report, watchRollout, wholeSeconds } from './deploy.ts';
 
-interface Options extends ClusterChoice {
+interface Options extends ClusterChoice, ServerChoice {
   readonly env: string;
   readonly to?: string;
   readonly deadline?: number;
+  readonly why?: string;
   readonly breakGlass?: string;
   readonly json?: boolean;
 }
 
 export function define(command: Command, context: CommandContext): void {
-  withClusterOptions(withEnvironmentOption(command.argument('<service>', 'a service: //bank/ledger')))
+  withServerOption(withClusterOptions(withEnvironmentOption(command.argument('<service>', 'a service: //bank/ledger'))))
     .option('--to <release>', 'a release by its id or the beginning of it; the last good one unless told')
     .option('--deadline <seconds>', 'when a rollout that is not healthy counts as failed', wholeSeconds)
     .option(
       '--break-glass <reason>',
       "go on although images do not fulfil the environment's policy; kept in the history",
     )
+    .option('--why <reason>', "for the server's record")
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',
       `
-Applies a release again that was healthy before, exactly as it was: nothing is built.
+Applies a release again that was healthy before, exactly as it was: nothing is built. A server that is named, or that somebody signed in
+to, does it, and holds automatic rollouts until the hold is lifted or a newer release comes; with --cluster it is done without one.
 
 Examples:
   banksman rollback //bank/statements --env dev
@@ -33,6 +40,7 @@ Examples:
   banksman rollback //bank/statements --env dev --to 3f9ac21b`,
     )
     .action(async (text: string, options: Options) => {
+      if (await wantsServer(options)) return await throughServer(text, options, context);
       const { workspace, service } = await serviceNamed(text, context);
       const environment = environmentOf(workspace, options.env);
       const cluster = await reachCluster(options, environment, { pushes: false });
@@ -51,4 +59,23 @@ Examples:
       });
       report([result], context, options);
     });
+}
+
+async function throughServer(text: string, options: Options, context: CommandContext): Promise<void> {
+  const { env: environment, to, why, json, deadline, breakGlass } = options;
+  if (deadline !== undefined || breakGlass !== undefined) {
+    const named = deadline === undefined ? '--break-glass' : '--deadline';
+    throw new UsageFault('cli/wrong-use', `${named} is for a rollback without a server, which goes by banksman.yaml`, {
+      next: 'leave it out, or give --cluster',
+    });
+  }
+  const { terminal, signal } = context;
+  const call = apiOf(options, signal);
+  const service = await wholeLabel(text, context);
+  const body = { ...(to !== undefined && { release: to }), ...(why !== undefined && { why }) };
+  const asked = (await call('POST', `${placePath(service, environment)}/rollbacks`, body)) as RolloutView;
+  if (json) terminal.print(JSON.stringify(asked, undefined, 2));
+  else terminal.print(`${service} goes back to release ${shortRelease(asked.release.id)} in ${environment}`);
+  const wanted = [{ service, environment, rollout: asked.id }];
+  requireHealthy(await follow(call, wanted, { ...context, quiet: json === true }), wanted);
 }
