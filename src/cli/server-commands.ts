@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import { writeAtomically } from '../disk/index.ts';
 import { Fault, isFault } from '../fault/index.ts';
-import type { Environment } from '../graph/index.ts';
+import type { Environment, Workspace } from '../graph/index.ts';
 import { kubectl, serverAccess, status } from '../local/index.ts';
 import { ProcessFault, run } from '../process/index.ts';
 import { ensureNamespace, environmentOf, openSession } from '../release/index.ts';
 import { apiAt } from './api.ts';
 import { type ClusterChoice, engineSource, localName, reachCluster, withClusterOptions } from './cluster.ts';
 import type { CommandContext } from './context.ts';
+import { grantServer } from './server-grants.ts';
 import { readSignIn, type SignIn, serverPlace } from './server-place.ts';
 import { makeServerSecrets } from './server-secrets.ts';
 import { UsageFault } from './usage.ts';
@@ -34,13 +35,15 @@ const inside = [
 /** What concerns a server that runs as a pod of a cluster on this machine. */
 export function addClusterCommands(command: Command, context: CommandContext): void {
   const { terminal, signal } = context;
-  withClusterOptions(command.command('prepare').summary('make the Secrets that a server in the cluster needs'))
+  withClusterOptions(
+    command.command('prepare').summary('make what a server in the cluster needs and no repository may hold'),
+  )
     .description(
-      'makes the namespace and the Secrets that platform/ mounts: a password of its database, a certificate, one for the registry',
+      'makes the Secrets that platform/ mounts (a password of its database, a certificate, one for the registry), and gives it its role in the namespaces of the environments',
     )
     .option('--env <name>', 'the environment of banksman.yaml that the server runs in', 'platform')
     .action(async (options: Options) => {
-      const { environment, name } = await chosen(options);
+      const { environment, name, workspace } = await chosen(options);
       const session = await openSession(
         await reachCluster(options, environment, { pushes: false }),
         environment,
@@ -49,7 +52,14 @@ export function addClusterCommands(command: Command, context: CommandContext): v
       try {
         await ensureNamespace(session, signal);
         const written = await makeServerSecrets(session.cluster, session.namespace, serverAccess(name), signal);
-        terminal.print(written.length === 0 ? 'nothing is missing' : `written: ${written.join(', ')}`);
+        const served = [...workspace.environments.values()].filter(
+          (each) => each.cluster === environment.cluster && each.context === undefined && each !== environment,
+        );
+        const namespaces = [...new Set(served.map(({ namespace }) => namespace))];
+        const granted = await grantServer(session.cluster, session.namespace, namespaces, signal);
+        if (written.length > 0) terminal.print(`Secrets written in ${session.namespace}: ${written.join(', ')}`);
+        if (granted.length > 0) terminal.print(`rights given or taken in: ${granted.join(', ')}`);
+        if (written.length + granted.length === 0) terminal.print('nothing is missing');
       } finally {
         session.close();
       }
@@ -82,11 +92,11 @@ export function addClusterCommands(command: Command, context: CommandContext): v
     });
 }
 
-async function chosen(options: Options): Promise<{ environment: Environment; name: string }> {
+async function chosen(options: Options): Promise<{ environment: Environment; name: string; workspace: Workspace }> {
   const { workspace } = await here();
   const environment = environmentOf(workspace, options.env);
   const name = localName(options, environment);
-  if (name !== undefined) return { environment, name };
+  if (name !== undefined) return { environment, name, workspace };
   throw new UsageFault('cli/wrong-use', 'this is for a cluster on this machine', {
     next: 'on another one make the Secrets of docs/platform.md, and a token with kubectl exec',
   });

@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ApiServer, findEngine, startApiServer } from '../../test/support/api-server.ts';
-import { type Cluster, connect, getObject } from '../kube/index.ts';
+import { type Cluster, connect, getObject, listObjects } from '../kube/index.ts';
 import type { ServerAccess } from '../local/index.ts';
+import { grantServer } from './server-grants.ts';
 import { makeServerSecrets } from './server-secrets.ts';
 
 const engine = findEngine();
 
-describe.skipIf(engine === undefined)('the Secrets of a server in the cluster (skipped without the engine)', () => {
+describe.skipIf(engine === undefined)('what a server in the cluster is given (skipped without the engine)', () => {
   let api: ApiServer;
   let cluster: Cluster;
   let folder: string;
@@ -43,7 +44,7 @@ describe.skipIf(engine === undefined)('the Secrets of a server in the cluster (s
     return Object.fromEntries(entries.map(([key, text]) => [key, Buffer.from(text, 'base64').toString()]));
   };
 
-  it('are made once each by several at a time; a password stays, certificates follow', async () => {
+  it('Secrets: made once each by several at a time; a password stays, certificates follow', async () => {
     const first = await access('one');
     const written = await Promise.all([1, 2, 3].map(() => makeServerSecrets(cluster, 'default', first)));
     expect(written.flat().sort()).toEqual(['banksman-registry', 'banksman-tls', 'database-password']);
@@ -66,5 +67,24 @@ describe.skipIf(engine === undefined)('the Secrets of a server in the cluster (s
       'client.cert': 'two registry certPath',
       'client.key': 'two registry keyPath',
     });
+  }, 120_000);
+
+  it('rights: in the namespaces of its environments, and taken back where one has gone', async () => {
+    const bound = async () => {
+      const kind = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'RoleBinding' };
+      const { items } = await listObjects(cluster, kind, { labelSelector: 'banksman/grants=platform-test' });
+      return items.map(({ metadata, roleRef, subjects }) => ({ namespace: metadata.namespace, roleRef, subjects }));
+    };
+    const binding = (namespace: string) => ({
+      namespace,
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'banksman:environment' },
+      subjects: [{ kind: 'ServiceAccount', name: 'banksman', namespace: 'platform-test' }],
+    });
+    const two = ['grants-a', 'grants-b'];
+    expect((await grantServer(cluster, 'platform-test', two)).sort()).toEqual(two);
+    expect(await bound()).toEqual(two.map(binding));
+    expect(await grantServer(cluster, 'platform-test', two)).toEqual([]);
+    expect(await grantServer(cluster, 'platform-test', ['grants-b'])).toEqual(['grants-a']);
+    expect(await bound()).toEqual([binding('grants-b')]);
   }, 120_000);
 });
