@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { LockFault, withLock } from '../disk/index.ts';
 import { DatabaseFault, told } from './fault.ts';
 import { untilAlone } from './retry.ts';
@@ -19,9 +20,13 @@ export async function openPglite(folder: string | undefined): Promise<Database> 
   const unlock = folder === undefined ? () => {} : await lock(folder);
   const name = folder === undefined ? 'the embedded database' : `the embedded database in ${folder}`;
   try {
+    spareCompilation();
     const { PGlite } = await import('@electric-sql/pglite');
-    const parsers = { [bigint]: asNumber };
-    const engine = await PGlite.create({ parsers, ...(folder !== undefined && { dataDir: join(folder, 'data') }) });
+    const engine = await PGlite.create({
+      parsers: { [bigint]: asNumber },
+      startParams: [...PGlite.defaultStartParams, ...settings],
+      ...(folder !== undefined && { dataDir: join(folder, 'data') }),
+    });
     const over = (target: Pick<typeof engine, 'query' | 'exec'>): Connection => ({
       async query<Result extends object = Row>(statement: string, values: readonly Value[] = []) {
         try {
@@ -64,6 +69,22 @@ export async function openPglite(folder: string | undefined): Promise<Database> 
     unlock();
     throw told(error, name);
   }
+}
+
+/**
+ * PostgreSQL's own default, 128 MB of shared buffers, is for a machine of its own. The file system's cache is below these, and the bound
+ * of the whole server is 400 MB.
+ */
+const settings = ['-c', 'shared_buffers=16MB', '-c', 'maintenance_work_mem=16MB', '-c', 'max_connections=5'];
+
+/**
+ * PostgreSQL compiled to WebAssembly has functions of such a size that V8's optimising compiler takes more than 500 MB for some of them,
+ * at moments that nobody chooses. Its baseline compiler makes them run at once; queries of this program are none the slower for it, and
+ * `bench/server.ts` measures both.
+ */
+function spareCompilation(): void {
+  setFlagsFromString('--no-wasm-dynamic-tiering');
+  setFlagsFromString('--no-wasm-tier-up');
 }
 
 /** Holds the folder's lock until it is given back. */
