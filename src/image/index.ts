@@ -16,6 +16,7 @@ export {
   pushManifest,
 } from './client/artifact.ts';
 export type { RegistryAccessOptions } from './client/endpoints.ts';
+export { inParallel } from './client/in-parallel.ts';
 export { type Mirrored, type MirrorRequest, mirrorImages } from './client/mirror.ts';
 export { type PullRequest, pullImage } from './client/pull.ts';
 export { headImage, type Pushed, type PushRequest, pushImage } from './client/push.ts';

@@ -107,3 +107,22 @@ test('kill -9 in the middle of a write leaves no blob, and what it leaves is cle
   await openBlobStore(folder);
   expect(await readdir(tmp)).toEqual([]);
 });
+
+test('what a source has checked is not hashed again, and what came by another way is not fresh', async () => {
+  const folder = await testFolder();
+  const store = await openBlobStore(folder);
+  const digest = digestOf('checked');
+  await store.put(pieces('che', 'cked'), { digest, size: 7, sourceChecks: true });
+  expect((await store.read(digest)).toString()).toBe('checked');
+  await expect(store.put('short', { digest: digestOf('x'), size: 9, sourceChecks: true })).rejects.toMatchObject({
+    code: 'image/wrong-content',
+  });
+  const broken = async function* () {
+    yield Buffer.from('a');
+    throw new Error('its sum is another one');
+  };
+  await expect(store.put(broken(), { digest: digestOf('b'), sourceChecks: true })).rejects.toThrow('another one');
+  expect(await store.size(digestOf('b'))).toBeUndefined();
+  expect([store.isFresh(digest), store.isFresh(digestOf('b'))]).toEqual([true, false]);
+  expect((await openBlobStore(folder)).isFresh(digest)).toBe(false);
+});

@@ -131,3 +131,50 @@ test('a tag that names a content is never moved to another one, and nothing is p
     code: 'image/tag-clash',
   });
 });
+
+test.each([
+  ['a registry that knows If-None-Match refuses the later one', true],
+  ['of any other the earlier one hears that its tag has moved', false],
+])('two contents that get one new tag at once: %s', async (_, knows) => {
+  const folder = await testFolder();
+  let other: (() => Promise<void>) | undefined;
+  let isSet = false;
+  const { host, base, store } = await startRegistry({}, (inner) => (request, response) => {
+    const ours = request.headers['user-agent'] === 'banksman' && request.url?.includes('/manifests/') === true;
+    const sets = ours && request.headers['if-none-match'] === '*';
+    if (!knows) delete request.headers['if-none-match'];
+    // The other one comes just before the tag is set, or just after.
+    const now = ours && (knows ? sets : isSet) ? other : undefined;
+    isSet ||= sets;
+    if (now === undefined) return inner(request, response);
+    other = undefined;
+    void now().then(() => inner(request, response));
+  });
+  const one = await readLayout(await single(store, folder, 'amd64', '1'));
+  const two = await readLayout(await single(store, folder, 'amd64', '2'));
+  await pushImage({ layout: one.layout, reference: `${host}/bank/x:other`, transport });
+  const { manifestBytes, manifest } = one.images[0]!;
+  other = async () => {
+    const answer = await fetch(`${base}/v2/bank/x/manifests/${two.tag}`, {
+      method: 'PUT',
+      body: new Uint8Array(manifestBytes),
+      headers: { 'content-type': manifest.mediaType },
+    });
+    expect(answer.status).toBe(201);
+  };
+  const pushed = pushImage({ layout: two.layout, reference: `${host}/bank/x:${two.tag}`, transport });
+  await expect(pushed).rejects.toMatchObject({
+    code: 'image/tag-clash',
+    notes: [`there: ${one.digest}`, `here:  ${two.digest}`],
+  });
+});
+
+test('many who push one new image at once all succeed', async () => {
+  const folder = await testFolder();
+  const { host, store } = await startRegistry();
+  const image = await readLayout(await single(store, folder, 'amd64', '1'));
+  const reference = `${host}/bank/x:${image.tag}`;
+  const push = () => pushImage({ layout: image.layout, reference, transport });
+  const pushed = await Promise.all(Array.from({ length: 8 }, push));
+  expect(new Set(pushed.map(({ digest }) => digest))).toEqual(new Set([image.digest]));
+});

@@ -94,10 +94,11 @@ async function bring(
   const blobs = [manifest.config, ...manifest.layers];
   await inParallel(blobs, atOnce, async ({ digest, size }) => {
     if ((await store.size(digest)) === size) return;
-    await store.put(remote.blob(digest, size), { digest, size }).catch((error) => {
+    const expected = { digest, size, sourceChecks: true };
+    await store.put(remote.blob(digest, size), expected).catch((error) => {
       // Damaged on its way, or at a place that serves damaged bytes: one more try tells which.
       if (!(error instanceof ImageFault) || error.code !== 'image/wrong-content') throw error;
-      return store.put(remote.blob(digest, size), { digest, size });
+      return store.put(remote.blob(digest, size), expected);
     });
   });
   const stored = await store.put(found.bytes, { digest: found.digest });

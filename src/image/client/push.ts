@@ -3,11 +3,12 @@ import type { Progress, Task } from '../../progress/index.ts';
 import { silent } from '../../progress/index.ts';
 import type { Digest } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
-import { layoutBlob, readLayout } from '../layout.ts';
+import { type LayoutImages, layoutBlob, readLayout } from '../layout.ts';
 import { parseReference, type Reference } from '../names.ts';
 import { isContentTag, refuseClash } from './clash.ts';
 import { fromEndpoints, openForPush, type RegistryAccessOptions } from './endpoints.ts';
 import { inParallel } from './in-parallel.ts';
+import type { RemoteRepository } from './remote.ts';
 
 export interface PushRequest extends RegistryAccessOptions {
   /** OCI image layout folder with one image, or an index of several. */
@@ -70,10 +71,10 @@ export async function pushImage(request: PushRequest): Promise<Pushed> {
       tell(task, sent.bytes);
     });
     for (const { digest, manifest, manifestBytes } of image.images) {
-      const last = image.indexBytes === undefined;
-      await remote.putManifest(last ? name : digest, manifest.mediaType, manifestBytes);
+      if (image.indexBytes !== undefined) await remote.putManifest(digest, manifest.mediaType, manifestBytes);
+      else await putNamed(remote, name, there, image, manifest.mediaType, manifestBytes);
     }
-    if (image.indexBytes !== undefined) await remote.putManifest(name, image.mediaType, image.indexBytes);
+    if (image.indexBytes !== undefined) await putNamed(remote, name, there, image, image.mediaType, image.indexBytes);
     task.done();
     return { digest: image.digest, sentBlobs: sent.blobs, sentBytes: sent.bytes };
   } catch (error) {
@@ -82,6 +83,29 @@ export async function pushImage(request: PushRequest): Promise<Pushed> {
   } finally {
     remote.close();
   }
+}
+
+/**
+ * Puts what the name stands for. A new tag that is a name for the content is set only where nobody else has set it meanwhile: a
+ * registry that knows `If-None-Match` holds to that, of any other the tag is asked for once more behind the others' backs.
+ */
+async function putNamed(
+  remote: RemoteRepository,
+  name: string,
+  there: Digest | undefined,
+  image: LayoutImages,
+  mediaType: string,
+  bytes: Buffer,
+): Promise<void> {
+  if (!isContentTag(name, image.content)) {
+    await remote.putManifest(name, mediaType, bytes);
+    return;
+  }
+  const set = await remote.putManifest(name, mediaType, bytes, { onlyNew: there === undefined });
+  const now = (await remote.head(name))?.digest;
+  if (now !== undefined && now !== image.digest) await refuseClash(remote, name, now, image);
+  // The same content with another manifest, which was there first.
+  if (!set) await remote.putManifest(name, mediaType, bytes);
 }
 
 /** Digest and type of what a reference names; undefined where the registry does not have it. */

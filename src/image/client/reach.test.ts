@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { join } from 'node:path';
@@ -7,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { createAccess, headImage, listRepositoryTags, openBlobStore, pullImage, pushImage } from '../index.ts';
 import { createRegistryHandler } from '../registry/handler.ts';
 import { newToken } from '../registry/password.ts';
+import { testCertificates } from '../testing/certificates.ts';
 import { testFolder } from '../testing/folder.ts';
 import { listenLocally, plain, startRegistry, testImage, withEnvironment } from '../testing/local-registry.ts';
 import { certificatesOf } from './certificates.ts';
@@ -176,37 +176,19 @@ test('without TLS only where it was said, or on the loopback', async () => {
 describe('certs.d', () => {
   test('authorities and a certificate of one for a registry', async () => {
     const folder = await testFolder();
-    const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'ignore' });
-    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-    openssl('req', '-x509', ...key, '-subj', '/CN=authority', '-keyout', 'ca.key', '-out', 'ca.crt');
-    for (const [name, extension] of [
-      ['server', 'subjectAltName=IP:127.0.0.1'],
-      ['client', 'extendedKeyUsage=clientAuth'],
-    ] as const) {
-      await writeFile(join(folder, 'ext'), extension);
-      openssl('req', ...key, '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.csr`);
-      const by = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-extfile', 'ext'];
-      openssl('x509', '-req', '-in', `${name}.csr`, ...by, '-out', `${name}.crt`);
-    }
-    const pem = (name: string) => readFile(join(folder, name), 'utf8');
+    const { ca, server: own, client } = await testCertificates(folder);
     const store = await openBlobStore(join(folder, 'blobs'));
     const server = createTlsServer(
-      {
-        key: await pem('server.key'),
-        cert: await pem('server.crt'),
-        ca: await pem('ca.crt'),
-        requestCert: true,
-        rejectUnauthorized: true,
-      },
+      { ...own, ca, requestCert: true, rejectUnauthorized: true },
       createRegistryHandler(store, { root: join(folder, 'registry') }),
     );
     const host = await listenLocally(server as never);
     const place = join(folder, '.config/containers/certs.d', host);
     await mkdir(place, { recursive: true });
-    await writeFile(join(place, 'ca.crt'), await pem('ca.crt'));
-    await writeFile(join(place, 'client.cert'), await pem('client.crt'));
+    await writeFile(join(place, 'ca.crt'), ca);
+    await writeFile(join(place, 'client.cert'), client.cert);
     await expect(certificatesOf(host, [join(folder, '.config/containers/certs.d')])).rejects.toThrow('no client.key');
-    await writeFile(join(place, 'client.key'), await pem('client.key'));
+    await writeFile(join(place, 'client.key'), client.key);
     withEnvironment({ HOME: folder, XDG_CONFIG_HOME: undefined });
     const built = await testImage(folder, 'with certificates');
     expect(await pushImage({ layout: built.layout, reference: `${host}/a:v1` })).toMatchObject({
@@ -214,9 +196,7 @@ describe('certs.d', () => {
     });
     // The same by the workspace's settings alone.
     withEnvironment({ HOME: join(folder, 'nowhere') });
-    const registries = {
-      [host]: { ca: await pem('ca.crt'), cert: await pem('client.crt'), key: await pem('client.key') },
-    };
+    const registries = { [host]: { ca, ...client } };
     expect(await headImage({ reference: `${host}/a:v1`, registries })).toMatchObject({ digest: built.digest });
     await expect(headImage({ reference: `${host}/a:v1` })).rejects.toMatchObject({
       code: 'image/registry-unreachable',
@@ -320,13 +300,8 @@ describe('redirects', () => {
 
   test('are followed without our name, and who asks for it there does not get it', async () => {
     const folder = await testFolder();
-    const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'ignore' });
-    const alternative = 'subjectAltName=IP:127.0.0.1';
-    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', 'k', '-out', 'c'];
-    openssl('req', '-x509', ...key, '-subj', '/CN=x', '-addext', alternative);
-    const [ca, secret] = await Promise.all([readFile(join(folder, 'c'), 'utf8'), readFile(join(folder, 'k'), 'utf8')]);
+    const { ca, server: tls } = await testCertificates(folder);
     const seen: string[] = [];
-    const tls = { cert: ca, key: secret };
     const storage = await listenLocally(
       createTlsServer(tls, (request, response) => {
         seen.push(`${request.url} ${request.headers.authorization}`);

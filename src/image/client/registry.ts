@@ -201,17 +201,26 @@ export function openRemoteRepository(options: RemoteOptions): RemoteRepository {
       return { digest: digestOf(bytes), mediaType, bytes };
     },
 
-    async putManifest(reference, mediaType, bytes) {
-      const headers = { 'content-type': mediaType, 'content-length': bytes.length };
+    async putManifest(reference, mediaType, bytes, { onlyNew = false } = {}) {
+      const headers = {
+        'content-type': mediaType,
+        'content-length': bytes.length,
+        ...(onlyNew && { 'if-none-match': '*' }),
+      };
       const answer = await send({
         method: 'PUT',
         url: await at(`manifests/${reference}`),
         headers,
         body: () => bytes,
       });
+      if (onlyNew && answer.statusCode === 412) {
+        answer.resume();
+        return false;
+      }
       if (answer.statusCode !== 201) return refused(answer, `the manifest ${repository}, ${reference}`);
       answer.resume();
       if (answer.headers['oci-subject'] === undefined) await recordReferrer(remote, mediaType, bytes);
+      return true;
     },
 
     async deleteManifest(reference) {

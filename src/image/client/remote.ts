@@ -19,8 +19,16 @@ export interface RemoteRepository {
   /**
    * What it refers to must be there. A manifest with a subject is listed among the subject's referrers afterwards, also by
    * registries that don't do so by themselves.
+   *
+   * @param options.onlyNew a tag is set only where there is none: registries that don't know `If-None-Match` set it all the same
+   * @returns false where the tag was there
    */
-  putManifest(reference: string, mediaType: string, bytes: Uint8Array): Promise<void>;
+  putManifest(
+    reference: string,
+    mediaType: string,
+    bytes: Uint8Array,
+    options?: { readonly onlyNew?: boolean },
+  ): Promise<boolean>;
   /** A tag, or a manifest with all its tags. False where it is not there. */
   deleteManifest(reference: string): Promise<boolean>;
   hasBlob(digest: AnyDigest): Promise<boolean>;

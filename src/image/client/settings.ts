@@ -72,6 +72,7 @@ async function transportFor(registry: string, setting: RegistrySetting = {}): Pr
   const authorities = [moreCa, setting.ca].filter((text) => text !== undefined).join('\n');
   const own = setting.cert === undefined ? { cert, key } : { cert: setting.cert, key: setting.key };
   return {
+    certificatesFor: certificatesOf,
     ...(authorities !== '' && { moreCa: authorities }),
     ...(own.cert !== undefined && { cert: own.cert }),
     ...(own.key !== undefined && { key: own.key }),

@@ -2,9 +2,10 @@ import type { Agent, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { getCACertificates } from 'node:tls';
+import { connect as connectTls, getCACertificates } from 'node:tls';
 import { HttpAgent, httpRequest } from '../../process/index.ts';
 import { ImageFault } from '../fault.ts';
+import type { Certificates } from './certificates.ts';
 
 /** How to reach a registry. Nothing given: TLS with the system's authorities, and what `docker login` left. */
 export interface RegistryTransport {
@@ -16,6 +17,8 @@ export interface RegistryTransport {
   readonly key?: string;
   /** PEM text: authorities beside the system's, also for the storage that the registry leads to. */
   readonly moreCa?: string;
+  /** What is known of a host that the registry leads to; nothing unless told. */
+  readonly certificatesFor?: (host: string) => Promise<Certificates>;
   /**
    * HTTP without TLS: for tests, and for what no network carries. Where nothing is said, a registry on this machine's
    * loopback is asked with TLS first and without after that; any other has TLS.
@@ -62,7 +65,7 @@ export function connect(host: string, transport: RegistryTransport): Connection 
   let http: Agent | undefined;
   let https: HttpsAgent | undefined;
   // A redirect leads to a storage service: neither our socket nor our certificate is for it.
-  let elsewhere: HttpsAgent | undefined;
+  const elsewhere = new Map<string, HttpsAgent>();
   let found: Promise<string> | undefined;
 
   function secureAgent(): HttpsAgent {
@@ -76,6 +79,24 @@ export function connect(host: string, transport: RegistryTransport): Connection 
     return https;
   }
 
+  /** For a place that the registry leads to: with what this machine's owner has put there for it. */
+  async function agentFor(other: string): Promise<HttpsAgent> {
+    const known = elsewhere.get(other);
+    if (known !== undefined) return known;
+    const { moreCa: theirs, ...certificate } = (await transport.certificatesFor?.(other)) ?? {};
+    const added = [moreCa, theirs].filter((text) => text !== undefined).join('\n');
+    const made = new HttpsAgent({
+      ...options,
+      ca: authoritiesWith(added === '' ? undefined : added),
+      ...certificate,
+      minVersion: 'TLSv1.2',
+    });
+    // Several requests may have asked for it meanwhile.
+    const agent = elsewhere.get(other) ?? made;
+    elsewhere.set(other, agent);
+    return agent;
+  }
+
   async function send({ method, url, headers, body, signal }: Call): Promise<IncomingMessage> {
     signal?.throwIfAborted();
     const own = url.host === host;
@@ -86,7 +107,7 @@ export function connect(host: string, transport: RegistryTransport): Connection 
     let agent: Agent | HttpsAgent;
     if (!secure) agent = http ??= new HttpAgent(options);
     else if (own) agent = secureAgent();
-    else agent = elsewhere ??= new HttpsAgent({ ...options, ca: authoritiesWith(moreCa) });
+    else agent = await agentFor(url.host);
     return new Promise<IncomingMessage>((resolve, reject) => {
       const request = (secure ? httpsRequest : httpRequest)(
         url,
@@ -108,11 +129,7 @@ export function connect(host: string, transport: RegistryTransport): Connection 
   /** The scheme, found once. */
   async function findBase(signal: AbortSignal | undefined): Promise<string> {
     if (plainHttp === undefined && socketPath === undefined && isLoopback(host)) {
-      try {
-        (await send({ method: 'GET', url: new URL(`https://${host}/v2/`), signal })).resume();
-      } catch (error) {
-        if (/^(?:EPROTO|ERR_SSL_|ECONNRESET)/.test((error as NodeJS.ErrnoException).code ?? '')) plainHttp = true;
-      }
+      plainHttp = !(await speaksTls(host, idleTimeout, signal));
     }
     plainHttp ??= false;
     return `${plainHttp ? 'http' : 'https'}://${host}`;
@@ -129,9 +146,43 @@ export function connect(host: string, transport: RegistryTransport): Connection 
     close() {
       http?.destroy();
       https?.destroy();
-      elsewhere?.destroy();
+      for (const agent of elsewhere.values()) agent.destroy();
     },
   };
+}
+
+/**
+ * Whether a server begins TLS. Nothing is said to it, so that who it is does not matter here; authorities, which take their time to
+ * load, are for what follows. One that can't be reached is taken for one with TLS: what follows tells of it.
+ */
+function speaksTls(host: string, timeout: number, signal: AbortSignal | undefined): Promise<boolean> {
+  const { hostname, port } = new URL(`https://${host}`);
+  const name = hostname.replace(/^\[(.*)\]$/, '$1');
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const socket = connectTls({
+      host: name,
+      port: port === '' ? 443 : Number(port),
+      ca: [],
+      rejectUnauthorized: false,
+      ...(isIP(name) === 0 && { servername: name }),
+    });
+    const aborted = () => socket.destroy(signal?.reason as Error);
+    signal?.addEventListener('abort', aborted, { once: true });
+    socket.setTimeout(timeout, () => socket.destroy(stalled(timeout)));
+    socket.once('secureConnect', () => {
+      resolve(true);
+      socket.destroy();
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      if (signal?.aborted) reject(signal.reason as Error);
+      else resolve(!/^(?:EPROTO|ERR_SSL_|ECONNRESET)/.test(error.code ?? ''));
+    });
+    socket.once('close', () => {
+      signal?.removeEventListener('abort', aborted);
+      resolve(false);
+    });
+  });
 }
 
 /** Names and addresses that no network carries. RFC 6761, 6.3; RFC 1122, 3.2.1.3; RFC 4291, 2.5.3. */

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, hexOf } from '../digest.ts';
 import type { BlobStore } from '../store.ts';
+import { skippingSource } from '../tar/bytes.ts';
 import { readTar } from '../tar/read.ts';
 import { writeRecord } from './layer-record.ts';
 import { emptyTree, type FolderNode, partsOf, resolvePath, type Tree, type TreeNode } from './tree.ts';
@@ -32,7 +33,9 @@ export async function indexLayer(store: BlobStore, layer: Digest): Promise<reado
     const entries: IndexedEntry[] = [];
     const special = (header: Omit<IndexedEntry, 'type' | 'offset'>) =>
       entries.push({ ...header, type: 'special', offset: 0 });
-    for await (const entry of readTar(await store.open(layer), `layer ${layer}`, undefined, special)) {
+    // What was hashed a moment ago need not be read for its sum.
+    const source = store.isFresh(layer) ? skippingSource(store.path(layer)) : await store.open(layer);
+    for await (const entry of readTar(source, `layer ${layer}`, undefined, special)) {
       const { path, type, mode, uid, gid, size, target, offset } = entry;
       entries.push({ path, type, mode, uid, gid, size, target, offset });
     }

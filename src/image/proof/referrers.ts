@@ -35,6 +35,8 @@ export async function openProofRepository(
       // A manifest that is known by another sum than SHA-256 is none of ours.
       return found.filter((each): each is Descriptor => isDigest(each.digest));
     },
-    putReferrer: (descriptor, bytes) => remote.putManifest(descriptor.digest, descriptor.mediaType, bytes),
+    async putReferrer(descriptor, bytes) {
+      await remote.putManifest(descriptor.digest, descriptor.mediaType, bytes);
+    },
   };
 }

@@ -71,6 +71,14 @@ export async function putManifest(
   await repository.alone(async () => {
     const missing = await missingOf(document, repository);
     if (missing !== undefined) throw lacking(missing);
+    // RFC 9110, 13.1.2: of several who set a new tag at once, one is first, and the others hear of it.
+    if (request.headers['if-none-match'] === '*') {
+      for (const tag of tags) {
+        const there = await repository.tag(tag);
+        if (there !== undefined && there !== digest)
+          throw new Refusal(412, 'DENIED', `the tag ${tag} is there already, and names ${there}`);
+      }
+    }
     try {
       if (!(await repository.manifest(digest))) await usage.hold(id, repository.name, bytes.length);
       const descriptor = descriptorOf(document, digest, bytes.length);

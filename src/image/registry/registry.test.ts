@@ -1,6 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { access, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, request as httpRequest, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -12,6 +11,7 @@ import { digestOf } from '../digest.ts';
 import { layoutBlob, readImageLayout } from '../layout.ts';
 import { makeImage } from '../make.ts';
 import { type BlobStore, hashFile, openBlobStore } from '../store.ts';
+import { testCertificates } from '../testing/certificates.ts';
 import { testFolder } from '../testing/folder.ts';
 import { createRegistryHandler, type RegistryOptions } from './handler.ts';
 import { createRegistryServer } from './serve.ts';
@@ -100,54 +100,23 @@ async function pushManifest(base: string, repository: string, reference: string,
 describe('an image goes there and back', () => {
   test('over TLS with a client certificate, and not without one', async () => {
     const folder = await testFolder();
-    const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'ignore' });
-    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-    openssl('req', '-x509', ...key, '-subj', '/CN=authority', '-keyout', 'ca.key', '-out', 'ca.crt');
-    for (const [name, extension] of [
-      ['server', 'subjectAltName=IP:127.0.0.1'],
-      ['client', 'extendedKeyUsage=clientAuth'],
-    ] as const) {
-      await writeFile(join(folder, `${name}.ext`), extension);
-      openssl('req', ...key, '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.csr`);
-      openssl(
-        'x509',
-        '-req',
-        '-in',
-        `${name}.csr`,
-        '-CA',
-        'ca.crt',
-        '-CAkey',
-        'ca.key',
-        '-CAcreateserial',
-        '-extfile',
-        `${name}.ext`,
-        '-out',
-        `${name}.crt`,
-      );
-    }
-    const pem = (name: string) => readFileSync(join(folder, name), 'utf8');
+    const { ca, server: own, client } = await testCertificates(folder);
     const store = await openBlobStore(join(folder, 'blobs'));
     const handler = createRegistryHandler(store, { root: join(folder, 'registry') });
-    const server = createRegistryServer(handler, {
-      key: pem('server.key'),
-      cert: pem('server.crt'),
-      clientAuthorities: pem('ca.crt'),
-    });
+    const server = createRegistryServer(handler, { ...own, clientAuthorities: ca });
     const port = await listen(server);
     const built = await image(folder, 'over TLS');
     const reference = `127.0.0.1:${port}/bank/ledger:${built.tag}`;
-    const transport = { ca: pem('ca.crt'), cert: pem('client.crt'), key: pem('client.key') };
+    const transport = { ca, ...client };
     const pushed = await pushImage({ layout: built.layout, reference, transport });
     expect(pushed).toMatchObject({ digest: built.digest, sentBlobs: 3 });
     const other = await openBlobStore(join(folder, 'other'));
     const pulled = await pullImage({ reference, store: other, output: join(folder, 'pulled.oci'), transport });
     expect(pulled).toMatchObject({ digest: built.digest, tag: built.tag, layers: built.layers });
-    const { ca } = transport;
     await expect(pushImage({ layout: built.layout, reference, transport: { ca } })).rejects.toMatchObject({
       code: 'image/registry-unreachable',
     });
-    const { cert, key: own } = transport;
-    await expect(headImage({ reference, transport: { cert, key: own } })).rejects.toMatchObject({
+    await expect(headImage({ reference, transport: client })).rejects.toMatchObject({
       code: 'image/registry-unreachable',
       next: expect.stringContaining('authority'),
     });

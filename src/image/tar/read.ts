@@ -1,5 +1,5 @@
 import { ImageFault } from '../fault.ts';
-import { ByteReader } from './bytes.ts';
+import { ByteReader, type ByteSource } from './bytes.ts';
 import { type EntryType, parentOf, type TarHeader } from './entry.ts';
 import { blockSize, checksum } from './header.ts';
 
@@ -38,7 +38,7 @@ const maximumExtension = 64 * 1024;
  * @throws ImageFault image/bad-archive, image/too-large
  */
 export async function* readTar(
-  source: AsyncIterable<Uint8Array>,
+  source: ByteSource,
   what: string,
   limits: TarLimits = defaultLimits,
   special?: (entry: Omit<TarHeader, 'type'>) => void,
@@ -76,7 +76,7 @@ async function* entriesOf(
     if (flag === 'x' || flag === 'g' || flag === 'L' || flag === 'K') {
       if (ownSize > maximumExtension) throw bad(`has an extended header of ${ownSize} bytes`);
       const body = (await reader.take(ownSize)) ?? Buffer.alloc(0);
-      await skip(reader, (blockSize - (ownSize % blockSize)) % blockSize);
+      await reader.skip((blockSize - (ownSize % blockSize)) % blockSize);
       if (flag === 'x') extension = { ...extension, ...parsePax(body, bad) };
       else if (flag === 'L') extension = { ...extension, path: untilNul(body) };
       else if (flag === 'K') extension = { ...extension, linkpath: untilNul(body) };
@@ -103,7 +103,7 @@ async function* entriesOf(
     }
     const offset = reader.position;
     yield { ...header, offset, content: () => reader.stream(offset + header.size - reader.position) };
-    await skip(reader, offset + Math.ceil(header.size / blockSize) * blockSize - reader.position);
+    await reader.skip(offset + Math.ceil(header.size / blockSize) * blockSize - reader.position);
   }
   const second = await reader.take(blockSize);
   if (second === undefined || second.length < blockSize || !isZero(second))
@@ -284,12 +284,6 @@ function untilNul(body: Buffer): string {
 
 function isZero(block: Buffer): boolean {
   return block.every((byte) => byte === 0);
-}
-
-async function skip(reader: ByteReader, count: number): Promise<void> {
-  for await (const _ of reader.stream(count)) {
-    // The bytes are read so that a compressed source gets on.
-  }
 }
 
 function tooLarge(message: string): ImageFault {

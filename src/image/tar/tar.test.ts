@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { tarOf } from '../testing/deb.ts';
 import { testFolder } from '../testing/folder.ts';
+import { type ByteSource, skippingSource } from './bytes.ts';
 import type { TarHeader } from './entry.ts';
 import { checksum, encodeHeader } from './header.ts';
 import { readTar, type TarLimits } from './read.ts';
@@ -256,4 +257,28 @@ describe('reading', () => {
       { numRuns: 300 },
     );
   });
+});
+
+test('an archive of which only headers are read has the same entries, and an end too early is noticed', async () => {
+  const folder = await testFolder();
+  const path = join(folder, 'archive.tar');
+  const archive = await tarOf(
+    arrange([
+      fileEntry('small', 'x'),
+      fileEntry('large', Buffer.alloc(300_000, 7)),
+      fileEntry(`${'long/'.repeat(30)}name`, 'y'.repeat(40_000)),
+      symlinkEntry('link', 'small'),
+    ]),
+  );
+  await writeFile(path, archive);
+  const headers = async (source: ByteSource) => {
+    const found: object[] = [];
+    for await (const { content: _, ...entry } of readTar(source, 'it')) found.push(entry);
+    return found;
+  };
+  expect(await headers(skippingSource(path))).toEqual(await headers(inPieces(archive)));
+  for (const length of [100, 2000, 250_000, archive.length - 1024]) {
+    await writeFile(path, archive.subarray(0, length));
+    await expect(headers(skippingSource(path))).rejects.toMatchObject({ code: 'image/bad-archive' });
+  }
 });

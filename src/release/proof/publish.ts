@@ -6,6 +6,7 @@ import {
   type Digest,
   digestOf,
   formatStatement,
+  inParallel,
   openProofRepository,
   ProofFault,
   type ProofRepository,
@@ -48,6 +49,9 @@ export interface Published {
   readonly statements: readonly Digest[];
 }
 
+/** Images that are signed at a time: a key service and a registry are waited for, and have their limits. */
+const atOnce = 4;
+
 /**
  * Signs images that are in a registry, with what the builder knows of them, and puts all of it beside them. What was said before
  * by the same key is not said again.
@@ -61,27 +65,26 @@ export async function publishProofs(
 ): Promise<Published[]> {
   const { builder, settings, say = 'all', progress, signal } = options;
   const source = await sourceOf(builder.workspace.root, signal);
-  const published: Published[] = [];
-  for (const { image, reference } of images) {
+  const published = new Map<string, Published>();
+  await inParallel(images, atOnce, async ({ image, reference }) => {
     const task = progress.begin(`sign ${image.repository}`);
     try {
       const statements =
         say === 'signature' ? [signatureStatement(image)] : await statementsOf({ builder, image, source, settings });
-      published.push(
-        await withSubject(reference, image.digest, options, async (repository, subject) => {
-          const own = await attachAll(repository, subject, statements, settings);
-          const reviews = say === 'all' ? await attachReviews(repository, subject, source, options.reviews) : [];
-          const said = await statementsBy(repository, subject, statements, settings);
-          return { sent: [...own, ...reviews], statements: said };
-        }),
-      );
+      const proofs = await withSubject(reference, image.digest, options, async (repository, subject) => {
+        const own = await attachAll(repository, subject, statements, settings);
+        const reviews = say === 'all' ? await attachReviews(repository, subject, source, options.reviews) : [];
+        const said = await statementsBy(repository, subject, statements, settings);
+        return { sent: [...own, ...reviews], statements: said };
+      });
+      published.set(reference, proofs);
       task.done();
     } catch (error) {
       task.fail();
       throw error;
     }
-  }
-  return published;
+  });
+  return images.flatMap(({ reference }) => published.get(reference) ?? []);
 }
 
 /** Signs an image by its name in a registry, whoever built it. @throws ProofFault, ImageFault */
