@@ -102,7 +102,7 @@ async function open(
     ...signing,
     method: request.method ?? 'GET',
     headers: {
-      accept: 'application/json',
+      accept: request.accept ?? 'application/json',
       'user-agent': 'banksman',
       ...(body && { 'content-type': request.contentType ?? 'application/json', 'content-length': body.length }),
       ...(signing.headers as Record<string, string> | undefined),

@@ -30,6 +30,15 @@ export {
   type WorkloadPods,
 } from './pods.ts';
 export { askProbe } from './probe.ts';
-export { applySetId, asMember, groupKinds, idLabel, kindsAnnotation, prune, toolingAnnotation } from './prune.ts';
+export {
+  applySetId,
+  asMember,
+  groupKinds,
+  idLabel,
+  kindsAnnotation,
+  partOfLabel,
+  prune,
+  toolingAnnotation,
+} from './prune.ts';
 export type * from './types.ts';
 export { type WatchEvent, watchObjects } from './watch.ts';

@@ -22,14 +22,24 @@ export interface Selection extends Call {
   readonly namespace?: string | undefined;
   readonly labelSelector?: string | undefined;
   readonly fieldSelector?: string | undefined;
+  /** Objects without anything but their metadata. */
+  readonly metadataOnly?: boolean | undefined;
+}
+
+/** Kubernetes API concepts, "Metadata-only fetches"; whole objects from a server that does not know it. */
+export function acceptFor({ metadataOnly }: Selection, form: 'one' | 'list'): { readonly accept?: string } {
+  if (!metadataOnly) return {};
+  const kind = form === 'one' ? 'PartialObjectMetadata' : 'PartialObjectMetadataList';
+  return { accept: `application/json;as=${kind};g=meta.k8s.io;v=v1,application/json` };
 }
 
 /** All objects of a kind, read in pages. `resourceVersion` is where a watch goes on from. */
 export async function listObjects(
   cluster: Cluster,
   kind: Kind,
-  { namespace, labelSelector, fieldSelector, signal }: Selection = {},
+  selection: Selection = {},
 ): Promise<{ readonly items: readonly KubeObject[]; readonly resourceVersion: string }> {
+  const { namespace, labelSelector, fieldSelector, signal } = selection;
   const path = objectPath(await cluster.resource(kind), { namespace });
   const items: KubeObject[] = [];
   let page: string | undefined;
@@ -37,14 +47,15 @@ export async function listObjects(
     const answer = (await cluster.request({
       path,
       query: { limit: 500, continue: page, labelSelector, fieldSelector },
+      ...acceptFor(selection, 'list'),
       signal,
     })) as { metadata?: { continue?: string; resourceVersion?: string }; items?: unknown[] };
     if (!Array.isArray(answer.items)) {
       throw new KubeFault('kube/bad-answer', `${path} was answered with something that is no list`);
     }
     for (const item of answer.items) {
-      // Entries of a list leave their kind out.
-      items.push({ apiVersion: kind.apiVersion, kind: kind.kind, ...(item as object) } as KubeObject);
+      // Entries of a list leave their kind out, or name the form that was asked for.
+      items.push({ ...(item as object), apiVersion: kind.apiVersion, kind: kind.kind } as KubeObject);
     }
     page = answer.metadata?.continue;
     if (!page) return { items, resourceVersion: answer.metadata?.resourceVersion ?? '' };

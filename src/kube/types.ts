@@ -56,6 +56,8 @@ export interface ApiRequest {
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   /** Sent as JSON. */
   readonly body?: unknown;
+  /** What may be answered with; JSON unless told. */
+  readonly accept?: string;
   /** Of the body; `application/json` unless told. */
   readonly contentType?: string;
   readonly signal?: AbortSignal | undefined;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { faultOfAnswer } from './answer.ts';
 import { objectPath } from './discover.ts';
 import { isKubeFault, KubeFault } from './fault.ts';
-import { listObjects, type Selection } from './objects.ts';
+import { acceptFor, listObjects, type Selection } from './objects.ts';
 import type { Cluster, Kind, KubeObject } from './types.ts';
 
 export type WatchEvent =
@@ -59,8 +59,9 @@ async function* changes(
   cluster: Cluster,
   kind: Kind,
   from: string,
-  { namespace, labelSelector, fieldSelector, signal }: Selection,
+  selection: Selection,
 ): AsyncGenerator<{ readonly version: string; readonly told?: WatchEvent }> {
+  const { namespace, labelSelector, fieldSelector, signal } = selection;
   const path = objectPath(await cluster.resource(kind), { namespace });
   const body = await cluster.stream({
     path,
@@ -72,6 +73,7 @@ async function* changes(
       labelSelector,
       fieldSelector,
     },
+    ...acceptFor(selection, 'one'),
     signal,
   });
   for await (const line of lines(body)) {

@@ -8,6 +8,7 @@ export {
   type ListedService,
   listNeeds,
   listPlacements,
+  listPlaces,
   listRollouts,
   listServices,
   type PastRollout,

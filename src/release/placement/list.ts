@@ -67,6 +67,13 @@ const serviceColumns = `s.service, s.kind, s.owner, s.newest, n.position AS newe
   n.made_at AS newest_made`;
 const placementColumns = `p.summary, p.live, l.position AS live_position, l.commit_id AS live_commit, l.made_at AS live_made`;
 
+/** Every service in every environment where it was ever asked for. */
+export async function listPlaces(
+  connection: Connection,
+): Promise<readonly { readonly service: Label; readonly environment: string }[]> {
+  return await connection.query('SELECT service, environment FROM placements ORDER BY service, environment');
+}
+
 /** Services in the order of their labels, with how each is in one environment: one row is read for each. */
 export async function listPlacements(
   connection: Connection,
