@@ -2,11 +2,13 @@ export type { ReleaseContent } from './artifact/index.ts';
 export { fetchRelease, kindOf, packRelease } from './artifact/index.ts';
 export { createWorkspaceBuilder, type WorkspaceBuilder, type WorkspaceBuilderOptions } from './builder.ts';
 export { type DeployOptions, deploy, type RolloutOptions } from './deploy.ts';
+export { type Drift, type DriftedObject, migrateDrift, readDrift, releaseObjects, watchDrift } from './drift/index.ts';
 export { environmentOf, findService } from './environment.ts';
 export {
   type Clusters,
   type ExecutorOptions,
   execute,
+  guarded,
   type Job,
   type Leadership,
   openClusters,

@@ -11,7 +11,7 @@ const paceWithout = 2_000;
 /** Milliseconds after which a comment shows that the stream lives, before a proxy closes it. */
 const heartbeat = 15_000;
 /** Kinds of entries that are for everybody who may read placements. */
-export const publicActions = /^(?:rollout|hold|approval|release|test|emergency|provenance)\./;
+export const publicActions = /^(?:rollout|hold|approval|release|test|emergency|provenance|drift)\./;
 
 /**
  * Writes a stream of events (HTML Standard, "Server-sent events") until it is closed: what the audit log says of releases, with the

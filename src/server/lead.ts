@@ -3,9 +3,12 @@ import {
   dropLeaderLease,
   type ExecutorOptions,
   execute,
+  guarded,
   type LeaderLease,
   type Leadership,
+  releaseObjects,
   takeLeaderLease,
+  watchDrift,
 } from '../release/index.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -22,7 +25,7 @@ export interface LeadOptions {
 const trusted = 0.8;
 
 /**
- * Seeks to lead, and while it leads does what rollouts ask for. One server at a time does that: whoever can't renew the lease stops
+ * Seeks to lead, and while it leads does what rollouts ask for and watches for drift. One server at a time does that: whoever can't renew the lease stops
  * before another may take it, each write to a cluster looks at the clock first, and each change of the record is refused by the
  * database once the lease is another's.
  */
@@ -64,7 +67,26 @@ export function lead(options: LeadOptions): { stop(): Promise<void> } {
       if (!holds()) stop.abort(new Error('the right to lead has ended'));
     }, leaseTime / 20);
     const leadership: Leadership = { lease, signal: stop.signal, holds };
-    const done = execute(executor, leadership).catch((error: unknown) => onError(error, 'leading'));
+    const { store, environments, clusters, now, source } = executor;
+    const drift = watchDrift({
+      database,
+      store,
+      environments,
+      clusters: {
+        ...clusters,
+        open: async (environment) => guarded(await clusters.open(environment), leadership),
+      },
+      objectsOf: releaseObjects(store, executor.fetchRelease),
+      lease,
+      now,
+      source,
+      onError,
+      signal: stop.signal,
+    });
+    const done = Promise.all([
+      execute(executor, leadership).catch((error: unknown) => onError(error, 'leading')),
+      drift.catch((error: unknown) => onError(error, 'watching for drift')),
+    ]);
     return {
       lease,
       leadership,

@@ -16,6 +16,28 @@ const answer = object(
   ['gate', 'holds', 'reason'],
 );
 const step = object({ state: text(), at: time, stage: { type: 'integer' }, why: { type: 'string' } }, ['state', 'at']);
+const driftedObject = object(
+  {
+    apiVersion: text(),
+    kind: text(),
+    name: text(),
+    change: { enum: ['changed', 'deleted'] },
+    since: time,
+    left: { type: 'string' },
+    fields: list(
+      object(
+        {
+          path: text(),
+          wanted: { type: 'string' },
+          found: { type: 'string' },
+          by: object({ manager: text(), operation: text(), time }, ['manager', 'operation']),
+        },
+        ['path'],
+      ),
+    ),
+  },
+  ['apiVersion', 'kind', 'name', 'change', 'since', 'fields'],
+);
 const note = object({ at: time, text: text(4000) }, ['at', 'text']);
 const rollout = object(
   {
@@ -97,6 +119,7 @@ export const schemas = {
       ['name', 'cluster', 'namespace', 'automatic', 'gates'],
     ),
   ),
+  drift: object({ mode: text(), release: text(), objects: list(driftedObject) }, ['mode', 'objects']),
   placement: object(
     {
       service: text(),

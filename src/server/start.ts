@@ -4,7 +4,13 @@ import type { Server } from 'node:tls';
 import type { Database } from '../database/index.ts';
 import type { Environment } from '../graph/index.ts';
 import { KubeFault } from '../kube/index.ts';
-import { type CheckProvenance, type Clusters, openPlacementStore, type ReleaseContent } from '../release/index.ts';
+import {
+  type CheckProvenance,
+  type Clusters,
+  migrateDrift,
+  openPlacementStore,
+  type ReleaseContent,
+} from '../release/index.ts';
 import { createApp } from './app.ts';
 import { lead } from './lead.ts';
 import { createMetrics } from './metrics.ts';
@@ -55,6 +61,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     now = Date.now,
   } = options;
   const store = await openPlacementStore(database, options.checkProvenance);
+  await migrateDrift(database);
   const tokens = await openTokens(database);
   const webhooks = await openWebhooks(database);
   const metrics = createMetrics();

@@ -45,6 +45,11 @@ export const commands: readonly CommandEntry[] = [
     summary: 'say why a release is not there yet: each gate, and what would open it',
     load: () => import('./why.ts'),
   },
+  {
+    name: 'drift',
+    summary: 'show what somebody changed by hand, field by field',
+    load: () => import('./drift.ts'),
+  },
   { name: 'promote', summary: 'ask the server for a release in an environment', load: () => import('./promote.ts') },
   { name: 'approve', summary: 'approve a release for an environment', load: () => import('./approve.ts') },
   {

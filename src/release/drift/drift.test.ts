@@ -92,7 +92,10 @@ describe.skipIf(engine === undefined)('drift on a real API server (skipped witho
       database: running.database,
       store,
       environments,
-      clusters: { open: async ({ namespace }) => sessions.find((each) => each.namespace === namespace) as Session },
+      clusters: {
+        open: async ({ namespace }) => sessions.find((each) => each.namespace === namespace) as Session,
+        forget() {},
+      },
       objectsOf: async (_, { name }, release) => contents.get(`${name} ${release}`) ?? [],
       now: Date.now,
       source: 'test',
@@ -360,6 +363,35 @@ describe.skipIf(engine === undefined)('drift on a real API server (skipped witho
     expect(await dataOf(environment, 'a')).toEqual({ a: 'mine' });
     const corrections = (await told(environment, service)).filter(({ action }) => action === 'drift.corrected');
     expect(corrections).toHaveLength(5);
+  });
+
+  it('keeps to namespaces where rights end there', async () => {
+    const environment = await newEnvironment('correct', api.strangerKubeconfig);
+    const { namespace } = environment;
+    const service = await rollOut(environment, [config('a')]);
+    const group = 'rbac.authorization.k8s.io';
+    const rules = [{ apiGroups: [''], resources: ['configmaps', 'secrets'], verbs: ['*'] }];
+    const role = { apiVersion: `${group}/v1`, kind: 'Role', metadata: { name: 'deployer' }, rules };
+    const subjects = [{ apiGroup: group, kind: 'User', name: 'stranger' }];
+    const roleRef = { apiGroup: group, kind: 'Role', name: 'deployer' };
+    const binding = {
+      apiVersion: `${group}/v1`,
+      kind: 'RoleBinding',
+      metadata: { name: 'deployer' },
+      subjects,
+      roleRef,
+    };
+    for (const object of [role, binding]) await applyObject(cluster, object, { namespace });
+    // The API server's own look at roles is a moment behind.
+    await vi.waitFor(
+      async () => void (await sessions[0]!.cluster.request({ path: `/api/v1/namespaces/${namespace}/configmaps` })),
+      patience,
+    );
+    watch();
+    await edit(environment, 'a', { a: 'by hand' });
+    await vi.waitFor(async () => expect(await dataOf(environment, 'a')).toEqual({ a: 'x' }), patience);
+    await drifted(environment, service, (drift) => expect(drift?.objects).toEqual([]));
+    expect(watches).toEqual([`/api/v1/namespaces/${namespace}/configmaps`]);
   });
 
   it('takes one watch for each kind, however many environments and services there are', async () => {

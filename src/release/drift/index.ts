@@ -1,3 +1,4 @@
-export { readDrift } from './store.ts';
+export { releaseObjects } from './objects.ts';
+export { migrateDrift, readDrift } from './store.ts';
 export type { Drift, DriftedObject, ShownField } from './types.ts';
 export { type DriftOptions, watchDrift } from './watch.ts';

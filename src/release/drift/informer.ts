@@ -37,7 +37,7 @@ const pause = 10_000;
  * One watch for each kind in a cluster, of the metadata of objects that carry an ApplySet's label. Where our rights end at namespaces,
  * there is one for each namespace instead.
  */
-export function openInformer(cluster: Cluster, options: InformerOptions): Informer {
+export function openInformer(connected: () => Promise<Cluster>, options: InformerOptions): Informer {
   const known = new Map<string, Sighting>();
   const whole = new Map<string, Promise<boolean>>();
   const parts = new Map<string, Promise<void>>();
@@ -47,6 +47,8 @@ export function openInformer(cluster: Cluster, options: InformerOptions): Inform
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const prefix = `${kind.apiVersion} ${kind.kind} `;
     const run = async () => {
+      // Anew at each try: credentials may be others by then.
+      const cluster = await connected();
       for await (const event of watchObjects(cluster, kind, {
         namespace,
         labelSelector: partOfLabel,
@@ -103,7 +105,7 @@ export function openInformer(cluster: Cluster, options: InformerOptions): Inform
   };
   return {
     async follow(kind, namespace) {
-      const { namespaced } = await cluster.resource(kind);
+      const { namespaced } = await (await connected()).resource(kind);
       const id = `${kind.apiVersion} ${kind.kind}`;
       let all = whole.get(id);
       if (all === undefined) {

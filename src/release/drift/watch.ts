@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readEntries } from '../../audit/index.ts';
 import type { Database } from '../../database/index.ts';
 import type { Environment, Label } from '../../graph/index.ts';
-import { asMember, type Kind, type KubeObject } from '../../kube/index.ts';
+import { asMember, isKubeFault, type Kind, type KubeObject } from '../../kube/index.ts';
 import { serviceSetId } from '../cluster-store.ts';
 import { isInForce, type Placement } from '../model/index.ts';
 import type { Actor, LeaderLease, PlacementStore } from '../placement/index.ts';
@@ -20,7 +20,11 @@ export interface DriftOptions {
   readonly store: Pick<PlacementStore, 'read'>;
   readonly environments: ReadonlyMap<string, Environment>;
   /** How an environment's cluster is reached; may give the same session again. */
-  readonly clusters: { open(environment: Environment): Promise<Session> };
+  readonly clusters: {
+    open(environment: Environment): Promise<Session>;
+    /** The next who asks gets a new one: these credentials are refused. */
+    forget(environment: Environment): void;
+  };
   /** What a release makes of a service in an environment: the objects that serve. */
   readonly objectsOf: (
     service: Label,
@@ -164,13 +168,16 @@ function createWatcher(options: DriftOptions) {
       work.add(running);
     }
   };
-  const informerOf = (session: Session): Informer => {
+  const informerOf = (session: Session, environment: Environment): Informer => {
     const id = session.cluster.server;
     let informer = informers.get(id);
     if (informer === undefined) {
-      informer = openInformer(session.cluster, {
+      informer = openInformer(async () => (await clusters.open(environment)).cluster, {
         onSighting: (sighting) => sighted(id, sighting),
-        onError,
+        onError(error, about) {
+          if (isKubeFault(error, 'kube/unauthorized', 'kube/untrusted')) clusters.forget(environment);
+          onError(error, about);
+        },
         signal,
       });
       informers.set(id, informer);
@@ -189,6 +196,7 @@ function createWatcher(options: DriftOptions) {
     } catch (error) {
       if (signal.aborted) return;
       onError(error, about);
+      if (isKubeFault(error, 'kube/unauthorized', 'kube/untrusted')) clusters.forget(place.environment);
       place.asked = false;
       setTimeout(() => schedule(place, 0), again).unref();
     }
@@ -200,7 +208,7 @@ function createWatcher(options: DriftOptions) {
     const release = settledRelease(placement);
     if (release === undefined) return;
     const session = await clusters.open(environment);
-    const informer = informerOf(session);
+    const informer = informerOf(session, environment);
     if (place.release !== release.id) {
       marks.clear();
       const id = serviceSetId(service, session.namespace);

@@ -1,5 +1,6 @@
 import type { Call } from '../call.ts';
 import { auditCalls } from './audit.ts';
+import { driftCalls } from './drift.ts';
 import { emergencyCalls } from './emergency.ts';
 import { holdCalls } from './hold.ts';
 import { listCalls } from './list.ts';
@@ -14,6 +15,7 @@ import { webhookCalls } from './webhook.ts';
 export const calls: readonly Call[] = [
   ...placementCalls,
   ...listCalls,
+  ...driftCalls,
   ...rolloutCalls,
   ...emergencyCalls,
   ...holdCalls,
