@@ -28,6 +28,7 @@ export class ReleaseFault extends Fault<
   | 'release/bad-metric'
   | 'release/gate-closed'
   | 'release/not-leader'
+  | 'release/train-known'
   | 'release/other-commit'
   | 'release/no-emergency'
   | 'release/same-person'

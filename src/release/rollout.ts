@@ -86,13 +86,15 @@ export async function rollOut(request: RolloutRequest): Promise<ServiceDeploymen
       signal,
     });
     let applied: readonly KubeObject[];
+    let kinds: readonly string[];
     const renewal = keepRecordLease(request.store, service.label, holder);
     try {
       // Between the look and the lease somebody else may have applied something.
       plan = await planObjects(request);
       tell('applying', toApply(plan));
       applied = await applyObjects(request, plan);
-      const { deleted } = await pruneObjects(request, record.kinds);
+      const { deleted, kept } = await pruneObjects(request, record.kinds);
+      kinds = kindsOf(request, kept);
       changes = [...plan.map(asChange), ...deleted.map((object) => change(object, 'pruned'))];
     } catch (error) {
       const told = toldBySource(error, request);
@@ -102,7 +104,7 @@ export async function rollOut(request: RolloutRequest): Promise<ServiceDeploymen
     } finally {
       renewal.stop();
     }
-    await appliedRecord(request.store, service.label, holder, kindsOf(request));
+    await appliedRecord(request.store, service.label, holder, kinds);
     const before = plan.flatMap(({ live, action }) => (live !== undefined && action !== 'unchanged' ? [live] : []));
     const settled = await settle({
       cluster: request.cluster,

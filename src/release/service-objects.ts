@@ -63,9 +63,13 @@ export async function pruneObjects(
   });
 }
 
-/** Kinds of the objects, as an ApplySet names them. */
-export function kindsOf({ documents }: Pick<ServiceObjects, 'documents'>): string[] {
-  return groupKinds(documents.map(({ object }) => object));
+/**
+ * Kinds of the objects, as an ApplySet names them.
+ *
+ * @param kept what left the manifests and stays: it is still looked for by the next pruning
+ */
+export function kindsOf({ documents }: Pick<ServiceObjects, 'documents'>, kept: readonly KubeObject[] = []): string[] {
+  return groupKinds([...documents.map(({ object }) => object), ...kept]);
 }
 
 export function asChange({ object, action }: PlannedObject): ObjectChange {

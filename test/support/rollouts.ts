@@ -37,6 +37,8 @@ export interface Caller {
   placement(service: Label, environment: string): Promise<PlacementAnswer>;
   /** Waits until a rollout is in one of some states, and gives it. */
   until(service: Label, environment: string, id: string, ...states: readonly string[]): Promise<RolloutAnswer>;
+  /** Waits until a release serves, and gives its rollout. */
+  untilLive(service: Label, environment: string, release: string): Promise<RolloutAnswer>;
 }
 
 /** Releases by their reference, in place of a registry. */
@@ -111,6 +113,15 @@ export function callsOf(url: string, token: string, releases: Releases): Omit<Ca
     },
     promote: (service, environment, release, more = {}) =>
       good(call('POST', `${at(service, environment)}/promotions`, { release, ...more })),
+    async untilLive(service, environment, release) {
+      const deadline = Date.now() + 90_000;
+      for (;;) {
+        const { live } = await placement(service, environment);
+        if (live?.release.id === release && live.state === 'healthy') return live;
+        if (Date.now() > deadline) throw new Error(`${release} does not serve: ${JSON.stringify(live)}`);
+        await sleep(100);
+      }
+    },
     async until(service, environment, id, ...states) {
       const deadline = Date.now() + 120_000;
       for (;;) {

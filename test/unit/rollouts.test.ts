@@ -3,10 +3,10 @@ import { readEntries, verifyLog } from '../../src/audit/index.ts';
 import { type Database, openPglite } from '../../src/database/index.ts';
 import type { Environment, Label } from '../../src/graph/index.ts';
 import { applyObject, type Cluster, connect, getObject } from '../../src/kube/index.ts';
-import { type Clusters, openClusters } from '../../src/release/index.ts';
+import { type Clusters, openClusters, openPlacementStore } from '../../src/release/index.ts';
 import { type ApiServer, findEngine, startApiServer } from '../support/api-server.ts';
 import { playKubelet } from '../support/kubelet.ts';
-import { type Caller, configMap, deployment, startCaller } from '../support/rollouts.ts';
+import { type Caller, configMap, deployment, type RolloutAnswer, startCaller } from '../support/rollouts.ts';
 
 const engine = findEngine();
 const service = '//bank/ledger:ledger' as Label;
@@ -16,6 +16,14 @@ const environments = Array.from({ length: 20 }, (_, index): Environment => {
   const name = `dev-${index + 1}`;
   return { name, cluster: 'test', namespace: name, registry: 'registry.local', parameters: {}, place };
 });
+
+const base = { cluster: 'test', registry: 'registry.local', parameters: {}, place };
+const soak = { kind: 'soak', name: 'soak', duration: 1_000, place } as const;
+environments.push(
+  { ...base, name: 'early', namespace: 'early', automatic: true },
+  { ...base, name: 'late', namespace: 'late', automatic: true, after: 'early', gates: [soak] },
+  { ...base, name: 'train', namespace: 'train' },
+);
 
 // The API server, its controllers, the database and the server are real; only the node is played.
 describe.skipIf(engine === undefined)('rollouts by the server (skipped without the engine)', () => {
@@ -123,5 +131,108 @@ describe.skipIf(engine === undefined)('rollouts by the server (skipped without t
     const second = await caller.promote(service, dev, release, { adopt: true });
     await caller.until(service, dev, second.id, 'healthy');
     expect(await object('ConfigMap', 'rates')).toMatchObject({ data: { value: 'ours' } });
+  }, 120_000);
+
+  it('takes what is made and what has proven itself upstream, by itself, and nothing while it is held', async () => {
+    const own = '//bank/audit:audit' as Label;
+    const held = await caller.call('POST', `/v1/environments/late/services/${encodeURIComponent(own)}/holds`, {
+      why: 'looking',
+    });
+    const release = await caller.release(own, configMap('audit', '1'));
+    const early = await caller.untilLive(own, 'early', release);
+    expect(early).toMatchObject({ kind: 'automatic', by: 'banksman', why: 'it was released' });
+    expect(await caller.placement(own, 'late')).toMatchObject({ rollouts: [] });
+    const { id } = held.json as { id: string };
+    const lift = `/v1/environments/late/services/${encodeURIComponent(own)}/holds/${id}/lift`;
+    expect(await caller.call('POST', lift, { why: 'looked' })).toMatchObject({ status: 200 });
+    const late = await caller.untilLive(own, 'late', release);
+    expect(late).toMatchObject({ kind: 'automatic', why: 'it is healthy in early' });
+    const time = (rollout: RolloutAnswer, state: string) =>
+      Date.parse(rollout.steps.find((step) => step.state === state)?.at ?? '');
+    expect(time(late, 'applying') - time(early, 'healthy')).toBeGreaterThanOrEqual(soak.duration);
+    const newer = await caller.release(own, configMap('audit', '2'));
+    await caller.untilLive(own, 'late', newer);
+  }, 120_000);
+
+  it('lets a train go in its order, and keeps back what comes after a car that failed', async () => {
+    const [first, second, third] = ['//t/a:a', '//t/b:b', '//t/c:c'] as Label[] as [Label, Label, Label];
+    const release = async (of: Label, manifests: string) => {
+      const id = await caller.release(of, manifests);
+      return { id, order: 1 };
+    };
+    const cars = [
+      { service: first, release: await release(first, configMap('a')), after: [] },
+      { service: second, release: await release(second, configMap('b').replace('data:', 'dta:')), after: [first] },
+      { service: third, release: await release(third, configMap('c')), after: [first, second] },
+    ];
+    const store = await openPlacementStore(database);
+    const train = { id: 'train-1', environment: 'train', cars, by: 'ada@bank.example', startedAt: Date.now() };
+    const actor = { who: 'ada@bank.example', source: 'test' };
+    expect(await store.startTrain(train, actor)).toMatchObject(train);
+    expect(await store.startTrain(train, actor)).toMatchObject(train);
+    await expect(store.startTrain({ ...train, cars: [] }, actor)).rejects.toMatchObject({
+      code: 'release/train-known',
+    });
+    await expect.poll(async () => (await store.train('train-1'))?.endedAt, { timeout: 60_000 }).toBeTypeOf('number');
+    expect((await caller.placement(first, 'train')).live).toMatchObject({ state: 'healthy', why: 'train train-1' });
+    expect((await caller.placement(second, 'train')).live).toMatchObject({ state: 'failed' });
+    expect((await caller.placement(third, 'train')).rollouts).toEqual([]);
+    const entries = await readEntries(database, { subject: 'train train-1 in train' });
+    expect(entries.map(({ event }) => event.action)).toEqual(['train.start', 'train.end']);
+    expect(entries.at(-1)?.event.after).toEqual({ [first]: 'arrived', [second]: 'failed', [third]: 'stays' });
+  }, 120_000);
+
+  it('keeps volume claims until a person says so, and writes down what it deletes', async () => {
+    const claim = `---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: { name: data }
+spec: { accessModes: [ReadWriteOnce], storageClassName: '', resources: { requests: { storage: 1Mi } } }
+`;
+    // A claim that nothing binds is not ready: the rollout need not be either.
+    const first = await caller.promote(service, dev, await caller.release(service, configMap('a') + claim));
+    await caller.until(service, dev, first.id, 'progressing', 'healthy');
+    const without = await caller.release(service, configMap('b'));
+    const second = await caller.promote(service, dev, without);
+    const kept = await caller.until(service, dev, second.id, 'healthy');
+    expect(kept.notes?.map(({ text }) => text)).toEqual([
+      'left in place, since only a person may have it deleted: PersistentVolumeClaim/data',
+      'deletes what left the manifests: ConfigMap/a',
+    ]);
+    expect(await object('PersistentVolumeClaim', 'data')).toMatchObject({ metadata: { name: 'data' } });
+    const third = await caller.promote(service, dev, await caller.release(service, configMap('c')), {
+      deletesData: true,
+    });
+    const gone = await caller.until(service, dev, third.id, 'healthy');
+    expect(gone.notes?.at(-1)?.text).toContain('PersistentVolumeClaim/data');
+    const claimNow = await object('PersistentVolumeClaim', 'data');
+    expect(claimNow?.metadata.deletionTimestamp ?? 'gone').toBeTruthy();
+  }, 120_000);
+
+  it('brings a definition and an object of its kind in one release', async () => {
+    const release = await caller.release(
+      service,
+      `apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: { name: ledgers.${dev}.bank.example }
+spec:
+  group: ${dev}.bank.example
+  scope: Namespaced
+  names: { plural: ledgers, singular: ledger, kind: Ledger }
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: { openAPIV3Schema: { type: object, properties: { spec: { type: object, properties: { size: { type: integer } } } } } }
+---
+apiVersion: ${dev}.bank.example/v1
+kind: Ledger
+metadata: { name: main }
+spec: { size: 3 }
+`,
+    );
+    const { id } = await caller.promote(service, dev, release);
+    await caller.until(service, dev, id, 'healthy');
+    expect(await object('Ledger', 'main', `${dev}.bank.example/v1`)).toMatchObject({ spec: { size: 3 } });
   }, 120_000);
 });

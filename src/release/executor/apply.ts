@@ -66,8 +66,8 @@ export async function applyRelease(
       const run = { service, rollout: rollout.id, stage: rollout.stage };
       await tryVerification({ session, run, documents: job.verification, signal });
       const applied = await applyObjects(objects, plan);
-      await pruneLeft(objects, record.kinds, rollout.deletesData === true, note);
-      await appliedRecord(store, service, rollout.id, kindsOf(objects));
+      const kept = await pruneLeft(objects, record.kinds, rollout.deletesData === true, note);
+      await appliedRecord(store, service, rollout.id, kindsOf(objects, kept));
       return { objects: applied, before: changedBy(plan) };
     } finally {
       renewal.stop();
@@ -77,20 +77,21 @@ export async function applyRelease(
   }
 }
 
-/** Nothing is deleted without the record saying so first. */
+/** Nothing is deleted without the record saying so first. @returns what stays until a person has it deleted */
 async function pruneLeft(
   objects: ServiceObjects,
   kinds: readonly string[],
   preciousToo: boolean,
   note: (text: string) => Promise<void>,
-): Promise<void> {
+): Promise<readonly KubeObject[]> {
   const { deleted, kept } = await pruneObjects(objects, kinds, { preciousToo, dryRun: true });
   if (kept.length > 0) {
     await note(`left in place, since only a person may have it deleted: ${kept.map(nameOf).sort().join(', ')}`);
   }
-  if (deleted.length === 0) return;
+  if (deleted.length === 0) return kept;
   await note(`deletes what left the manifests: ${deleted.map(nameOf).sort().join(', ')}`);
   await pruneObjects(objects, kinds, { preciousToo });
+  return kept;
 }
 
 function changedBy(plan: readonly PlannedObject[]): KubeObject[] {

@@ -4,6 +4,7 @@ import {
   activeRollout,
   findRollout,
   type Happening,
+  healthyRelease,
   isActive,
   nextMoment,
   type Outcome,
@@ -16,6 +17,8 @@ import { answersFor } from '../why.ts';
 import { keepContents } from './contents.ts';
 import { drive, EndedOtherwise, type Happened } from './drive.ts';
 import type { Leadership } from './leadership.ts';
+import { wishOf } from './promote.ts';
+import { lookAt, statesOf } from './trains.ts';
 import { createTurns, type Turns } from './turns.ts';
 import type { ExecutorOptions } from './types.ts';
 
@@ -28,6 +31,7 @@ const gatePause = 15_000;
 /** Milliseconds that whoever watches a rollout has for its own last word, after the deadline, before the rollout is ended without it. */
 const lastWord = 5_000;
 const usualPoll = 1_000;
+const gather = 50;
 
 /** A placement that has something to be done, and who does it. */
 interface Post {
@@ -54,6 +58,10 @@ export async function execute(options: ExecutorOptions, leadership: Leadership):
   const turns = new Map<string, Turns>();
   const looks = createTurns(lookedAtAtOnce);
   const contents = keepContents(options.fetchRelease);
+  /** The healthy release of each placement, as those that wait for it were told. */
+  const told = new Map<string, string>();
+  let trainsAreDue = true;
+  let beat = () => {};
   const work = new Set<Promise<void>>();
 
   const tell = async (service: Label, environment: string, happened: Happened): Promise<Outcome> => {
@@ -104,13 +112,32 @@ export async function execute(options: ExecutorOptions, leadership: Leadership):
     await drop(post, placement);
     const environment = environments.get(post.environment);
     if (environment === undefined) return await withoutEnvironment(post, placement);
+    const wish = await wishOf(store, environment, placement, now(), signal);
+    if (wish.request !== undefined) {
+      placement = (await tell(post.service, post.environment, { kind: 'plan', request: wish.request })).placement;
+    }
     for (const rollout of waitingRollouts(placement)) {
       placement = await passGates(post, environment, placement, rollout);
     }
     await drop(post, placement);
     const active = activeRollout(placement);
     if (active !== undefined && post.driver === undefined) begin(post, environment, placement, active);
-    plan(post, placement);
+    plan(post, placement, wish.again);
+    wakeDownstream(post, placement);
+  };
+
+  /** What is healthy here may be what others wait for. */
+  const wakeDownstream = ({ service, environment }: Post, placement: Placement) => {
+    const release = healthyRelease(placement)?.id;
+    const key = `${environment} ${service}`;
+    if (release === told.get(key)) return;
+    if (release === undefined) told.delete(key);
+    else told.set(key, release);
+    trainsAreDue = true;
+    for (const { name, after, automatic } of environments.values()) {
+      // Those that wait for their soak see it too.
+      if (after === environment && (automatic || posts.has(`${name} ${service}`))) wake(postOf(service, name));
+    }
   };
 
   const endWhatIsDue = async (post: Post, placement: Placement): Promise<Placement> => {
@@ -119,6 +146,7 @@ export async function execute(options: ExecutorOptions, leadership: Leadership):
     const active = activeRollout(placement);
     const isWatched = active !== undefined && post.driver?.rollout === active.id;
     if (isWatched && moment === active.due && now() < active.due + lastWord) return placement;
+    trainsAreDue = true;
     return (await tell(post.service, post.environment, { kind: 'tick' })).placement;
   };
 
@@ -178,15 +206,17 @@ export async function execute(options: ExecutorOptions, leadership: Leadership):
       })
       .then((result) => {
         post.driver = undefined;
+        trainsAreDue = true;
+        beat();
         if (result !== 'failed') wake(post);
       });
     post.driver = { rollout: rollout.id, stop, done };
     follow(done);
   };
 
-  const plan = (post: Post, placement: Placement) => {
+  const plan = (post: Post, placement: Placement, again = Number.POSITIVE_INFINITY) => {
     const waits = waitingRollouts(placement).length > 0;
-    const moment = nextMoment(placement, now()) ?? Number.POSITIVE_INFINITY;
+    const moment = Math.min(nextMoment(placement, now()) ?? Number.POSITIVE_INFINITY, again);
     // Beyond its moment it is watched for its last word.
     post.next = Math.min(Math.max(moment, now() + poll), waits ? now() + gatePause : Number.POSITIVE_INFINITY);
     const open = waits || activeRollout(placement) !== undefined;
@@ -195,10 +225,31 @@ export async function execute(options: ExecutorOptions, leadership: Leadership):
     }
   };
 
+  const lookAtTrains = async () => {
+    trainsAreDue = false;
+    for (const train of await store.trains({ open: true })) {
+      const environment = environments.get(train.environment);
+      if (environment === undefined) continue;
+      const { requests, states, ended } = await lookAt(store, environment, train);
+      for (const { service, request } of requests) {
+        await tell(service, environment.name, { kind: 'plan', request });
+        wake(postOf(service, environment.name));
+      }
+      if (ended) await store.endTrain(train.id, statesOf(states), now(), { who: 'banksman', source }, lease);
+    }
+  };
+
   const wakeWhere = ({ service, environment }: Changed) => {
-    if (environment !== undefined) return wake(postOf(service, environment));
-    // A release, or what is known of one: its gates may open anywhere.
-    for (const post of posts.values()) if (post.service === service) wake(post);
+    trainsAreDue = true;
+    if (environment !== undefined && service !== undefined) wake(postOf(service, environment));
+    else if (service !== undefined) {
+      // A release, or what is known of one: its gates may open anywhere, and who takes what was made may take it.
+      for (const post of posts.values()) if (post.service === service) wake(post);
+      for (const { name, after, automatic } of environments.values()) {
+        if (automatic && after === undefined) wake(postOf(service, name));
+      }
+    }
+    beat();
   };
   const stopListening = store.onChange(wakeWhere);
   try {
@@ -210,6 +261,10 @@ export async function execute(options: ExecutorOptions, leadership: Leadership):
           // Whatever is told from here on is seen again; what was told before is among what is open.
           seen = await store.newest();
           for (const { service, environment } of await store.open()) wake(postOf(service, environment));
+          const automatic = [...environments.values()].filter((environment) => environment.automatic);
+          for (const service of automatic.length === 0 ? [] : await store.services()) {
+            for (const { name } of automatic) wake(postOf(service, name));
+          }
           first = false;
         } else {
           const changes = await store.changes(seen, source);
@@ -217,11 +272,18 @@ export async function execute(options: ExecutorOptions, leadership: Leadership):
           changes.places.forEach(wakeWhere);
         }
         for (const post of posts.values()) if (post.next <= now()) wake(post);
+        if (trainsAreDue) await lookAtTrains();
       } catch (error) {
+        trainsAreDue = true;
         if (!signal.aborted) onError(error, 'what is to be done');
         if (isFault(error) && error.code === 'release/not-leader') break;
       }
-      await pause(poll, signal);
+      const beaten = new Promise<void>((resolve) => {
+        beat = resolve;
+      });
+      await Promise.race([beaten, pause(poll, signal)]);
+      // What comes in swarms is looked at together.
+      await pause(Math.min(poll, gather), signal);
     }
   } finally {
     stopListening();

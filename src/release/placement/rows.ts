@@ -24,6 +24,33 @@ export async function readPlacement(connection: Connection, service: Label, envi
   };
 }
 
+/** Several services' placements in one environment. */
+export async function readPlacements(
+  connection: Connection,
+  environment: string,
+  services: readonly Label[],
+): Promise<ReadonlyMap<Label, Placement>> {
+  const rows = (table: 'rollouts' | 'holds') =>
+    connection.query<{ service: Label; body: string }>(
+      `SELECT service, body FROM ${table} WHERE environment = $1 AND service = ANY($2) ORDER BY service, position`,
+      [environment, services],
+    );
+  const rollouts = Map.groupBy(await rows('rollouts'), ({ service }) => service);
+  const holds = Map.groupBy(await rows('holds'), ({ service }) => service);
+  return new Map(
+    services.map((service) => {
+      const name = `${service} in ${environment}`;
+      const placement: Placement = {
+        service,
+        environment,
+        rollouts: (rollouts.get(service) ?? []).map(({ body }) => parse(body, isRollout, name)),
+        holds: (holds.get(service) ?? []).map(({ body }) => parse(body, isHold, name)),
+      };
+      return [service, placement];
+    }),
+  );
+}
+
 /** Writes what differs. Nothing is ever deleted, and what has a place keeps it. */
 export async function writePlacement(connection: Connection, before: Placement, after: Placement): Promise<void> {
   const { service, environment } = after;

@@ -9,10 +9,11 @@ import { type CheckProvenance, type FactStore, migrateFacts, openFacts } from '.
 import type { Actor, KnownRelease, NewRelease } from './known.ts';
 import { type LeaderLease, requireLease } from './lease.ts';
 import { placementMigrations } from './migrations.ts';
-import { readPlacement, writeMissingSummaries, writePlacement } from './rows.ts';
+import { readPlacement, readPlacements, writeMissingSummaries, writePlacement } from './rows.ts';
+import { migrateTrains, openTrains, type TrainStore } from './trains.ts';
 
 /** Every service in every environment, in a database. Each change and its audit entry are one transaction. */
-export interface PlacementStore extends FactStore {
+export interface PlacementStore extends FactStore, TrainStore {
   /** Makes a release known, and gives it its place. One that is known keeps its own. */
   addRelease(release: NewRelease, actor: Actor): Promise<KnownRelease>;
   /** A release by its id; undefined where it is not known. */
@@ -20,6 +21,9 @@ export interface PlacementStore extends FactStore {
   /** The newest first. */
   releases(service: Label): Promise<readonly KnownRelease[]>;
   read(service: Label, environment: string): Promise<Placement>;
+  readMany(environment: string, services: readonly Label[]): Promise<ReadonlyMap<Label, Placement>>;
+  /** All services that a release was ever made of. */
+  services(): Promise<readonly Label[]>;
   /** Placements that have a rollout which has not ended: what somebody has to work on. */
   open(): Promise<readonly { readonly service: Label; readonly environment: string }[]>;
   /**
@@ -49,9 +53,9 @@ export interface PlacementStore extends FactStore {
   approvals(service: Label, environment: string): Promise<readonly Approval[]>;
 }
 
-/** Where something has changed: a service in an environment, or, where that is left out, its releases. */
+/** Where something has changed: a service in an environment, or, where that is left out, its releases; a train without a service. */
 export interface Changed {
-  readonly service: Label;
+  readonly service?: Label | undefined;
   readonly environment?: string | undefined;
 }
 
@@ -67,13 +71,15 @@ export async function openPlacementStore(
   await migrateAudit(database);
   await migrate(database, 'release', placementMigrations);
   await migrateFacts(database);
+  await migrateTrains(database);
   await writeMissingSummaries(database);
   const listeners = new Set<(changed: Changed) => void>();
-  const notify = (service: Label, environment?: string) => {
+  const notify = (service?: Label, environment?: string) => {
     for (const listener of listeners) listener({ service, environment });
   };
   return {
     ...openFacts(database, releasesWhere, checkProvenance),
+    ...openTrains(database, () => notify()),
     newest: () => newestEntry(database),
     changes: (after, source) => changesAfter(database, after, source),
     onChange(listener) {
@@ -91,6 +97,11 @@ export async function openPlacementStore(
     },
     releases: (service) => releasesOf(database, service),
     read: (service, environment) => readPlacement(database, service, environment),
+    readMany: (environment, services) => readPlacements(database, environment, services),
+    async services() {
+      const rows = await database.query<{ service: Label }>('SELECT DISTINCT service FROM releases ORDER BY service');
+      return rows.map(({ service }) => service);
+    },
     async open() {
       return await database.query<{ service: Label; environment: string }>(
         `SELECT DISTINCT service, environment FROM rollouts
@@ -253,9 +264,10 @@ async function changesAfter(database: Database, after: number, source: string) {
     const entries = await readEntries(database, { after: seen, limit: 500 });
     for (const { number, event } of entries) {
       seen = number;
-      if (event.source === source || !event.subject.startsWith('//')) continue;
-      const [service = '', environment] = event.subject.split(' in ');
-      places.set(event.subject, { service: service as Label, environment });
+      if (event.source === source) continue;
+      const [subject = '', environment] = event.subject.split(' in ');
+      if (subject.startsWith('//')) places.set(event.subject, { service: subject as Label, environment });
+      else if (event.action === 'train.start') places.set(event.subject, {});
     }
     if (entries.length < 500) return { seen, places: [...places.values()] };
   }
