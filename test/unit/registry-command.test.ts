@@ -4,8 +4,10 @@ import { once } from 'node:events';
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 
 const program = fileURLToPath(new URL('../../bin/banksman', import.meta.url));
 let folder = '';
@@ -68,6 +70,44 @@ describe('what would be open to everybody is not served', () => {
     expect(code).toBe(0);
   });
 });
+
+test('SIGHUP: users are read again, and a file that is wrong changes nothing', async () => {
+  const config = join(folder, 'registry.yaml');
+  const settings = (token: string) => `
+users: { ci: { tokens: ["${digestOf(token)}"] } }
+access: [{ repositories: "**", push: [ci] }]
+challenge: basic
+`;
+  await writeFile(config, settings('first'));
+  const args = ['registry', 'serve', '--root', join(folder, 'reloaded'), '--listen', '127.0.0.1:0', '--config', config];
+  const other = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  onTestFinished(() => void other.kill('SIGKILL'));
+  const said = lines(other.stderr);
+  const [line] = await once(other.stdout, 'data');
+  const at = `http://${/http {2}(\S+)/.exec(String(line))?.[1]}/v2/`;
+  const status = async (token: string) => {
+    const authorization = `Basic ${Buffer.from(`ci:${token}`).toString('base64')}`;
+    return (await fetch(at, { headers: { authorization } })).status;
+  };
+  const reload = async (text: string) => {
+    await writeFile(config, text);
+    other.kill('SIGHUP');
+    return await said();
+  };
+  expect([await status('first'), await status('second')]).toEqual([200, 401]);
+  expect(await reload(settings('second'))).toContain('users and access are read again');
+  expect([await status('first'), await status('second')]).toEqual([401, 200]);
+  expect(await reload('users: { ci: { pasword: x } }')).toContain('the settings stay as they were');
+  expect([await status('first'), await status('second')]).toEqual([401, 200]);
+  other.kill('SIGTERM');
+  await once(other, 'exit');
+}, 60_000);
+
+/** Lines of a stream, one at each call. */
+function lines(stream: Readable): () => Promise<string> {
+  const each = createInterface(stream)[Symbol.asyncIterator]();
+  return async () => String((await each.next()).value);
+}
 
 test('ls, rm, gc and check beside the server', async () => {
   for (const text of ['{}', 'layer', 'loose'])

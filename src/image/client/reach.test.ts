@@ -1,5 +1,5 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -151,6 +151,46 @@ describe('credential helpers', () => {
     // Nothing is said of TLS either: a registry on the loopback is asked both ways.
     expect(await pushImage({ layout: built.layout, reference })).toMatchObject({ digest: built.digest });
   });
+});
+
+test('an identity token is given to the token service for a token of the repository, and to nobody else', async () => {
+  const home = await emptyHome();
+  const asked: string[] = [];
+  const seen: (string | undefined)[] = [];
+  const giveToken: RequestListener = async (request, response) => {
+    const parts: Buffer[] = [];
+    for await (const part of request) parts.push(part as Buffer);
+    const form = Object.fromEntries(new URLSearchParams(Buffer.concat(parts).toString()));
+    asked.push(`${request.method} ${request.headers['content-type']} ${request.headers.authorization}`);
+    const good = form.grant_type === 'refresh_token' && form.refresh_token === 'identity' && form.service === 'bank';
+    response.writeHead(good ? 200 : 401, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(good ? { access_token: `for_${form.scope}` } : {}));
+  };
+  const registry = await startRegistry({}, (inner) => (request, response) => {
+    if (request.url === '/token') return giveToken(request, response);
+    const { authorization, host } = request.headers;
+    seen.push(authorization);
+    if (authorization === 'Bearer for_repository:a:pull,push') return inner(request, response);
+    const challenge = `Bearer realm="http://${host}/token",service="bank",scope="repository:a:pull,push"`;
+    response.writeHead(401, { 'www-authenticate': challenge }).end();
+  });
+  const docker = (identitytoken: string) =>
+    write(join(home, '.docker/config.json'), { auths: { [registry.host]: { identitytoken } } });
+  const built = await testImage(home, 'by identity');
+  const push = () =>
+    pushImage({
+      layout: built.layout,
+      reference: `${registry.host}/a:v1`,
+      registries: { [registry.host]: { plainHttp: true } },
+    });
+  await docker('identity');
+  expect(await push()).toMatchObject({ digest: built.digest });
+  expect(asked).toEqual(['POST application/x-www-form-urlencoded undefined']);
+  expect(seen.filter((each) => each?.includes('identity'))).toEqual([]);
+  await docker('revoked');
+  const refused = await push().catch((error: unknown) => error);
+  expect(refused).toMatchObject({ code: 'image/registry-unauthorized' });
+  expect(String((refused as Error).message)).not.toContain('revoked');
 });
 
 test.each([
@@ -336,6 +376,16 @@ describe('redirects', () => {
     const alone = open({ ca });
     await expect(alone.hasBlob(digest)).rejects.toMatchObject({ code: 'image/registry-unreachable' });
     alone.close();
+    // What lies in certs.d for the storage is.
+    const place = join(folder, '.config/containers/certs.d', storage);
+    await mkdir(place, { recursive: true });
+    await writeFile(join(place, 'ca.crt'), ca);
+    withEnvironment({ HOME: folder, XDG_CONFIG_HOME: undefined });
+    const [endpoint] = await endpointsOf({ registry, repository: 'a' }, { [registry]: {} }, undefined);
+    target = '/plain';
+    const led = open({ ...endpoint?.transport, ca });
+    expect(await led.hasBlob(digest)).toBe(true);
+    led.close();
   });
 });
 
