@@ -93,8 +93,18 @@ function entryOf(path: string, node: TreeNode): LayerEntry {
       return folderEntry(path, node);
     case 'symlink':
       return { ...ownerOf(node), path, type: 'symlink', size: 0, target: node.target };
-    case 'file':
-      return { ...ownerOf(node), path, type: 'file', size: node.size, target: '', content: node.content.bytes };
+    case 'file': {
+      const { size, content, attributes } = node;
+      return {
+        ...ownerOf(node),
+        path,
+        type: 'file',
+        size,
+        target: '',
+        content: content.bytes,
+        ...(attributes && { attributes }),
+      };
+    }
     default:
       throw new Error(`${path} can't be in a layer`);
   }

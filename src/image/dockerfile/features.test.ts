@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts are of Dockerfiles, whose variables look so
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, createReadStream, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -12,6 +12,7 @@ import { layoutBlob, readImageLayout } from '../layout.ts';
 import { mediaTypes } from '../manifest.ts';
 import { machineArchitecture } from '../platform.ts';
 import { openBlobStore } from '../store.ts';
+import { readTar } from '../tar/read.ts';
 import { directoryEntry, fileEntry } from '../tar/write.ts';
 import { tarOf } from '../testing/deb.ts';
 import { testFolder } from '../testing/folder.ts';
@@ -119,6 +120,38 @@ test('the same input gives the same bytes, whatever the umask, the modes, times 
   } finally {
     process.umask(former);
   }
+});
+
+test("capabilities of a base's programs go along with COPY --from; labels of a machine do not", async () => {
+  const folder = await testFolder();
+  const store = await openBlobStore(join(folder, 'blobs'));
+  // CAP_NET_RAW, permitted and effective: capabilities(7), struct vfs_cap_data.
+  const capability = Buffer.from('0100000200200000000000000000000000000000', 'hex').toString('base64');
+  const own = { 'security.capability': capability, 'user.note': Buffer.from('a\0b\n').toString('base64') };
+  const attributes = { ...own, 'security.selinux': 'eA==', 'user.overlay.opaque': 'eQ==' };
+  const layer = await store.put(await tarOf([{ ...fileEntry('usr/bin/ping', 'p', { mode: 0o755 }), attributes }]));
+  const base = await storeImage({
+    store,
+    output: join(folder, 'base.oci'),
+    architecture: machineArchitecture(),
+    configuration: canonicalJson({
+      architecture: machineArchitecture(),
+      os: 'linux',
+      config: {},
+      rootfs: { type: 'layers', diff_ids: [layer.digest] },
+      history: [{}],
+    }),
+    layers: [{ mediaType: mediaTypes.layer, ...layer }],
+  });
+  const given = { files: { Dockerfile: `FROM scratch\nCOPY --from=${baseLabel} --chown=5:6 /usr/bin/ping /ping\n` } };
+  const image = await make(folder, given, { imageOf: () => base.layout });
+  const blob = layoutBlob(image.layout, (await readImageLayout(image.layout)).layers[0]!.digest);
+  const found: object[] = [];
+  for await (const { path, uid, attributes: kept } of readTar(createReadStream(blob), 'it', undefined, () => {}))
+    found.push({ path, uid, kept });
+  expect(found).toEqual([{ path: 'ping', uid: 5, kept: own }]);
+  const listing = execFileSync('tar', ['--xattrs', '--xattrs-include=*', '-tvvf', blob], { encoding: 'utf8' });
+  expect(listing.match(/[a-z]+[.][a-z]+$/gm)).toEqual(['security.capability', 'user.note']);
 });
 
 test('a change of one file is a change of its layer, and of nothing below or beside it', async () => {

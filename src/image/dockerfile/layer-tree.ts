@@ -18,10 +18,11 @@ export interface IndexedEntry {
   readonly size: number;
   readonly target: string;
   readonly offset: number;
+  readonly attributes?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Goes up when the form of what is kept changes. */
-const indexVersion = 1;
+const indexVersion = 2;
 
 /**
  * The entries of an uncompressed layer of the store, in their order. Kept beside the store by the layer's sum: an archive is read once.
@@ -36,8 +37,8 @@ export async function indexLayer(store: BlobStore, layer: Digest): Promise<reado
     // What was hashed a moment ago need not be read for its sum.
     const source = store.isFresh(layer) ? skippingSource(store.path(layer)) : await store.open(layer);
     for await (const entry of readTar(source, `layer ${layer}`, undefined, special)) {
-      const { path, type, mode, uid, gid, size, target, offset } = entry;
-      entries.push({ path, type, mode, uid, gid, size, target, offset });
+      const { content: _, ...indexed } = entry;
+      entries.push(indexed);
     }
     return entries;
   });
@@ -129,6 +130,7 @@ function nodeOf(
         ...owned,
         type: 'file',
         size,
+        ...(entry.attributes !== undefined && { attributes: entry.attributes }),
         content: { bytes: { path, offset: entry.offset }, identity: `${layer}+${entry.offset}+${size}` },
       };
   }

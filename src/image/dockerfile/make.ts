@@ -422,7 +422,7 @@ class Build {
     const { entries, identities } = changes.entries();
     if (entries.length === 0) return undefined;
     const name = nameOf(
-      entries.map(({ path, type, mode, uid, gid, size, target }, index) => [
+      entries.map(({ path, type, mode, uid, gid, size, target, attributes }, index) => [
         path,
         type,
         mode,
@@ -431,6 +431,7 @@ class Build {
         size,
         target,
         identities[index],
+        ...(attributes === undefined ? [] : [attributes]),
       ]),
     );
     const known = await readLayerRecord(store, name);

@@ -18,6 +18,8 @@ export interface FileNode extends Owned {
   readonly type: 'file';
   readonly size: number;
   readonly content: FileContent;
+  /** Extended attributes by name, in base64. */
+  readonly attributes?: Readonly<Record<string, string>> | undefined;
   /** Names of one file share this. */
   readonly linked?: object;
 }

@@ -14,6 +14,8 @@ export interface TarHeader {
   readonly size: number;
   /** What a symbolic link says; for a hard link the `path` of an earlier file. Empty for the others. */
   readonly target: string;
+  /** Of a file: extended attributes by their names, in base64, such as `security.capability`. */
+  readonly attributes?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Order of bytes, the same under every locale. A folder comes before what is in it. */

@@ -5,6 +5,9 @@ export const blockSize = 512;
 
 const typeFlags = { file: '0', hardlink: '1', symlink: '2', directory: '5' } as const;
 
+/** Before the name of an extended attribute: what star, GNU tar, libarchive and Go write. */
+export const attributePrefix = 'SCHILY.xattr.';
+
 /** The largest number of an 11-digit (size) and of a 7-digit (uid, gid) octal field. */
 const maximumSize = 0o77777777777;
 const maximumId = 0o7777777;
@@ -15,12 +18,14 @@ const maximumId = 0o7777777;
  */
 export function encodeHeader(header: TarHeader): Buffer {
   const path = header.type === 'directory' ? `${header.path}/` : header.path;
-  const records: [string, string][] = [];
+  const records: [string, string | Buffer][] = [];
   if (!fits(path)) records.push(['path', path]);
   if (!fits(header.target)) records.push(['linkpath', header.target]);
   if (header.size > maximumSize) records.push(['size', String(header.size)]);
   if (header.uid > maximumId) records.push(['uid', String(header.uid)]);
   if (header.gid > maximumId) records.push(['gid', String(header.gid)]);
+  for (const [name, value] of Object.entries(header.attributes ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))
+    records.push([`${attributePrefix}${name}`, Buffer.from(value, 'base64')]);
   const own = block({
     name: ascii(path),
     mode: header.mode,
@@ -31,7 +36,7 @@ export function encodeHeader(header: TarHeader): Buffer {
     link: ascii(header.target),
   });
   if (records.length === 0) return own;
-  const text = Buffer.from(records.map(([key, value]) => record(key, value)).join(''));
+  const text = Buffer.concat(records.map(([key, value]) => record(key, value)));
   const pax = block({ name: 'PaxHeader', mode: 0o644, uid: 0, gid: 0, size: text.length, flag: 'x', link: '' });
   return Buffer.concat([pax, text, padding(text.length), own]);
 }
@@ -94,9 +99,9 @@ function ascii(text: string): string {
 }
 
 /** `LENGTH KEY=VALUE\n`, where LENGTH counts itself too. */
-function record(key: string, value: string): string {
-  const rest = Buffer.byteLength(` ${key}=${value}\n`);
+function record(key: string, value: string | Buffer): Buffer {
+  const rest = Buffer.byteLength(` ${key}=\n`) + Buffer.byteLength(value);
   let length = rest + String(rest).length;
   if (String(length).length > String(rest).length) length = rest + String(length).length;
-  return `${length} ${key}=${value}\n`;
+  return Buffer.concat([Buffer.from(`${length} ${key}=`), Buffer.from(value as string), Buffer.from('\n')]);
 }

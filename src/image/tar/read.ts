@@ -1,7 +1,7 @@
 import { ImageFault } from '../fault.ts';
 import { ByteReader, type ByteSource } from './bytes.ts';
 import { type EntryType, parentOf, type TarHeader } from './entry.ts';
-import { blockSize, checksum } from './header.ts';
+import { attributePrefix, blockSize, checksum } from './header.ts';
 
 /** An entry as it is read. Its content must be used before the next entry is asked for; what is left of it is skipped. */
 export interface ReadEntry extends TarHeader {
@@ -34,7 +34,8 @@ const maximumExtension = 64 * 1024;
  *
  * @param what names the archive in faults
  * @param special for layers of images that others made, of which nothing is unpacked: is told of devices and pipes (`target` says
- * which), and then paths twice, absolute ones, and links that lead anywhere are taken too, as runtimes take them
+ * which), and then paths twice, absolute ones, and links that lead anywhere are taken too, as runtimes take them, and extended attributes
+ * are told of
  * @throws ImageFault image/bad-archive, image/too-large
  */
 export async function* readTar(
@@ -119,6 +120,12 @@ interface Extension {
   readonly size?: number;
   readonly uid?: number;
   readonly gid?: number;
+  readonly attributes?: Readonly<Record<string, string>>;
+}
+
+/** What a file can do and what its owner has noted; not labels of the machine where a layer was made, nor marks of overlay file systems. */
+function isKeptAttribute(name: string): boolean {
+  return name === 'security.capability' || /^user\.(?!overlay\.)[!-~]{1,200}$/.test(name);
 }
 
 type Bad = (why: string) => ImageFault;
@@ -155,6 +162,7 @@ function parseHeader(
         : type === 'symlink'
           ? cleanTarget(path, link, bad, foreign)
           : '',
+    ...(foreign && type === 'file' && extension.attributes !== undefined && { attributes: extension.attributes }),
   };
 }
 
@@ -222,7 +230,7 @@ function checkAgainst(seen: ReadonlyMap<string, EntryType>, header: TarHeader, b
 
 /** POSIX.1-2017, pax, "pax Extended Header": `LENGTH KEY=VALUE\n`, again and again. */
 function parsePax(body: Buffer, bad: Bad): Extension {
-  const found: { path?: string; linkpath?: string; size?: number; uid?: number; gid?: number } = {};
+  const found: { -readonly [key in keyof Extension]: Extension[key] } = {};
   for (let at = 0; at < body.length; ) {
     const space = body.indexOf(0x20, at);
     const digits = space < 0 ? '' : body.toString('latin1', at, space);
@@ -235,7 +243,12 @@ function parsePax(body: Buffer, bad: Bad): Extension {
     const key = utf8(body, space + 1, equals - (space + 1), bad, true);
     at = end;
     // Values of extended attributes are bytes of any kind.
-    if (key.startsWith('SCHILY.xattr.')) continue;
+    if (key.startsWith(attributePrefix)) {
+      const name = key.slice(attributePrefix.length);
+      if (isKeptAttribute(name))
+        found.attributes = { ...found.attributes, [name]: body.toString('base64', equals + 1, end - 1) };
+      continue;
+    }
     const value = utf8(body, equals + 1, end - 1 - (equals + 1), bad, true);
     if (key === 'path' || key === 'linkpath') found[key] = value;
     else if (key === 'size' || key === 'uid' || key === 'gid') {
