@@ -32,7 +32,7 @@ const idOf = (service: number, order: number) =>
   `sha256:${service.toString(16).padStart(8, '0')}${order.toString(16).padStart(56, 'a')}`;
 const labelOf = (service: number) => `//domain${service % 50}/service${service}:service${service}` as Label;
 
-/** All that was ever asked for of a service in an environment; every 10th waits for a gate, every 25th is held. */
+/** All that was ever asked for of a service in an environment; every 100th waits for a gate, every 25th is held. */
 function placementOf(service: number, environment: string): model.Placement {
   let placement: model.Placement = { service: labelOf(service), environment, rollouts: [], holds: [] };
   const happen = (happening: model.Happening) => {
@@ -44,7 +44,7 @@ function placementOf(service: number, environment: string): model.Placement {
     const release = { id: idOf(service, order), order };
     const request = { id: rollout, release, kind: 'promotion', by: 'ada@bank.example', gates, terms } as const;
     happen({ kind: 'plan', at, request });
-    const waits = order === history && service % 10 === 0;
+    const waits = order === history && service % 100 === 0;
     const answers = gates.map((gate) => ({ gate, holds: !waits, reason: 'as the bench says', since: at }));
     happen({ kind: 'gates', at: at + 1000, rollout, answers });
     happen({ kind: 'applied', at: at + 2000, rollout });

@@ -20,12 +20,17 @@ export function withServerOption(command: Command): Command {
   );
 }
 
+/** Whether a server is named by an option or a variable. */
+export function namesServer({ server }: ServerChoice): boolean {
+  return server !== undefined || Boolean(process.env.BANKSMAN_SERVER);
+}
+
 /**
  * Whether a command that also works on a cluster alone is to speak to the server: where one is named, or somebody signed in to that of
  * this machine's cluster. `--cluster` and `--context` mean the cluster alone.
  */
 export async function wantsServer(options: ServerChoice & Parameters<typeof refuseClusterChoice>[0]): Promise<boolean> {
-  if (options.server !== undefined || process.env.BANKSMAN_SERVER) return true;
+  if (namesServer(options)) return true;
   if (options.cluster !== undefined || options.context !== undefined) return false;
   return (await readSignIn(process.env.BANKSMAN_CLUSTER || undefined)) !== undefined;
 }

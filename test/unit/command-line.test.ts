@@ -62,6 +62,11 @@ describe('help', () => {
     'promote',
     'approve',
     'hold',
+    'holds',
+    'lift',
+    'rollouts',
+    'cancel',
+    'environments',
     'lock',
     'completion',
   ])('of %s has examples', async (command) => {

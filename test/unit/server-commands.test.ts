@@ -76,8 +76,24 @@ describe('the commands that speak to a server', () => {
       rollouts: [{ by: 'bob', why: 'rates', release: { order: 1 } }],
     });
     expect((await banksman(['history', ...at, '--context', 'x'])).code).toBe(2);
+    expect((await banksman(['status', '--env', 'prod'])).stdout).toMatch(
+      /^\/\/bank\/ledger:ledger {2}absent\s+\w+ {2}promotion of release abababababab \(1\)/,
+    );
+    expect((await banksman(['rollouts'])).stdout).toContain(`${service} in prod`);
+    const paused = await banksman(['hold', ...at, '--why', 'again']);
+    expect((await banksman(['holds'])).stdout).toMatch(/in prod {2}held {2}all releases, by bob since \S+: again/);
+    const lifted = await banksman(['lift', ...at, '--why', 'done']);
+    expect(lifted.stdout).toBe(paused.stdout.replace('held', 'lifted'));
+    expect((await banksman(['lift', ...at, '--why', 'done'])).stderr).toContain('nothing holds //bank/ledger:ledger');
+    expect((await banksman(['holds', '--env', 'prod'])).stdout).toBe('nothing is held\n');
+    expect((await banksman(['rollback', ...at])).stderr).toContain('a rollback through the server needs --why');
+    const back = await banksman(['rollback', ...at, '--why', 'x']);
+    expect(back).toMatchObject({ code: 1, stderr: expect.stringContaining('has no earlier release') as string });
+    expect((await banksman(['environments'])).stdout).toContain('prod  p of c  gates: approvals');
     const { answers } = JSON.parse((await banksman(['why', ...at, '--json'])).stdout) as { answers: object[] };
     expect(answers).toHaveLength(2);
+    expect((await banksman(['cancel', ...at, '--why', 'enough'])).stdout).toMatch(/^rollout \S+ is cancelled\n$/);
+    expect(await banksman(['cancel', ...at, '--why', 'enough'])).toMatchObject({ code: 2 });
   }, 120_000);
 
   it('tell what the server says, and send a token to nobody in the clear', async () => {

@@ -69,10 +69,15 @@ async function throughServer(text: string, options: Options, context: CommandCon
       next: 'leave it out, or give --cluster',
     });
   }
+  if (why === undefined) {
+    throw new UsageFault('cli/wrong-use', 'a rollback through the server needs --why', {
+      next: 'say why; it is shown with the hold that keeps automatic rollouts away',
+    });
+  }
   const { terminal, signal } = context;
   const call = apiOf(options, signal);
   const service = await wholeLabel(text, context);
-  const body = { ...(to !== undefined && { release: to }), ...(why !== undefined && { why }) };
+  const body = { ...(to !== undefined && { release: to }), why };
   const asked = (await call('POST', `${placePath(service, environment)}/rollbacks`, body)) as RolloutView;
   if (json) terminal.print(JSON.stringify(asked, undefined, 2));
   else terminal.print(`${service} goes back to release ${shortRelease(asked.release.id)} in ${environment}`);

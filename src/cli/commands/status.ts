@@ -9,24 +9,41 @@ import {
   type ServiceStatus,
   serviceStatus,
 } from '../../release/index.ts';
+import { apiOf, namesServer, refuseClusterChoice, type ServerChoice, withServerOption } from '../api.ts';
 import { type ClusterChoice, localName, reachCluster, withClusterOptions, withEnvironmentOption } from '../cluster.ts';
 import type { CommandContext } from '../context.ts';
+import { placementsIn } from '../placements.ts';
 import { clusterLines } from '../views/cluster.ts';
+import { placementLines } from '../views/placements.ts';
 import { serviceLines } from '../views/services.ts';
 import { here } from '../workspace.ts';
 
+interface Options extends ClusterChoice, ServerChoice {
+  readonly env: string;
+  readonly kind?: string;
+  readonly state?: string;
+  readonly json?: boolean;
+}
+
 export function define(command: Command, context: CommandContext): void {
-  withClusterOptions(withEnvironmentOption(command))
+  withServerOption(withClusterOptions(withEnvironmentOption(command)))
+    .option('--kind <kind>', 'of a server: only services, or only infrastructure')
+    .option('--state <state>', 'of a server: only where what runs is healthy, failed, ..., or absent')
     .option('--json', 'print everything as JSON: {cluster, services}')
     .addHelpText(
       'after',
       `
+Where a server is named ($BANKSMAN_SERVER, --server), it says what of each service runs in the environment, since when, of which commit,
+what is under way and what holds it; else the cluster is asked.
+
 Examples:
   banksman status
   banksman status --env dev --json
   banksman status --context my-cluster`,
     )
-    .action(async (options: ClusterChoice & { env: string; json?: boolean }) => {
+    .action(async (options: Options) => {
+      // Pods are asked of the cluster: only who names a server leaves them out.
+      if (namesServer(options)) return await serverStatus(options, context);
       const { terminal } = context;
       const result = await readStatus(options, context);
       if (options.json) return terminal.print(JSON.stringify(result, undefined, 2));
@@ -36,6 +53,15 @@ Examples:
       for (const line of serviceLines(result.services, paint)) terminal.print(line);
       if (result.note !== undefined) terminal.print(`${paint.warn('note')}: ${result.note}`);
     });
+}
+
+async function serverStatus(options: Options, { terminal, signal }: CommandContext): Promise<void> {
+  refuseClusterChoice(options);
+  const { env, kind, state } = options;
+  const placements = await placementsIn(apiOf(options, signal), env, { kind, state });
+  if (options.json) return terminal.print(JSON.stringify({ environment: env, services: placements }, undefined, 2));
+  if (placements.length === 0) terminal.print('the server knows no such service');
+  for (const line of placementLines(placements, terminal.paint)) terminal.print(line);
 }
 
 interface Status {
