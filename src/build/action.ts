@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { lstat, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
-import { type Input, type Label, nameIn, providedFor, type Target } from '../graph/index.ts';
+import { type Input, type Label, nameIn, providedFor, type SumAlgorithm, type Target } from '../graph/index.ts';
 import type { Progress, Task } from '../progress/index.ts';
 import { type Artifact, artifactIdentity } from './artifact.ts';
 import type { Cache } from './cache.ts';
@@ -32,6 +32,8 @@ export interface Workshop {
   readonly cacheRoot: string;
   readonly cache: Cache;
   readonly progress: Progress;
+  /** Algorithms by which targets lock their outputs. */
+  readonly sums: readonly SumAlgorithm[];
   sandbox(): Promise<Sandbox>;
   /** Results of other machines; undefined where there are none. */
   remote(): Promise<RemoteCache | undefined>;
@@ -95,7 +97,7 @@ export async function runAction(
         },
       );
     }
-    await checkHashes(target, made.outputs, shop.cache.blobs);
+    await checkHashes(target, made.outputs, shop.cache.blobs, shop.sums);
     return made;
   } finally {
     await scratch.remove();

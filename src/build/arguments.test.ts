@@ -364,6 +364,32 @@ describe('hashes', () => {
       }
     }
   });
+
+  // What Please 17.31 gave for these outputs, with each of its hashcheckers.
+  it.each([
+    [
+      'blake3',
+      'e0e63aa4c8e1ed796cb104d8a074e553c99fff18d140e886667013ef2780ae23',
+      '795cf827dd1ce11203a4c6b567f06f69c82ec874b2160839ed16e3d8bdcffcd7',
+      '9c29cf10f7609ca32f87b97decca75105ea4cc4608212fd0b90204fdee30e9fc',
+    ],
+    ['crc32', 'f817a89f', '533f6534', '4532a2c9'],
+    ['crc64', '6142dd8c00000000', '965fff88b112c256', 'ec24c08b4f495a5c'],
+    ['xxhash', '22c8b2fe096816df', '1ae5264239a1198e', 'e8f80ee5a415c1f8'],
+  ])('lock outputs by %s, where .plzconfig lets it count', async (algorithm, single, several, folder) => {
+    const w = await workspace({ '.plzconfig': `[build]\nhashcheckers = ${algorithm}\n` });
+    for (const [rule, sum] of [
+      ['outs = ["x"], cmd = "echo one > $OUT"', single],
+      ['outs = ["a", "b"], cmd = "echo one > a; echo two > b"', several],
+      ['outs = ["y"], cmd = "mkdir -p $OUT/d; seq 100 > $OUT/d/a; echo two > $OUT/e"', folder],
+    ] as const) {
+      await w.write({ BUILD: `build_rule(name = "x", ${rule}, hashes = ["${algorithm}: ${sum}"])` });
+      await w.build('//:x');
+      const other = sum.replace(/.$/, (last) => (last === '0' ? '1' : '0'));
+      await w.write({ BUILD: `build_rule(name = "x", ${rule}, hashes = ["${other}"])` });
+      expect(await faultOf(w.build('//:x'))).toMatchObject({ code: 'build/hash-mismatch' });
+    }
+  });
 });
 
 type Sum = (data: string | Buffer) => Buffer;

@@ -2,7 +2,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { cacheFolder as cachePlace } from '../disk/index.ts';
 import { type Fault, isFault } from '../fault/index.ts';
-import { type GrowingTargets, type Label, stampFile, type Target } from '../graph/index.ts';
+import { type GrowingTargets, type Label, stampFile, type Target, usualSums } from '../graph/index.ts';
 import type { Task } from '../progress/index.ts';
 import { runAction, type Workshop } from './action.ts';
 import type { Artifact } from './artifact.ts';
@@ -86,6 +86,7 @@ export function createBuilder(options: BuilderOptions): Builder {
     cacheRoot: cachePlace(),
     cache,
     progress,
+    sums: graph.workspace.please?.sums ?? usualSums,
     target: (label) => graph.targets.get(label),
     sandbox() {
       confinement ??= openSandbox(cacheFolder, progress);
@@ -206,7 +207,7 @@ export function createBuilder(options: BuilderOptions): Builder {
     const known = local ?? (await fetch(target, key, signal));
     const record = known !== undefined && fits(target, known) ? known : undefined;
     if (record !== undefined) {
-      await checkHashes(target, record.outputs, cache.blobs);
+      await checkHashes(target, record.outputs, cache.blobs, shop.sums);
       await history.note(label, key, local === undefined ? parts : undefined);
       const fetched = local === undefined;
       const { optional = [] } = record;

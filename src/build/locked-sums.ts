@@ -1,26 +1,33 @@
-import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import type { Target } from '../graph/index.ts';
+import { algorithmsOf, type SumAlgorithm, type Target, usualSums } from '../graph/index.ts';
 import type { Artifact, FileArtifact } from './artifact.ts';
 import type { Blobs } from './blobs.ts';
 import { BuildFault } from './fault.ts';
+import { createSum, type Sum } from './sums.ts';
 
 /**
  * Holds outputs against the sums that the target locks: those of Please, and for a single folder also the sum that is its name in
  * the cache.
  *
+ * @param allowed algorithms by which sums count
  * @throws BuildFault build/hash-mismatch with the sums that were had
  */
-export async function checkHashes(target: Target, outputs: readonly Artifact[], blobs: Blobs): Promise<void> {
+export async function checkHashes(
+  target: Target,
+  outputs: readonly Artifact[],
+  blobs: Blobs,
+  allowed: readonly SumAlgorithm[] = usualSums,
+): Promise<void> {
   const { hashes } = target;
   if (hashes.length === 0) return;
   const had: string[] = [];
   const [only] = outputs;
   const own = outputs.length === 1 ? only?.sha256 : undefined;
   if (own !== undefined && hashes.includes(own)) return;
-  for (const algorithm of ['sha256', 'sha1']) {
+  const wanted = new Set(hashes.flatMap((sum) => algorithmsOf(sum, allowed)));
+  for (const algorithm of allowed) {
     // The usual sum is told even where none is of its kind.
-    if (algorithm === 'sha1' && !hashes.some((hash) => hash.length === 40)) continue;
+    if (algorithm !== 'sha256' && !wanted.has(algorithm)) continue;
     const sum = await sumOf(algorithm, outputs, blobs);
     if (hashes.includes(sum)) return;
     had.push(algorithm === 'sha256' ? sum : `${algorithm}: ${sum}`);
@@ -33,22 +40,22 @@ export async function checkHashes(target: Target, outputs: readonly Artifact[], 
 }
 
 /** Of a single output its own, of several that over theirs, in their order. */
-async function sumOf(algorithm: string, outputs: readonly Artifact[], blobs: Blobs): Promise<string> {
+async function sumOf(algorithm: SumAlgorithm, outputs: readonly Artifact[], blobs: Blobs): Promise<string> {
   const sums: Buffer[] = [];
   for (const output of outputs) sums.push(await sumOfOne(algorithm, output, blobs));
   const [only] = sums;
   if (only !== undefined && sums.length === 1) return only.toString('hex');
-  const hash = createHash(algorithm);
+  const hash = await createSum(algorithm);
   for (const sum of sums) hash.update(sum);
-  return hash.digest('hex');
+  return hash.digest().toString('hex');
 }
 
 /** What Please writes in place of a link's content. */
 const link = Buffer.from([2]);
 
-async function sumOfOne(algorithm: string, output: Artifact, blobs: Blobs): Promise<Buffer> {
+async function sumOfOne(algorithm: SumAlgorithm, output: Artifact, blobs: Blobs): Promise<Buffer> {
   if (output.kind === 'file' && algorithm === 'sha256') return Buffer.from(output.sha256, 'hex');
-  const hash = createHash(algorithm);
+  const hash = await createSum(algorithm);
   if (output.kind === 'file') await addContent(hash, output, blobs);
   else {
     // The contents one after the other; names don't count.
@@ -60,6 +67,6 @@ async function sumOfOne(algorithm: string, output: Artifact, blobs: Blobs): Prom
   return hash.digest();
 }
 
-async function addContent(hash: Hash, file: FileArtifact, blobs: Blobs): Promise<void> {
+async function addContent(hash: Sum, file: FileArtifact, blobs: Blobs): Promise<void> {
   for await (const piece of createReadStream(blobs.path(file))) hash.update(piece as Buffer);
 }

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { affectedSince } from './affected.ts';
+import { buildRule } from './build-rule.ts';
 import { decodeTargets, encodeTargets } from './encode-target.ts';
 import { explain } from './explain.ts';
 import { formatTarget } from './format-target.ts';
@@ -131,6 +132,11 @@ build_rule(name = "t", test = True, test_cmd = "run __ARGS__ on", test_cmd_args_
     ['tools = ["~x"]', 'tools has "~x", which is no absolute path'],
     ['hashes = ["sha1: 12"]', 'hashes has "sha1: 12", which is no SHA-256 sum'],
     ['hashes = ["blake3: 12"]', 'hashes has "blake3: 12", which is no SHA-256 sum'],
+    [
+      'hashes = ["crc32: 12345678"]',
+      'hashes has "crc32: 12345678", and hashcheckers of .plzconfig lets only sha256, sha1, blake3 count',
+    ],
+    ['hashes = ["12345678"]', 'hashes has "12345678", which is no SHA-256 sum'],
     ['content = "x", secrets = ["/a"]', 'secrets is given, but content in place of a command'],
     ['_filegroup = True, system_srcs = ["/a"]', 'a group of files takes no files of the system'],
     ['test = True, test_outputs = ["x.xml"]', 'test_outputs of //:x has x.xml, which is the name of its results'],
@@ -358,5 +364,109 @@ build_rule(name = "apart", outs = ["apart"], cmd = "true", labels = ["one"])
       createWorkspace({ BUILD: 'build_rule(name = "x", _filegroup = True, post_build = lambda a, b: a)' }).load(),
     );
     expect(group?.message).toContain('a group of files runs nothing');
+  });
+});
+
+describe('each argument of build_rule', () => {
+  const test = 'test = True, test_cmd = "x"';
+  /** Given with an argument, and without it: what comes out is another target. */
+  const telling: Readonly<Record<string, string | readonly [argument: string, beside: string]>> = {
+    name: 'name = "y"',
+    cmd: 'cmd = "y"',
+    test_cmd: ['test_cmd = "y"', 'test = True'],
+    srcs: 'srcs = ["f"]',
+    data: 'data = ["f"]',
+    outs: 'outs = ["o"]',
+    out: 'out = "o"',
+    deps: 'deps = ["//b"]',
+    exported_deps: 'exported_deps = ["//b"]',
+    runtime_deps: 'runtime_deps = ["//b"]',
+    internal_deps: 'internal_deps = ["//b"]',
+    tools: 'tools = ["sh"]',
+    test_tools: ['test_tools = ["sh"]', test],
+    labels: 'labels = ["l"]',
+    visibility: 'visibility = ["PUBLIC"]',
+    hashes: `hashes = ["${'0'.repeat(64)}"]`,
+    binary: 'binary = True',
+    test: 'test = True',
+    test_only: 'test_only = True',
+    building_description: 'building_description = "..."',
+    needs_transitive_deps: 'needs_transitive_deps = True',
+    output_is_complete: 'output_is_complete = True',
+    sandbox: 'sandbox = False',
+    test_sandbox: ['test_sandbox = False', test],
+    no_test_output: ['no_test_output = True', test],
+    flaky: ['flaky = True', test],
+    build_timeout: 'build_timeout = 7',
+    test_timeout: ['test_timeout = 7', test],
+    requires: 'requires = ["k"]',
+    provides: 'provides = {"k": "//b"}',
+    pass_env: 'pass_env = ["V"]',
+    env: 'env = {"V": "1"}',
+    tag: 'tag = "t"',
+    action: ['action = "a"', 'cmd = ""'],
+    config: ['config = {"k": 1}', 'cmd = "", action = "a"'],
+    content: ['content = "c"', 'cmd = "", out = "o"'],
+    _filegroup: ['_filegroup = True', 'cmd = ""'],
+    licences: 'licences = ["l"]',
+    entry_points: ['entry_points = {"e": "o"}', 'out = "o"'],
+    pre_build: 'pre_build = lambda name: add_label(name, "pre")',
+    post_build: 'post_build = lambda name, output: add_label(name, "post")',
+    size: 'size = "small"',
+    local: 'local = True',
+    progress: 'progress = True',
+    exit_on_error: 'exit_on_error = False',
+    secrets: 'secrets = ["/s"]',
+    output_dirs: 'output_dirs = ["d"]',
+    optional_outs: 'optional_outs = ["*.x"]',
+    test_outputs: ['test_outputs = ["x"]', test],
+    system_srcs: 'system_srcs = ["/etc/hosts"]',
+    stamp: 'stamp = True',
+    src_list_files: 'src_list_files = True',
+    runtime_deps_from_srcs: ['runtime_deps_from_srcs = True', 'srcs = ["//b"]'],
+    runtime_deps_from_deps: ['runtime_deps_from_deps = True', 'deps = ["//b"]'],
+    test_cmd_args_placeholder: ['test_cmd_args_placeholder = "x"', test],
+  };
+  /** Please's debugger and its measuring of coverage, and a mark that only its own rules set. */
+  const silent: Readonly<Record<string, string>> = {
+    debug_cmd: 'debug_cmd = "x"',
+    debug_data: 'debug_data = ["f"]',
+    debug_tools: 'debug_tools = ["sh"]',
+    no_test_coverage: 'no_test_coverage = True',
+    _subrepo: '_subrepo = True',
+  };
+  /** Only Please's own rules may give it there; here remote_file does without. */
+  const refused = ['_urls'];
+
+  it('is in one of these lists', () => {
+    const names = buildRule.parameters.map(({ name }) => name);
+    expect(names.toSorted()).toEqual([...Object.keys(telling), ...Object.keys(silent), ...refused].sort());
+  });
+
+  const made = async (args: string) => {
+    const given = [
+      ...(/\bname = /.test(args) ? [] : ['name = "x"']),
+      ...(args === '' ? [] : [args]),
+      ...(/\b(cmd|content) = /.test(args) ? [] : ['cmd = "true"']),
+    ];
+    const { targets } = await createWorkspace(
+      {
+        'a/BUILD': `build_rule(${given.join(', ')})`,
+        'a/f': '',
+        'b/BUILD': 'build_rule(name = "b", cmd = "true", visibility = ["PUBLIC"])',
+      },
+      { git: true },
+    ).load();
+    const [target] = [...targets.values()].filter((each) => each.package === 'a');
+    return { ...target, place: undefined };
+  };
+
+  it.each(Object.entries(telling))('means something: %s', async (_, written) => {
+    const [argument, beside] = typeof written === 'string' ? [written, ''] : written;
+    expect(await made(beside === '' ? argument : `${beside}, ${argument}`)).not.toEqual(await made(beside));
+  });
+
+  it.each(Object.entries(silent))('or is taken without effect: %s', async (_, argument) => {
+    expect(await made(argument)).toEqual(await made(''));
   });
 });

@@ -12,6 +12,7 @@ import { placedAt } from './define.ts';
 import { GraphFault } from './fault.ts';
 import { ArgumentFault, inputsOf, labelsOf, namedLists, outputsOf, stringsOf, systemPath } from './inputs.ts';
 import { checkTargetName, formatPattern, type LabelScope, labelOf, parsePattern, patternMatches } from './label.ts';
+import { checkedSum } from './sums.ts';
 import { defaultTimeouts, secondsOfText } from './timeouts.ts';
 import type { Action, Input, Inputs, Json, Secrets, Stamp, Target, Test } from './types.ts';
 
@@ -210,7 +211,7 @@ function createTarget(given: Given, call: BuildCall): Target {
     outputIsComplete: given.output_is_complete === true,
     requires: Object.freeze([...requires]),
     provides: providesOf(given.provides!, context),
-    hashes: Object.freeze(stringsOf('hashes', given.hashes!).map(checkedSum)),
+    hashes: Object.freeze(stringsOf('hashes', given.hashes!).map((sum) => checkedSum(sum, context.sums))),
     sandbox: given.sandbox !== false,
     timeout: timeoutOf('build_timeout', given, context),
     test: isTest ? testOf(given, context) : undefined,
@@ -449,7 +450,9 @@ const noNames = Object.freeze({});
 /** What few targets have, and others have no field for. */
 function rarelyGiven(given: Given, context: EvaluationContext): Partial<Target> {
   const isTest = given.test === true;
-  const exitOnError = given.exit_on_error ?? (context.config.get('EXIT_ON_ERROR') === false ? false : null);
+  // `package()` may have changed what .plzconfig says.
+  const usual = context.config.get('EXIT_ON_ERROR') === false ? false : context.exitOnError === true || null;
+  const exitOnError = given.exit_on_error ?? usual;
   const internalDeps = labelsOf('internal_deps', given.internal_deps!, context);
   return {
     ...(internalDeps.length > 0 && { internalDeps }),
@@ -587,16 +590,3 @@ function providesOf(value: Value, scope: LabelScope): Target['provides'] {
 }
 
 const noProvides: Target['provides'] = Object.freeze({});
-
-/** A sum in hex, as `sha256: 12ab...` or alone. */
-function checkedSum(text: string): string {
-  const [, algorithm, sum = ''] = /^(?:(sha1|sha256): *)?([0-9a-f]*)$/i.exec(text.trim()) ?? [];
-  const length = { sha1: 40, sha256: 64 }[algorithm?.toLowerCase() ?? ''];
-  if (length === undefined ? sum.length === 40 || sum.length === 64 : sum.length === length) return sum.toLowerCase();
-  throw new ArgumentFault(
-    new GraphFault('graph/bad-target', `hashes has ${JSON.stringify(text)}, which is no SHA-256 sum`, {
-      next: 'write its 64 hexadecimal digits, or the 40 of a SHA-1 sum',
-    }),
-    text,
-  );
-}

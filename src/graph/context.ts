@@ -4,7 +4,7 @@ import type { LabelPattern, LabelScope } from './label.ts';
 import type { Subrepo } from './subrepos.ts';
 import type { Timeouts } from './timeouts.ts';
 import type { SourceTree } from './tree.ts';
-import type { Label, Target } from './types.ts';
+import type { Label, SumAlgorithm, Target } from './types.ts';
 
 /** What the functions of BUILD files know of the file that calls them. */
 export interface EvaluationContext extends LabelScope {
@@ -20,6 +20,10 @@ export interface EvaluationContext extends LabelScope {
   readonly env: Readonly<Record<string, string>>;
   readonly passEnv: readonly string[];
   readonly timeouts: Timeouts;
+  /** Sums that count where a target locks its outputs. */
+  readonly sums: readonly SumAlgorithm[];
+  /** What .plzconfig says of commands and errors; undefined where it says nothing. */
+  readonly exitOnError: boolean | undefined;
   /** Targets that may do without the sandbox; any may where it is empty. */
   readonly unconfinedTargets: readonly LabelPattern[];
   /** Functions that change targets once everything they depend on is known. */

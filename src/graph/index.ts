@@ -44,6 +44,7 @@ export {
 export { loadTargets, loadWorkspaceGraph } from './quick-load.ts';
 export { somePath } from './some-path.ts';
 export { stampFile } from './stamp.ts';
+export { algorithmsOf, usualSums } from './sums.ts';
 export type { Entry, EntryKind, SourceTree } from './tree.ts';
 export type {
   Action,
@@ -59,6 +60,7 @@ export type {
   RuleFile,
   SpanForm,
   StepForm,
+  SumAlgorithm,
   Target,
   Test,
   Workspace,

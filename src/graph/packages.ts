@@ -25,6 +25,7 @@ import { childPath, parentPath } from './paths.ts';
 import type { PluginAtHand } from './please-config.ts';
 import { ReadingRecorder } from './record.ts';
 import { type Subrepo, Subrepos } from './subrepos.ts';
+import { usualSums } from './sums.ts';
 import { defaultTimeouts } from './timeouts.ts';
 import type { SourceTree } from './tree.ts';
 import type { Label, Package, RuleFile, Target, Workspace } from './types.ts';
@@ -409,6 +410,8 @@ export class PackageLoader {
       env: please?.env ?? noEnvironment,
       passEnv: please?.passEnv ?? [],
       timeouts: please?.timeouts ?? defaultTimeouts,
+      sums: please?.sums ?? usualSums,
+      exitOnError: please?.exitOnError,
       unconfinedTargets: this.unconfinedTargets,
       preBuild: this.preBuild,
       postBuild: this.postBuilds,

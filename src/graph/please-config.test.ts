@@ -98,6 +98,23 @@ sourcelevel = 17
     ]);
   });
 
+  it('says whether tests end at their first error, and by which sums outputs may be locked', async () => {
+    const files = (config: string) => ({
+      '.plzconfig': `[build]\n${config}\n`,
+      'a/BUILD': `gentest(name = "t", test_cmd = "x")\nbuild_rule(name = "g", cmd = "x", hashes = ["xxhash: 0123456789abcdef"])`,
+    });
+    const of = async (config: string) =>
+      createWorkspace(files(`hashcheckers = sha256,xxhash\n${config}`), { git: false }).load();
+    expect((await of('exitonerror = true')).targets.get('//a:t')?.exitOnError).toBe(true);
+    expect((await of('exitonerror = false')).targets.get('//a:t')?.exitOnError).toBe(false);
+    expect((await of('exitonerror = false')).targets.get('//a:g')?.exitOnError).toBe(false);
+    const plain = await of('');
+    expect(plain.targets.get('//a:t')?.exitOnError).toBeUndefined();
+    expect(plain.targets.get('//a:g')?.hashes).toEqual(['0123456789abcdef']);
+    const [fault] = await faultsOf(() => createWorkspace(files('hashcheckers = md5'), { git: false }).load());
+    expect(fault).toMatchObject({ code: 'graph/bad-workspace', place: { file: '.plzconfig', line: 2 } });
+  });
+
   it('has those packages of folders that are left out that others need', async () => {
     const { targets } = await createWorkspace(
       {

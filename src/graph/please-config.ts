@@ -2,8 +2,9 @@ import { placeOf, type Source } from '../language/index.ts';
 import { GraphFault } from './fault.ts';
 import { formatPattern, parsePattern } from './label.ts';
 import { resolvePath } from './paths.ts';
+import { isSumAlgorithm } from './sums.ts';
 import { defaultTimeouts, secondsOfText } from './timeouts.ts';
-import type { Json, PleaseConfig, PluginKey } from './types.ts';
+import type { Json, PleaseConfig, PluginKey, SumAlgorithm } from './types.ts';
 
 interface Entry {
   readonly section: string;
@@ -31,6 +32,8 @@ export function readPleaseConfig(sources: readonly Source[]): PleaseConfig {
   const plugins: Record<string, { target?: string; config: Record<string, Json> }> = {};
   const definitions: Record<string, Record<string, string[]>> = {};
   let gitFunctions = true;
+  let exitOnError: boolean | undefined;
+  const sums: SumAlgorithm[] = [];
   const licences: { accept: string[]; reject: string[] } = { accept: [], reject: [] };
   const unconfinedTargets: string[] = [];
   const timeouts = { build: defaultTimeouts.build, test: defaultTimeouts.test };
@@ -73,7 +76,11 @@ export function readPleaseConfig(sources: readonly Source[]): PleaseConfig {
           passEnv.push(value);
           break;
         case 'build.exitonerror':
-          config.EXIT_ON_ERROR = truthOf(source, entry);
+          exitOnError = truthOf(source, entry);
+          config.EXIT_ON_ERROR = exitOnError;
+          break;
+        case 'build.hashcheckers':
+          sums.push(...sumsOf(source, entry));
           break;
         case 'build.timeout':
           timeouts.build = secondsOf(source, entry);
@@ -140,6 +147,8 @@ export function readPleaseConfig(sources: readonly Source[]): PleaseConfig {
     timeouts: { ...timeouts, sizes: sizesOf(sizes) },
     licences,
     unconfinedTargets,
+    ...(sums.length > 0 && { sums }),
+    ...(exitOnError !== undefined && { exitOnError }),
     ...(definition !== undefined && { plugin: { name: definition.value.toLowerCase(), keys: definitions } }),
   });
 }
@@ -325,6 +334,18 @@ function truthOf(source: Source, { value, key, start, end }: Entry): boolean {
   if (/^(false|no|off|0|)$/i.test(value)) return false;
   throw new GraphFault('graph/bad-workspace', `${key} is ${JSON.stringify(value)}, which is neither true nor false`, {
     place: placeOf(source, start, end),
+  });
+}
+
+/** Names of sums, one each time or several with commas. */
+function sumsOf(source: Source, { value, start, end }: Entry): SumAlgorithm[] {
+  return value.split(',').map((text) => {
+    const name = text.trim().toLowerCase();
+    if (isSumAlgorithm(name)) return name;
+    throw new GraphFault('graph/bad-workspace', `hashcheckers is ${JSON.stringify(text)}, which is no kind of sum`, {
+      place: placeOf(source, start, end),
+      next: 'name sha1, sha256, blake3, xxhash, crc32 or crc64',
+    });
   });
 }
 

@@ -104,7 +104,7 @@ export interface Target {
   /** What this target needs of a dependency that `provides` several things. */
   readonly requires: readonly string[];
   readonly provides: Readonly<Record<string, readonly Label[]>>;
-  /** SHA-256 sums (hex) one of which the outputs must have: for what is downloaded. */
+  /** Sums (hex) one of which the outputs must have: for what is downloaded. SHA-256, or another that the workspace lets count. */
   readonly hashes: readonly string[];
   /** False where the action may use the network. */
   readonly sandbox: boolean;
@@ -322,6 +322,9 @@ export interface RemoteCacheForm {
   readonly place: Place;
 }
 
+/** Ways to a sum over outputs, by their names in Please. */
+export type SumAlgorithm = 'sha1' | 'sha256' | 'blake3' | 'crc32' | 'crc64' | 'xxhash';
+
 /** What of Please's `.plzconfig` matters to the graph. */
 export interface PleaseConfig {
   /** Empty where it doesn't say. */
@@ -340,6 +343,10 @@ export interface PleaseConfig {
   >;
   readonly gitFunctions: boolean;
   readonly timeouts: Timeouts;
+  /** Sums that count where a target locks its outputs; `usualSums` where it is absent. */
+  readonly sums?: readonly SumAlgorithm[];
+  /** Whether commands end at their first error, tests among them. */
+  readonly exitOnError?: boolean;
   /** Licences under which targets may be used, any one of a target's; all but the rejected ones where none is accepted. */
   readonly licences: { readonly accept: readonly string[]; readonly reject: readonly string[] };
   /** Patterns of targets that may do without the sandbox; any may where it is empty. */
