@@ -27,6 +27,8 @@ export interface Workshop {
   /** Where sources lie. */
   readonly workspaceRoot: string;
   readonly outputRoot: string;
+  /** For outputs that are not whole yet, on the same disk. */
+  readonly stagingFolder: string;
   readonly scratchFolder: string;
   /** Parent of all cache folders. */
   readonly cacheRoot: string;

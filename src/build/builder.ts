@@ -82,6 +82,7 @@ export function createBuilder(options: BuilderOptions): Builder {
   const shop: Workshop = {
     workspaceRoot: sourceRoot,
     outputRoot,
+    stagingFolder: join(outputRoot, '.staging'),
     scratchFolder: join(cacheFolder, 'scratch'),
     cacheRoot: cachePlace(),
     cache,
@@ -361,10 +362,15 @@ export function createBuilder(options: BuilderOptions): Builder {
     };
   };
 
+  let swept: Promise<void> | undefined;
   const putInPlace = async (label: Label): Promise<void> => {
+    swept ??= removeAbandoned(shop.stagingFolder);
+    await swept;
     const at = place(label);
     const { artifacts = [], optional = [] } = made.get(label) ?? {};
-    for (const artifact of [...artifacts, ...optional]) await materialise(artifact, at(artifact), cache.blobs);
+    for (const artifact of [...artifacts, ...optional]) {
+      await materialise(artifact, at(artifact), cache.blobs, shop.stagingFolder);
+    }
   };
 
   /** Remembers what was just put in place. */

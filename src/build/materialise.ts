@@ -1,16 +1,17 @@
-import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, readdir, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Artifact, FileArtifact, FolderArtifact } from './artifact.ts';
 import type { Blobs } from './blobs.ts';
 import { BuildFault } from './fault.ts';
+import { ownName } from './scratch.ts';
 
 /**
  * Puts an output at its place in the output folder, as links to the cache. Does nothing where it is there already.
  *
+ * @param staging a folder on the same disk, for what is not whole yet: a killed process leaves it there, see `removeAbandoned`
  * @throws BuildFault build/input-changed where the cache does not have it any more
  */
-export async function materialise(artifact: Artifact, to: string, blobs: Blobs): Promise<void> {
+export async function materialise(artifact: Artifact, to: string, blobs: Blobs, staging: string): Promise<void> {
   if (artifact.kind === 'file') {
     if (await isLinkOf(to, artifact, blobs)) return;
   } else if (await isFolder(to, artifact, blobs)) return;
@@ -18,7 +19,8 @@ export async function materialise(artifact: Artifact, to: string, blobs: Blobs):
     if (error.code !== 'EEXIST' && error.code !== 'ENOTDIR') throw error;
     await clearWay(to);
   });
-  const temporary = join(dirname(to), `.${randomBytes(6).toString('hex')}`);
+  await mkdir(staging, { recursive: true });
+  const temporary = join(staging, await ownName());
   try {
     await lay(artifact, temporary, blobs);
     await replace(temporary, to);

@@ -48,7 +48,7 @@ export const toolsFolder = '.tools';
 const temporaryFolder = '.tmp';
 
 export async function makeScratch(folder: string, workspaceRoot: string, blobs: Blobs): Promise<Scratch> {
-  const root = join(folder, `${await owner()}-${randomBytes(6).toString('hex')}`);
+  const root = join(folder, await ownName());
   const temporary = join(root, temporaryFolder);
   await mkdir(temporary, { recursive: true });
   const laid = new Map<string, string>();
@@ -181,12 +181,23 @@ async function owner(pid = process.pid): Promise<string | undefined> {
   return `${pid}.${text.slice(text.lastIndexOf(')') + 2).split(' ')[19]}`;
 }
 
-/** Removes scratch folders of processes that were killed. */
+let own: Promise<string | undefined> | undefined;
+
+/** A name that nothing else has, by which `removeAbandoned` finds what this process leaves behind when it is killed. */
+export async function ownName(): Promise<string> {
+  own ??= owner();
+  return `${await own}-${randomBytes(6).toString('hex')}`;
+}
+
+/** Removes what processes that were killed have left in a folder, under names of `ownName`. */
 export async function removeAbandoned(folder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     const [who = ''] = name.split('-');
     const pid = Number(who.split('.')[0]);
     if (!Number.isInteger(pid) || (await owner(pid)) === who) continue;
-    if ((await lstat(join(folder, name)).catch(() => undefined))?.isDirectory()) await removeTree(join(folder, name));
+    const path = join(folder, name);
+    const found = await lstat(path).catch(() => undefined);
+    if (found?.isDirectory()) await removeTree(path);
+    else if (found !== undefined) await rm(path, { force: true });
   }
 }

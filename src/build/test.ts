@@ -144,7 +144,7 @@ export async function runTest(
       const path = pathOf(target, out);
       if (!left.has(path)) await rm(join(shop.outputRoot, 'test', path), { recursive: true, force: true });
     }
-    for (const each of files) await materialise(each, whereOf(each), shop.cache.blobs);
+    for (const each of files) await materialise(each, whereOf(each), shop.cache.blobs, shop.stagingFolder);
   }
 
   /** Takes what the test has left behind into the cache. Names count from where it runs, or from its package. */
