@@ -14,6 +14,7 @@ export class ReleaseFault extends Fault<
   | 'release/rejected'
   | 'release/rollout-failed'
   | 'release/bad-verification'
+  | 'release/cant-split'
   | 'release/verification-failed'
   | 'release/superseded'
   | 'release/busy'

@@ -1,5 +1,7 @@
 import { type KubeObject, nameOf, type PlannedObject } from '../../kube/index.ts';
+import type { ManifestObject } from '../../manifest/index.ts';
 import { goesBack, type Placement } from '../model/index.ts';
+import { requireSplittable, stageDocuments } from '../progressive/index.ts';
 import { appliedRecord, beginRecord, keepRecordLease } from '../record-steps.ts';
 import { referencesOf } from '../render.ts';
 import {
@@ -31,11 +33,12 @@ export interface Applied {
  * @throws ReleaseFault release/rejected, release/busy; KubeFault
  */
 export async function applyRelease(
-  job: Job,
+  { stage, ...whole }: Job,
   manifests: string,
   placement: Placement,
   note: (text: string) => Promise<void>,
 ): Promise<Applied> {
+  const job: Job = whole;
   const { service, documents, session, rollout, signal } = job;
   const { cluster, namespace, store } = session;
   const objects: ServiceObjects = {
@@ -46,6 +49,7 @@ export async function applyRelease(
     force: rollout.adopt === true,
     signal,
   };
+  if (stage !== undefined) requireSplittable(documents, job.verification, rollout.terms.stages ?? []);
   await ensureNamespace(session, signal);
   const mine = new Set(placement.rollouts.map(({ id }) => id));
   try {
@@ -65,6 +69,11 @@ export async function applyRelease(
       const plan = await planObjects(objects);
       const run = { service, rollout: rollout.id, stage: rollout.stage };
       await tryVerification({ session, run, documents: job.verification, signal });
+      if (stage !== undefined) {
+        const beside = await applyStage(objects, plan, stage.share);
+        await appliedRecord(store, service, rollout.id, record.kinds);
+        return beside;
+      }
       const applied = await applyObjects(objects, plan);
       const kept = await pruneLeft(objects, record.kinds, rollout.deletesData === true, note);
       await appliedRecord(store, service, rollout.id, kindsOf(objects, kept));
@@ -75,6 +84,15 @@ export async function applyRelease(
   } catch (error) {
     throw toldBySource(error, { ...objects, documents: [...documents, ...job.verification] });
   }
+}
+
+/** In a stage only what runs beside is applied; all the rest was compared, so that what is wrong with it is known now. */
+async function applyStage(objects: ServiceObjects, plan: readonly PlannedObject[], share: number): Promise<Applied> {
+  const live = (object: ManifestObject) =>
+    plan.find((each) => each.object.kind === object.kind && each.object.metadata.name === object.metadata.name)?.live;
+  const beside = { ...objects, documents: stageDocuments(objects.documents, share, live) };
+  const planned = await planObjects(beside);
+  return { objects: await applyObjects(beside, planned), before: changedBy(planned) };
 }
 
 /** Nothing is deleted without the record saying so first. @returns what stays until a person has it deleted */

@@ -14,7 +14,9 @@ import {
   type Rollout,
   type RolloutState,
   stageEnds,
+  stageOf,
 } from '../model/index.ts';
+import { watchStage } from '../progressive/index.ts';
 import { endRecord } from '../record-steps.ts';
 import { renderBundle } from '../render.ts';
 import { settle } from '../settle.ts';
@@ -55,7 +57,8 @@ export async function drive(drive: Drive): Promise<void> {
   let applied: Applied | undefined;
   const step = async (): Promise<Rollout> => {
     prepared ??= await prepare(drive, rollout);
-    const { job, manifests } = prepared;
+    const { manifests } = prepared;
+    const job: Job = { ...prepared.job, rollout, stage: stageOf(rollout) };
     // Also after a kill while it was watched: nobody knows what was changed meanwhile, and applying what is there is nothing.
     if (rollout.state !== 'verifying') {
       applied ??= await inTurn(drive, () =>
@@ -69,13 +72,11 @@ export async function drive(drive: Drive): Promise<void> {
     }
     if (rollout.state === 'applying') return await told(drive, { kind: 'applied', rollout: id, stage: rollout.stage });
     if (rollout.state === 'progressing') {
-      const why = await watch(drive, job, applied ?? { objects: [], before: [] });
+      const why = await watch(drive, rollout, job, applied ?? { objects: [], before: [] });
       if (why !== undefined) return await told(drive, { kind: 'failed', rollout: id, why });
       const verifies = job.verification.length > 0;
       return await told(drive, { kind: 'ready', rollout: id, stage: rollout.stage, verifies });
     }
-    const ends = stageEnds(rollout);
-    if (ends !== undefined) await sleep(Math.max(0, ends - drive.options.now()), undefined, { signal: drive.signal });
     const why = await verify(drive, job, rollout);
     if (why !== undefined) return await told(drive, { kind: 'failed', rollout: id, why });
     return await told(drive, { kind: 'verified', rollout: id, stage: rollout.stage });
@@ -83,11 +84,15 @@ export async function drive(drive: Drive): Promise<void> {
   let job: Job | undefined;
   try {
     while (isActive(rollout)) {
-      const next = await persistently(drive, step);
+      const next = await persistently(drive, rollout, step);
       job = prepared?.job ?? job;
       // What was opened may be what was wrong.
       if (next === 'again') prepared = undefined;
-      else rollout = next;
+      else {
+        // Each stage is applied anew, and so is the whole behind them.
+        if (next.stage !== rollout.stage) applied = undefined;
+        rollout = next;
+      }
     }
   } finally {
     await closeRecord(drive, job ?? prepared?.job, rollout);
@@ -138,7 +143,8 @@ async function inTurn<Result>({ turns, signal, rollout }: Drive, body: () => Pro
 
 /** @returns why it will not serve; undefined where it does */
 async function watch(
-  { options, rollout, signal }: Drive,
+  { options, signal }: Drive,
+  rollout: Rollout,
   job: Job,
   { objects, before }: Applied,
 ): Promise<string | undefined> {
@@ -160,6 +166,24 @@ async function watch(
 
 /** @returns why it does not do what it should; undefined where it does */
 async function verify({ options }: Drive, job: Job, rollout: Rollout): Promise<string | undefined> {
+  const { stage } = job;
+  if (stage !== undefined && rollout.stage !== undefined) {
+    const { session, service, documents, verification, signal } = job;
+    const passed = await watchStage({
+      session,
+      service,
+      rollout: rollout.id,
+      place: rollout.stage,
+      stage,
+      documents,
+      verification,
+      ends: stageEnds(rollout) ?? rollout.due,
+      due: rollout.due,
+      now: options.now,
+      signal,
+    });
+    return passed.result === 'failed' ? reasonOf(passed.fault) : undefined;
+  }
   if (job.verification.length === 0) return undefined;
   const verified = await verifyRelease({
     session: job.session,
@@ -188,8 +212,8 @@ const shortestPause = 500;
 const longestPause = 30_000;
 
 /** Tries until it is done, or it is certain that it will not be, or the deadline comes. */
-async function persistently(drive: Drive, step: () => Promise<Rollout>): Promise<Rollout | 'again'> {
-  const { options, rollout, environment, placement, signal, tell } = drive;
+async function persistently(drive: Drive, rollout: Rollout, step: () => Promise<Rollout>): Promise<Rollout | 'again'> {
+  const { options, environment, placement, signal, tell } = drive;
   const about = `${placement.service} in ${environment.name}`;
   try {
     const next = await step();

@@ -1,7 +1,7 @@
 import type { Environment, Label } from '../../graph/index.ts';
 import type { ManifestDocument } from '../../manifest/index.ts';
 import type { ReleaseContent } from '../artifact/index.ts';
-import type { Rollout } from '../model/index.ts';
+import type { Rollout, Stage } from '../model/index.ts';
 import type { PlacementStore } from '../placement/index.ts';
 import type { Session } from '../session.ts';
 import type { Clusters } from './clusters.ts';
@@ -27,6 +27,8 @@ export interface Job {
   readonly service: Label;
   readonly environment: Environment;
   readonly rollout: Rollout;
+  /** Undefined where all objects are to be applied. */
+  readonly stage?: Stage | undefined;
   readonly content: ReleaseContent;
   /** The release's objects, as they are in this environment. */
   readonly documents: readonly ManifestDocument[];
