@@ -64,6 +64,17 @@ build_rule(name = "user", srcs = [":flat", ":deep"], outs = ["user"], cmd = "fin
     }
   });
 
+  it('holds entry points, alone or in a folder', async () => {
+    const w = await workspace({
+      'p/BUILD': `
+build_rule(name = "tools", output_dirs = ["_out"], binary = True, entry_points = {"one": "one", "two": "bin/two"},
+           cmd = "mkdir -p _out/bin; for f in _out/one _out/bin/two; do printf '#!/bin/sh\\necho from %s' $f > $f; chmod +x $f; done")
+build_rule(name = "user", tools = [":tools|one", ":tools|two"], outs = ["user"], cmd = "for tool in $TOOLS; do $tool; done > $OUT")
+`,
+    });
+    expect((await contents(await w.build('//p:user')))['p/user']).toBe('from _out/one\nfrom _out/bin/two\n');
+  });
+
   it('gives them to dependants', async () => {
     const w = await workspace(files);
     expect((await contents(await w.build('//p:user')))['p/user']).toBe(

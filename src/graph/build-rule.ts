@@ -160,8 +160,9 @@ function createTarget(given: Given, call: BuildCall): Target {
     throw new GraphFault('graph/bad-target', 'both out and outs are given', { next: 'put all of them into outs' });
   }
   const requires = stringsOf('requires', given.requires!);
-  // What a group of files groups can be made elsewhere.
-  const made = given._filegroup === true ? undefined : out.length > 0 ? out : outs.all;
+  // What a group of files groups can be made elsewhere, and what is behind `output_dirs` shows once it is built.
+  const open = given._filegroup === true || !isEmpty(given.output_dirs!);
+  const made = open ? undefined : out.length > 0 ? out : outs.all;
   const entryPoints = entryPointsOf(given.entry_points!, made);
   const licences = stringsOf('licences', given.licences!);
   const data = inputsOf('data', given.data!, context, 'file');

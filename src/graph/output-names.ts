@@ -38,8 +38,12 @@ export function nameIn(packageName: string, path: string): string {
 }
 
 /** Names of all outputs that a rule declares, in order: `outs`, and those that only a named group has. */
-export function declaredOutputs({ outs, namedOuts, entryPoints }: Target): string[] {
+export function declaredOutputs({ outs, namedOuts, entryPoints, outputDirs }: Target): string[] {
   const names = [...new Set([...outs, ...Object.values(namedOuts).flat()])].sort();
   if (entryPoints === undefined) return names;
-  return names.filter((name) => !outs.some((out) => name.startsWith(`${out}/`)));
+  // Behind `output_dirs` it may be a file that is not known before.
+  const points = new Set(outputDirs === undefined ? [] : Object.values(entryPoints));
+  return names.filter(
+    (name) => outs.includes(name) || !(points.has(name) || outs.some((out) => name.startsWith(`${out}/`))),
+  );
 }
