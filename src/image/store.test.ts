@@ -95,7 +95,7 @@ test('kill -9 in the middle of a write leaves no blob, and what it leaves is cle
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const tmp = join(folder, 'tmp');
-  await expect.poll(async () => (await readdir(tmp).catch(() => [])).length, { timeout: 10_000 }).toBe(1);
+  await expect.poll(async () => (await readdir(tmp).catch(() => [])).length, { timeout: 25_000 }).toBe(1);
   child.kill('SIGKILL');
   await once(child, 'exit');
   await openBlobStore(folder);

@@ -38,6 +38,8 @@ export interface RegistryOptions {
   /** Milliseconds after which an upload to which nothing comes is given up; a day unless told. */
   readonly uploadsExpireAfter?: number;
   readonly pace?: Pace;
+  /** Milliseconds after which a request that sends nothing to its upload gives way to the next one; 2 s unless told. */
+  readonly silence?: number;
   /** Told of what went wrong on the server's side; the client only hears that something did. */
   readonly onError?: (error: unknown) => void;
 }
@@ -72,6 +74,7 @@ export function createRegistryHandler(
     discover: options.discover ?? false,
     maximumBlob: options.maximumBlob ?? maximumBlob,
     pace,
+    silence: options.silence ?? 2_000,
     repository,
   });
   const context: Context = { options, uploads, usage, pace, repository };

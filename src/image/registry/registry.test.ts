@@ -395,13 +395,13 @@ describe('hostile requests', () => {
   });
 
   test('two requests that write to one upload do not mix', async () => {
-    const { base } = await start();
+    const { base } = await start({ silence: 3_600_000 });
     const { headers } = await fetch(`${base}/v2/a/blobs/uploads/`, { method: 'POST' });
     const url = new URL(headers.get('location') ?? '', base);
     const slow = httpRequest(url, { method: 'PATCH' });
     slow.on('error', () => {});
     slow.write('first');
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await expect.poll(async () => (await fetch(url)).headers.get('range'), { timeout: 25_000 }).toBe('0-4');
     expect((await fetch(url, { method: 'PATCH', body: 'second' })).status).toBe(409);
     const ended = new Promise((resolve) => slow.on('response', resolve));
     slow.end();
@@ -437,7 +437,7 @@ test('kill -9 in the middle of an upload: nothing half is served, and the upload
   patch.write(content.subarray(0, 1_000_000));
   const uploads = join(folder, 'registry/uploads');
   const [name = ''] = await readdir(uploads);
-  await expect.poll(async () => (await readFile(join(uploads, name))).length).toBe(1_000_000);
+  await expect.poll(async () => (await readFile(join(uploads, name))).length, { timeout: 25_000 }).toBe(1_000_000);
   first.child.kill('SIGKILL');
   await broken;
   const second = await serve();

@@ -42,6 +42,8 @@ export interface UploadsOptions {
   readonly discover: boolean;
   readonly maximumBlob: number;
   readonly pace: Pace;
+  /** Milliseconds after which a request that sends nothing gives way to the next one for its upload. */
+  readonly silence: number;
   readonly repository: (name: string) => Repository;
 }
 
@@ -53,8 +55,7 @@ interface Sum {
   size: number;
 }
 
-/** Milliseconds after which a request that sends nothing gives way, and for which another one waits for its end. */
-const silence = 2_000;
+/** Milliseconds for which another request waits for the end of one. */
 const patience = 400;
 
 interface Writer {
@@ -64,7 +65,7 @@ interface Writer {
 }
 
 export function createUploads(options: UploadsOptions): Uploads {
-  const { root, store, folder, usage, discover, maximumBlob, pace } = options;
+  const { root, store, folder, usage, discover, maximumBlob, pace, silence } = options;
   /** Sums of what has come so far, so that a large blob is not read a second time; made again where they are lost. */
   const sums = new Map<string, Sum>();
   /** One request at a time writes to an upload. */
