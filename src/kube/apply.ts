@@ -52,6 +52,8 @@ export interface PlannedObject {
   readonly action: 'create' | 'configure' | 'unchanged';
   /** As it is in the cluster now. */
   readonly live: KubeObject | undefined;
+  /** As it would be; unknown where its kind is yet to come. */
+  readonly after?: KubeObject | undefined;
   /** Fields that would change. */
   readonly changes: readonly string[];
 }
@@ -77,9 +79,9 @@ export async function planApply(
         getObject(cluster, name, { signal: options.signal }),
         applyObject(cluster, object, { ...options, dryRun: true }),
       ]);
-      if (live === undefined) return { object, action: 'create', live, changes: [] };
+      if (live === undefined) return { object, action: 'create', live, after, changes: [] };
       const changes = differences(live, after);
-      return { object, action: changes.length === 0 ? 'unchanged' : 'configure', live, changes };
+      return { object, action: changes.length === 0 ? 'unchanged' : 'configure', live, after, changes };
     } catch (error) {
       const own = comes.has(`${object.apiVersion.split('/')[0]} ${object.kind}`);
       if (own && isKubeFault(error, 'kube/unknown-kind')) {

@@ -1,6 +1,7 @@
 export type { ReleaseContent } from './artifact/index.ts';
 export { fetchRelease, kindOf, packRelease } from './artifact/index.ts';
 export { createWorkspaceBuilder, type WorkspaceBuilder, type WorkspaceBuilderOptions } from './builder.ts';
+export type { FieldChange, ObjectChanges } from './changes.ts';
 export { type DeployOptions, deploy, type RolloutOptions } from './deploy.ts';
 export { type Drift, type DriftedObject, migrateDrift, readDrift, releaseObjects, watchDrift } from './drift/index.ts';
 export { environmentOf, findService } from './environment.ts';
@@ -56,6 +57,7 @@ export {
   type TestReport,
   takeLeaderLease,
 } from './placement/index.ts';
+export { compareReleases, type Preview, previewInCluster, servedObjects } from './preview.ts';
 export { policyOf } from './proof/check.ts';
 export { type PinnedPolicy, readPolicies } from './proof/policies.ts';
 export { type ProvenanceCheckOptions, provenanceCheck } from './proof/provenance-check.ts';

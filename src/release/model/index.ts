@@ -1,4 +1,5 @@
 export { advance } from './advance.ts';
+export { type Bisection, bisect, type Finding } from './bisect.ts';
 export { emptyPlacement, findRollout } from './change.ts';
 export { holdsOn, isHeld, isInForce } from './hold.ts';
 export { healthyRelease, nextAutomatic, provenReleases } from './promotion.ts';
