@@ -11,6 +11,7 @@ const expected: Readonly<Record<Action, string>> = {
   'event.read': 'yyyyyy',
   'release.add': '-oiy--',
   'rollout.promote': '-oiy--',
+  'train.start': '-yyy--',
   'rollout.rollback': '-oiy--',
   'rollout.cancel': '-oiy--',
   'rollout.emergency': '-oiy--',

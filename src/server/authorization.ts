@@ -18,6 +18,7 @@ export const actions = [
   'event.read',
   'release.add',
   'rollout.promote',
+  'train.start',
   'rollout.rollback',
   'rollout.cancel',
   'rollout.emergency',
@@ -50,6 +51,8 @@ export const rights: Readonly<Record<Action, Readonly<Record<Role, Right>>>> = {
   'event.read': row('yes', 'yes', 'yes', 'yes', 'yes', 'yes'),
   'release.add': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
   'rollout.promote': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
+  // Each of its cars is looked at by itself as well.
+  'train.start': row('no', 'yes', 'yes', 'yes', 'no', 'no'),
   'rollout.rollback': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
   'rollout.cancel': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
   'rollout.emergency': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),

@@ -1,6 +1,6 @@
 import type { Database } from '../database/index.ts';
 import type { Environment } from '../graph/index.ts';
-import type { PlacementStore, ReleaseContent } from '../release/index.ts';
+import type { Clusters, PlacementStore, ReleaseContent } from '../release/index.ts';
 import type { Action, Person } from './authorization.ts';
 import type { SchemaName } from './schemas.ts';
 import type { Tokens } from './tokens.ts';
@@ -15,6 +15,8 @@ export interface Context {
   readonly environments: ReadonlyMap<string, Environment>;
   /** A release out of a registry, checked against its name. */
   readonly fetchRelease: (reference: string, signal: AbortSignal) => Promise<ReleaseContent>;
+  /** How the environments' clusters are reached; absent where the server reaches none. */
+  readonly clusters?: Clusters | undefined;
   readonly now: () => number;
 }
 

@@ -9,6 +9,7 @@ export class ServerFault extends Fault<
   | 'server/unknown-token'
   | 'server/bad-request'
   | 'server/unknown-release'
+  | 'server/unknown-train'
   | 'server/unknown-webhook'
   | 'server/refused'
   | 'server/bad-certificate'

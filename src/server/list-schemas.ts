@@ -45,6 +45,64 @@ export function listSchemas(rollout: { readonly properties: Readonly<Record<stri
   } as const;
 }
 
+/** Schemas of trains, previews and differences. */
+export function changeSchemas(knownRelease: Schema) {
+  const field = object({ path: text(10_000), before: { type: 'string' }, after: { type: 'string' } }, ['path']);
+  const change: Schema = { type: 'string', enum: ['added', 'changed', 'removed'] };
+  const changes = object({ kind: text(), name: text(), namespace: text(), change, fields: list(field) }, [
+    'kind',
+    'name',
+    'change',
+    'fields',
+  ]);
+  const ref = object({ id: text(), order }, ['id', 'order']);
+  const car = { service: text(), release: ref, after: list(text()) };
+  const state: Schema = { type: 'string', enum: ['waits', 'goes', 'arrived', 'failed', 'stays'] };
+  const train = object(
+    {
+      id: text(),
+      environment: text(),
+      by: text(),
+      why: text(),
+      startedAt: time,
+      endedAt: time,
+      cars: list(object({ ...car, state }, ['service', 'release', 'after', 'state'])),
+    },
+    ['id', 'environment', 'by', 'startedAt', 'cars'],
+  );
+  return {
+    preview: object(
+      {
+        from: knownRelease,
+        to: knownRelease,
+        releases: list(knownRelease),
+        against: { type: 'string', enum: ['cluster', 'release'] },
+        objects: list(changes),
+        unchanged: { type: 'integer' },
+        note: { type: 'string' },
+      },
+      ['to', 'releases', 'against', 'objects', 'unchanged'],
+    ),
+    difference: object({ from: knownRelease, to: knownRelease, releases: list(knownRelease), objects: list(changes) }, [
+      'from',
+      'to',
+      'releases',
+      'objects',
+    ]),
+    trainPlan: object(
+      {
+        cars: list(object(car, ['service', 'release', 'after'])),
+        stay: list(object({ service: text(), why: { type: 'string' } }, ['service', 'why'])),
+        circles: list(list(text())),
+      },
+      ['cars', 'stay', 'circles'],
+    ),
+    startTrain: object({ match: text(10_000), kind, why: text() }, ['why']),
+    train,
+    trains: list(train),
+  } as const;
+}
+
 /** A page: its items, and what the next one is asked with. */
 function pageOf(item: Schema): Schema {
   return object({ items: list(item), next: text() }, ['items']);

@@ -1,5 +1,5 @@
 import { roles } from './authorization.ts';
-import { listSchemas } from './list-schemas.ts';
+import { changeSchemas, listSchemas } from './list-schemas.ts';
 import { recordSchemas } from './record-schemas.ts';
 import { label, list, object, type Schema, text, time } from './schema.ts';
 
@@ -139,6 +139,7 @@ export const schemas = {
   rollout,
   hold,
   ...listSchemas(rollout as never, hold),
+  ...changeSchemas(knownRelease),
   releases: list(knownRelease),
   release: knownRelease,
   promote: object(

@@ -65,7 +65,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const tokens = await openTokens(database);
   const webhooks = await openWebhooks(database);
   const metrics = createMetrics();
-  const context = { database, store, tokens, webhooks, environments, fetchRelease, now };
+  const context = { database, store, tokens, webhooks, environments, fetchRelease, clusters: options.clusters, now };
   const tls = options.tls && (await readTls(options.tls));
   const app = createApp({ context, metrics, version, log, tls });
   const url = await app.listen({ host, port });

@@ -1,5 +1,6 @@
 import type { Call } from '../call.ts';
 import { auditCalls } from './audit.ts';
+import { differenceCalls } from './difference.ts';
 import { driftCalls } from './drift.ts';
 import { emergencyCalls } from './emergency.ts';
 import { holdCalls } from './hold.ts';
@@ -9,6 +10,7 @@ import { releaseCalls } from './release.ts';
 import { rolloutCalls } from './rollout.ts';
 import { testCalls } from './test.ts';
 import { tokenCalls } from './token.ts';
+import { trainCalls } from './train.ts';
 import { webhookCalls } from './webhook.ts';
 
 /** Every call of the API: the routes, the document and the tests are made of this list. */
@@ -17,6 +19,8 @@ export const calls: readonly Call[] = [
   ...listCalls,
   ...driftCalls,
   ...rolloutCalls,
+  ...differenceCalls,
+  ...trainCalls,
   ...emergencyCalls,
   ...holdCalls,
   ...releaseCalls,
