@@ -41,7 +41,7 @@ export {
   reverseDependencies,
   targetsMatching,
 } from './query.ts';
-export { loadTargets, loadWorkspaceGraph } from './quick-load.ts';
+export { loadForBuild, loadTargets, loadWorkspaceGraph } from './quick-load.ts';
 export { somePath } from './some-path.ts';
 export { stampFile } from './stamp.ts';
 export { algorithmsOf, usualSums } from './sums.ts';

@@ -17,6 +17,8 @@ export interface Evaluated {
   readonly said: readonly string[];
   /** Whether labels mean the same wherever a person writes them: there are no subrepos with folders of their own. */
   readonly plain: boolean;
+  /** Whether functions follow its builds: these are not kept. */
+  readonly grows: boolean;
   readonly observed: Observations;
 }
 
@@ -30,7 +32,7 @@ interface Header extends Omit<Evaluated, 'packages' | 'targets'> {
 }
 
 /** Part of every name: a change of the form makes all of them new. */
-const format = 'banksman evaluated 1';
+const format = 'banksman evaluated 2';
 /** Files kept, of all workspaces together. Those not used for longest go. */
 const kept = 256;
 /** A file's time of use is written down again when it is older than this. Milliseconds. */
@@ -70,8 +72,8 @@ export async function findEvaluated(
   if (observed === undefined) return undefined;
   if (observed !== header.observed) await write(place, { ...header, observed }, data.subarray(start));
   else noteUse(place);
-  const { labels, said, plain } = header;
-  return { ...decode(header, data.subarray(start), source), labels, said, plain, observed };
+  const { packages: _, ...others } = header;
+  return { ...others, ...decode(header, data.subarray(start), source), observed };
 }
 
 function decode(
@@ -107,16 +109,16 @@ function decode(
 
 /** Keeps the outcome of an evaluation. Where it can't be kept the next start takes as long as this one. */
 export async function keepEvaluated(place: string, evaluated: Evaluated): Promise<void> {
-  const { labels, said, plain, observed, targets } = evaluated;
+  const { targets, packages: all, ...others } = evaluated;
   const bodies: Buffer[] = [];
   const packages: Header['packages'][number][] = [];
-  for (const { name, file, targets: all } of evaluated.packages.values()) {
-    const body = Buffer.from(encodeTargets(all.values(), file));
+  for (const { name, file, targets: own } of all.values()) {
+    const body = Buffer.from(encodeTargets(own.values(), file));
     bodies.push(body);
-    const reached = [...all.values()].filter(({ label }) => targets.has(label));
+    const reached = [...own.values()].filter(({ label }) => targets.has(label));
     packages.push([name, file, body.length, reached.map((target) => target.name)]);
   }
-  await write(place, { observed, labels, said, plain, packages }, Buffer.concat(bodies));
+  await write(place, { ...others, packages }, Buffer.concat(bodies));
 }
 
 async function write(place: string, header: Header, bodies: Buffer): Promise<void> {

@@ -23,7 +23,7 @@ export async function loadObserved(workspace: Workspace, options: LoadOptions): 
   });
 }
 
-/** Only the work tree of somebody who asks for it: builds need the functions that evaluation leaves. */
+/** Only the work tree, for somebody who asks for it. */
 export function isKept({ cache, tree }: LoadOptions): boolean {
   return cache !== undefined && tree === undefined;
 }
@@ -72,8 +72,15 @@ export async function openRequests(workspace: Workspace, options: LoadOptions): 
       const observations = observed();
       // What a BUILD file asks of git, or has built, is more than the files of the work tree.
       if (observations !== undefined && !loader.usesHistory) {
-        const outcome = { packages, targets, labels, said, plain: !loader.hasSubrepos, observed: observations };
-        await keepEvaluated(place(request), outcome);
+        await keepEvaluated(place(request), {
+          packages,
+          targets,
+          labels,
+          said,
+          plain: !loader.hasSubrepos,
+          grows: graph.grow !== undefined,
+          observed: observations,
+        });
       }
       return graph;
     },

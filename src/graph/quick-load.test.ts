@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LazyMap } from './lazy-map.ts';
 import { loadTargets as evaluateTargets, type Graph, type LoadOptions } from './load.ts';
-import { loadTargets, loadWorkspaceGraph } from './quick-load.ts';
+import { loadForBuild, loadTargets, loadWorkspaceGraph } from './quick-load.ts';
 import { createWorkspace, type Files, faultsOf, type TestWorkspace, testRules } from './test-workspace.ts';
 import { openWorkspace } from './workspace.ts';
 
@@ -204,6 +204,31 @@ describe('the outcome of an evaluation', () => {
     expect([...(await whole(workspace)).targets.keys()]).toEqual(['//a:main']);
     workspace.git('checkout', '--quiet', '-b', 'other');
     expect([...(await whole(workspace)).targets.keys()]).toEqual(['//a:other']);
+  });
+
+  it('is just what the targets reach, for a build', async () => {
+    const workspace = createWorkspace(sources);
+    await whole(workspace);
+    const opened = await openWorkspace(workspace.root);
+    const load = () => loadForBuild(opened, ['//c'], options);
+    const first = await load();
+    const second = await load();
+    expect([wasKept(first.graph), wasKept(second.graph)]).toEqual([false, true]);
+    expect(new Set(second.graph.targets.keys())).toEqual(new Set(['//c:c', '//b:folder', '//a:two']));
+    expect(second.labels).toEqual(first.labels);
+  });
+
+  it('is evaluated for each build that functions follow', async () => {
+    const workspace = createWorkspace({
+      'a/BUILD':
+        'build_rule(name = "a", cmd = "true", outs = ["o"], post_build = lambda name, output: add_label(name, "x"))\n',
+    });
+    const opened = await openWorkspace(workspace.root);
+    for (const _ of [1, 2]) {
+      const { graph } = await loadForBuild(opened, ['//a'], options);
+      expect(graph.grow).toBeDefined();
+    }
+    expect(wasKept((await loadTargets(opened, ['//a'], options)).graph)).toBe(true);
   });
 
   it('gives what BUILD files say each time, and their faults', async () => {

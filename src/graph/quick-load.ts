@@ -3,7 +3,7 @@ import type { Evaluated } from './kept-graph.ts';
 import { type LabelPattern, parsePattern, patternCoversPackage, splitLabel } from './label.ts';
 import { keepsGraphs } from './large.ts';
 import type { Graph, LoadOptions } from './load.ts';
-import { everything, isKept, loadObserved, openRequests } from './observed-load.ts';
+import { everything, isKept, loadObserved, openRequests, type Requests } from './observed-load.ts';
 import type { Label, Workspace } from './types.ts';
 
 /**
@@ -35,9 +35,31 @@ export async function loadTargets(
   const whole = await requests.find(everything);
   const labels = whole && labelsIn(whole, patterns, from);
   if (labels !== undefined) return { graph: requests.graph(whole!), labels };
-  const request = [from, ...patterns];
-  const found = await requests.find(request);
+  const found = await requests.find([from, ...patterns]);
   if (found !== undefined) return { graph: requests.graph(found), labels: found.labels };
+  return evaluatePart(requests, workspace, patterns, from);
+}
+
+/**
+ * The same for a build: just what the wanted targets reach, and with the functions that follow builds, where there are any.
+ *
+ * @throws GraphFault | LanguageFault
+ */
+export async function loadForBuild(
+  workspace: Workspace,
+  patterns: readonly string[],
+  options: LoadOptions & { readonly from?: string },
+): Promise<{ readonly graph: Graph; readonly labels: readonly Label[] }> {
+  if (!isKept(options)) return (await import('./load.ts')).loadTargets(workspace, patterns, options);
+  const { from = '' } = options;
+  const requests = await openRequests(workspace, options);
+  const found = await requests.find([from, ...patterns]);
+  if (found !== undefined && !found.grows) return { graph: requests.graph(found), labels: found.labels };
+  return evaluatePart(requests, workspace, patterns, from);
+}
+
+async function evaluatePart(requests: Requests, workspace: Workspace, patterns: readonly string[], from: string) {
+  const request = [from, ...patterns];
   let selected: readonly Label[] = [];
   const graph = await requests.evaluate(request, async (observing) => {
     const { evaluateTargets } = await import('./load.ts');

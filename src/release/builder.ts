@@ -14,7 +14,7 @@ import {
   keepsGraphs,
   type Label,
   type LoadOptions,
-  loadTargets,
+  loadForBuild,
   loadWholeGraph,
   openWorkTree,
   type Target,
@@ -58,7 +58,7 @@ export interface WorkspaceBuilderOptions {
   /** Go on with what doesn't depend on what failed. */
   readonly keepGoing?: boolean;
   readonly signal?: AbortSignal;
-  /** Where whole graphs are kept, patterns over folders are answered from them. */
+  /** Where graphs are kept, what has not changed is not evaluated again; patterns over folders of a large workspace are answered from the whole. */
   readonly cache?: LoadOptions['cache'];
 }
 
@@ -68,16 +68,22 @@ interface Loaded {
   readonly hashes?: BuilderOptions['hashes'];
 }
 
+const everything = ['//...'];
+
 /** What the patterns reach. */
 async function loadWanted(
   workspace: Workspace,
-  { patterns, from, progress }: WorkspaceBuilderOptions,
+  { patterns, from, progress, cache }: WorkspaceBuilderOptions,
 ): Promise<Loaded> {
-  const options = { ruleFiles: ruleFiles(), build: buildIncluded, progress, ...(from !== undefined && { from }) };
-  return loadTargets(workspace, patterns ?? ['//...'], options);
+  const options = {
+    ruleFiles: ruleFiles(),
+    build: buildIncluded,
+    progress,
+    cache,
+    ...(from !== undefined && { from }),
+  };
+  return loadForBuild(workspace, patterns ?? everything, options);
 }
-
-const everything = ['//...'];
 
 /** Whether the whole graph, as it may have been kept, is the quickest answer to patterns. */
 function readsKept(

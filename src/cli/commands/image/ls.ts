@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { createWorkspaceBuilder } from '../../../release/building.ts';
 import type { CommandContext } from '../../context.ts';
-import { here } from '../../workspace.ts';
+import { graphOptions, here } from '../../workspace.ts';
 
 export function define(command: Command, context: CommandContext): void {
   command
@@ -23,6 +23,7 @@ Examples:
         signal: context.signal,
         patterns: patterns.length === 0 ? ['//...'] : patterns,
         from: currentPackage,
+        cache: graphOptions().cache,
       });
       const images = await builder.images(builder.imageLabels());
       if (options.json) {
