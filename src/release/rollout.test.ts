@@ -169,6 +169,38 @@ data:
     expect(await getObject(cluster, left)).toBeUndefined();
   });
 
+  it('runs the verification job of each release when it is ready, whatever of the job has changed', async () => {
+    const job = (image: string) => `---
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: smoke
+  annotations: { banksman.local/verify: "true" }
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{ name: main, image: "${image}" }]
+`;
+    const first = await rollOut(request(deployment('ready/ledger:1', job('done/smoke:1'))));
+    expect(first.result).toBe('healthy');
+    expect(first.changes).toEqual([{ kind: 'Deployment', name: 'ledger', action: 'created' }]);
+    const second = await rollOut(request(deployment('ready/ledger:2', job('fails/smoke:2'))));
+    expect(second.result).toBe('failed');
+    expect(second.fault).toMatchObject({ code: 'release/verification-failed' });
+    const jobs = await listObjects(
+      cluster,
+      { apiVersion: 'batch/v1', kind: 'Job' },
+      { namespace: environment.namespace },
+    );
+    expect(jobs.items.filter(({ metadata }) => metadata.deletionTimestamp === undefined)).toEqual([]);
+    const bad = job('done/smoke:3').replace('restartPolicy: Never', 'restartPolicy: Always');
+    const refused = await rollOut(request(deployment('ready/ledger:3', bad)));
+    expect(refused.fault).toMatchObject({ code: 'release/rejected', place: { line: 31 } });
+    expect(await images()).toEqual(['ready/ledger:2', 'ready/ledger:2']);
+  });
+
   it('puts back what somebody changed by hand, although the release is the same', async () => {
     const manifests = deployment('ready/ledger:1', config('a'));
     await rollOut(request(manifests));

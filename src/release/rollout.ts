@@ -26,6 +26,7 @@ import type {
   Service,
   ServiceDeployment,
 } from './types.ts';
+import { splitVerification, tryVerification, verifyRelease } from './verify/index.ts';
 import { whoAmI } from './who.ts';
 
 export interface RolloutRequest extends ServiceObjects {
@@ -51,7 +52,8 @@ const usualDeadline = 120;
  * @returns how it ended; a rollout that fails is no thrown error
  * @throws KubeFault where the cluster can't be reached; the signal's reason
  */
-export async function rollOut(request: RolloutRequest): Promise<ServiceDeployment> {
+export async function rollOut(asked: RolloutRequest): Promise<ServiceDeployment> {
+  let request = asked;
   const began = Date.now();
   const { service, release, signal } = request;
   const tell = (phase: Phase, message: string, pods: readonly PodStatus[] = []) =>
@@ -69,6 +71,8 @@ export async function rollOut(request: RolloutRequest): Promise<ServiceDeploymen
   let changes: readonly ObjectChange[] = [];
   try {
     tell('checking', 'comparing with the cluster');
+    const { served, verification } = splitVerification(asked.documents);
+    request = { ...asked, documents: served };
     let { record, plan } = await compare(request);
     changes = plan.map(asChange);
     if (isAsItShouldBe(record, plan, request)) {
@@ -76,6 +80,9 @@ export async function rollOut(request: RolloutRequest): Promise<ServiceDeploymen
     }
     const rollout = newRollout(request, record);
     const holder = rollout.id;
+    const run = { service: service.label, rollout: rollout.id };
+    const { cluster, namespace, mirror } = request;
+    await tryVerification({ session: { cluster, namespace }, run, documents: verification, signal });
     record = await beginRecord({
       store: request.store,
       service: service.label,
@@ -106,25 +113,36 @@ export async function rollOut(request: RolloutRequest): Promise<ServiceDeploymen
     }
     await appliedRecord(request.store, service.label, holder, kinds);
     const before = plan.flatMap(({ live, action }) => (live !== undefined && action !== 'unchanged' ? [live] : []));
+    const deadline = began + deadlineOf(request) * 1000;
+    const superseded = async () => isSuperseded(await asked.store.read(service.label), rollout);
     const settled = await settle({
       cluster: request.cluster,
       mirror: await request.mirror(),
       namespace: request.namespace,
       applied,
       before,
-      deadline: began + deadlineOf(request) * 1000,
+      deadline,
       onChange: (message, pods) => tell('progressing', message, pods),
-      superseded: async () => isSuperseded(await request.store.read(service.label), rollout),
+      superseded,
       signal,
-    }).catch(async (error: unknown) => {
-      await endBadly(request, rollout, error);
-      throw error;
-    });
+    })
+      .then(async (settled): Promise<Settled> => {
+        if (settled.result !== 'healthy' || verification.length === 0) return settled;
+        const onChange = (message: string) => tell('progressing', `verifying: ${message}`, settled.pods);
+        const session = { cluster, namespace, mirror };
+        const verified = await verifyRelease({ session, run, documents: verification, deadline, onChange, signal });
+        if (await superseded()) return { result: 'superseded' };
+        return verified.result === 'failed' ? verified : settled;
+      })
+      .catch(async (error: unknown) => {
+        await endBadly(request, rollout, error);
+        throw error;
+      });
     return await remember(request, rollout, settled, (result, message, fault, pods) =>
       conclude(result, changes, message, fault, pods),
     );
   } catch (error) {
-    const told = toldBySource(error, request);
+    const told = toldBySource(error, asked);
     if (!(told instanceof ReleaseFault)) throw told;
     return conclude('failed', changes, told.message, told);
   }

@@ -20,7 +20,7 @@ import { watchStage } from '../progressive/index.ts';
 import { endRecord } from '../record-steps.ts';
 import { renderBundle } from '../render.ts';
 import { settle } from '../settle.ts';
-import { splitVerification, verifyRelease } from '../verify/index.ts';
+import { removeVerification, splitVerification, verifyRelease } from '../verify/index.ts';
 import { type Applied, applyRelease } from './apply.ts';
 import { guarded, type Leadership } from './leadership.ts';
 import { isPassing, toldInOneLine } from './passing.ts';
@@ -252,7 +252,10 @@ async function closeRecord({ leadership, signal }: Drive, job: Job | undefined, 
   const result = state === 'healthy' || state === 'superseded' ? state : 'failed';
   const reason = result === 'failed' ? (rollout.steps.at(-1)?.why ?? state) : undefined;
   const { store } = job.session;
-  await endRecord(store, job.service, rollout, { result, reason }, rollout.id).catch((error: unknown) => {
+  const unlessPassing = (error: unknown) => {
     if (!isPassing(error)) throw error;
-  });
+  };
+  await endRecord(store, job.service, rollout, { result, reason }, rollout.id).catch(unlessPassing);
+  // One that was cancelled or overtaken while its jobs ran.
+  if (job.verification.length > 0) await removeVerification(job.session, job.service).catch(unlessPassing);
 }
