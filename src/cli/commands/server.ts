@@ -85,31 +85,38 @@ async function serve(options: Options, { signal }: CommandContext): Promise<void
     if (cluster === inCluster) return { inCluster: true };
     return name === undefined ? clusterAccess(cluster) : { context: name };
   });
-  await withDatabase(options, async (database) => {
-    const server = await startServer({
-      database,
-      environments: workspace.environments,
-      fetchRelease: fetch,
-      checkProvenance: provenanceCheck({
-        policies,
+  await withDatabase(
+    options,
+    async (database) => {
+      const server = await startServer({
+        database,
+        environments: workspace.environments,
         fetchRelease: fetch,
-        reach: async (environment) => ({ registry: await registryOf(environment, inCluster), registries }),
-      }),
-      clusters,
-      version: version(),
-      host: options.host,
-      port: options.port,
-      log: process.stderr,
-      ...(tlsCert !== undefined && tlsKey !== undefined && { tls: { cert: tlsCert, key: tlsKey } }),
-    });
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      else signal.addEventListener('abort', () => resolve(), { once: true });
-    });
-    await server.stop();
-    clusters.close();
-  });
+        checkProvenance: provenanceCheck({
+          policies,
+          fetchRelease: fetch,
+          reach: async (environment) => ({ registry: await registryOf(environment, inCluster), registries }),
+        }),
+        clusters,
+        version: version(),
+        host: options.host,
+        port: options.port,
+        log: process.stderr,
+        ...(tlsCert !== undefined && tlsKey !== undefined && { tls: { cert: tlsCert, key: tlsKey } }),
+      });
+      await new Promise<void>((resolve) => {
+        if (signal.aborted) resolve();
+        else signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+      await server.stop();
+      clusters.close();
+    },
+    startPatience(signal),
+  );
 }
+
+/** Started together with its database, the server may be there first. */
+const startPatience = (signal: AbortSignal) => ({ patience: 60_000, signal });
 
 /** Only registries of environments are asked: a caller does not choose where this server connects to. */
 async function fromRegistry(

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { isFault } from '../../fault/index.ts';
-import { GraphFault } from '../../graph/index.ts';
+import { GraphFault, type Label, splitLabel } from '../../graph/index.ts';
 import { type ClusterStatus, status } from '../../local/index.ts';
 import {
   createWorkspaceBuilder,
@@ -100,14 +100,26 @@ async function readStatus(options: ClusterChoice & { env: string }, context: Com
   }
   try {
     const access = await reachCluster(options, environment, { pushes: false });
-    return {
-      ...base,
-      services: await serviceStatus({ services, environment, cluster: access, signal: context.signal }),
-    };
+    const found = await serviceStatus({ services, environment, cluster: access, signal: context.signal });
+    // What was never meant to be here, and is not, is no news.
+    const shown = found.filter(({ service, health }) => health !== 'absent' || isMeant(service, environment.services));
+    return { ...base, services: shown };
   } catch (error) {
     if (!isFault(error) || context.signal.aborted) throw error;
     return { ...base, services: services.map((service) => unknown(service, environment.name)), note: error.message };
   }
+}
+
+/** Whether a label is among an environment's services: `//a/...`, `//a`, `//a:b`, `//a:all`. */
+function isMeant(label: string, patterns: readonly string[] = ['//...']): boolean {
+  const { package: own } = splitLabel(label as Label);
+  return patterns.some((pattern) => {
+    const below = /^\/\/(?:(.*)\/)?\.\.\.$/.exec(pattern);
+    if (below !== null) return below[1] === undefined || own === below[1] || own.startsWith(`${below[1]}/`);
+    const all = /^\/\/(.*):all$/.exec(pattern);
+    if (all !== null) return own === all[1];
+    return label === (pattern.includes(':') ? pattern : `${pattern}:${pattern.split('/').at(-1)}`);
+  });
 }
 
 function unknown(service: Service, environment: string): ServiceStatus {

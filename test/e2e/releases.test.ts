@@ -1,0 +1,262 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type BankWorkspace, copyBank, eventually, execute, type Outcome, serverParts, start } from './workspace.ts';
+
+/**
+ * The server in its cluster, brought up as script/up does, and the bank through it: dev, staging and prod are namespaces. One story: each
+ * scene goes on where the one before ended.
+ */
+let bank: BankWorkspace;
+let state: string;
+let load: string;
+
+const statements = '//bank/statements:statements';
+const bankServices = ['//bank/gateway:gateway', '//bank/ledger:ledger', '//bank/postgres:postgres', statements];
+const title = 'TITLE = "Statement of account"';
+
+beforeAll(async () => {
+  state = await mkdtemp(join(tmpdir(), 'bm-'));
+  bank = await copyBank(
+    { BANKSMAN_STATE: state, BANKSMAN_CLUSTER: 'releases', BANKSMAN_SERVER: '', BANKSMAN_TOKEN: '' },
+    serverParts,
+  );
+  await bank.mustRun(['up']);
+  await bank.mustRun(['server', 'prepare']);
+  await bank.mustRun(['deploy', '--env', 'platform']);
+  await bank.mustRun(['server', 'sign-in', '--name', 'grace@bank.example']);
+  const built = await bank.mustRun(['build', '//bank/load', '--json']);
+  load = (JSON.parse(built.stdout) as [{ outputs: { absolute: string }[] }])[0].outputs[0]!.absolute;
+});
+
+afterAll(async () => {
+  await bank?.banksman(['down', '--purge']);
+  await bank?.remove();
+  await rm(state, { recursive: true, force: true });
+});
+
+interface RolloutView {
+  readonly id: string;
+  readonly state: string;
+  readonly kind: string;
+  readonly release: { readonly id: string };
+  readonly steps: readonly { readonly state: string; readonly at: string; readonly why?: string }[];
+}
+
+interface Why {
+  readonly open: boolean;
+  readonly answers: readonly { readonly gate: string; readonly holds: boolean; readonly reason?: string }[];
+  readonly held: readonly { readonly id: string; readonly why: string }[];
+}
+
+async function history(service: string, environment: string): Promise<RolloutView[]> {
+  const { stdout } = await bank.mustRun(['history', service, '--env', environment, '--json']);
+  return (JSON.parse(stdout) as { rollouts: RolloutView[] }).rollouts;
+}
+
+async function live(service: string, environment: string): Promise<string> {
+  const found = (await history(service, environment)).find((rollout) => rollout.state === 'healthy');
+  if (found === undefined) throw new Error(`${service} was never healthy in ${environment}`);
+  return found.release.id;
+}
+
+async function why(service: string, environment: string, ...more: string[]): Promise<Why> {
+  return JSON.parse((await bank.mustRun(['why', service, '--env', environment, '--json', ...more])).stdout) as Why;
+}
+
+const shut = ({ answers }: Why) => answers.filter(({ holds }) => !holds).map(({ gate }) => gate);
+
+async function gateway(environment: string): Promise<string> {
+  const { stdout } = await bank.mustRun(['status', '--json']);
+  const { cluster } = JSON.parse(stdout) as { cluster: { ports: { service: string; address: string }[] } };
+  const port = cluster.ports.find(({ service }) => service === `${environment}/gateway`);
+  if (port === undefined) throw new Error(`no port of ${environment}/gateway`);
+  return `http://${port.address}`;
+}
+
+const key = { 'X-API-Key': 'dummy-dev-key', 'Content-Type': 'application/json' };
+
+async function statementTitle(url: string): Promise<string | undefined> {
+  const response = await fetch(`${url}/v1/accounts/alice/statement?format=json`, {
+    headers: key,
+    signal: AbortSignal.timeout(15_000),
+  });
+  return response.ok ? ((await response.json()) as { title: string }).title : undefined;
+}
+
+/** A release of the services at the commit, made known and asked for in dev. */
+async function releaseToDev(...services: string[]): Promise<Outcome> {
+  return await bank.banksman(['release', ...services, '--env', 'dev', '--promote']);
+}
+
+async function as(name: string, role: string): Promise<{ env: Record<string, string> }> {
+  const { stdout } = await bank.mustRun(['server', 'sign-in', '--print', '--name', name, '--role', role]);
+  return { env: { BANKSMAN_TOKEN: stdout.trim() } };
+}
+
+/** Asks for a release of each in an environment and waits until all are healthy there. */
+async function promoteAll(services: readonly string[], from: string, to: string): Promise<void> {
+  const done = await Promise.all(
+    services.map(async (service) =>
+      bank.banksman(['promote', service, '--env', to, '--release', await live(service, from), '--wait']),
+    ),
+  );
+  for (const { code, stderr } of done) expect(code, stderr).toBe(0);
+}
+
+describe('the bank through the server', () => {
+  it('goes into dev, and a second time nothing is done', async () => {
+    const first = await releaseToDev();
+    expect(first.code, first.stderr).toBe(0);
+    for (const service of bankServices) expect(first.stdout).toMatch(new RegExp(`✓ ${service} +healthy`));
+    const second = await releaseToDev();
+    expect(second.code, second.stderr).toBe(0);
+    expect(second.stdout.match(/is there already/g)).toHaveLength(4);
+    expect(await history(statements, 'dev')).toHaveLength(1);
+  });
+
+  it('goes on into staging once it has been healthy in dev for the time', async () => {
+    await promoteAll(bankServices, 'dev', 'staging');
+    for (const service of bankServices) expect(await live(service, 'staging')).toBe(await live(service, 'dev'));
+  });
+
+  it('waits before prod for somebody else, who may not be who asked, nor its author', async () => {
+    const release = await live(statements, 'staging');
+    await bank.mustRun(['promote', statements, '--env', 'prod', '--release', release, '--why', 'the first']);
+    await eventually('soak holds', async () => !shut(await why(statements, 'prod')).includes('soak'));
+    expect(shut(await why(statements, 'prod'))).toEqual(['approvals']);
+    const approve = (who: { env: Record<string, string> }) =>
+      bank.banksman(['approve', statements, '--env', 'prod', '--release', release], who);
+    await approve({ env: {} });
+    await approve(await as('ada@bank.example', 'release-manager'));
+    expect(shut(await why(statements, 'prod'))).toEqual(['approvals']);
+    expect((await history(statements, 'prod'))[0]?.state).not.toBe('healthy');
+
+    const bob = await as('bob@bank.example', 'release-manager');
+    for (const service of bankServices) {
+      const other = await live(service, 'staging');
+      await bank.banksman(['approve', service, '--env', 'prod', '--release', other], bob);
+    }
+    await promoteAll(
+      bankServices.filter((service) => service !== statements),
+      'staging',
+      'prod',
+    );
+    await eventually('it is in prod', async () => (await history(statements, 'prod'))[0]?.state === 'healthy', 120);
+  });
+});
+
+describe('environments', () => {
+  it('are part of the server: a freeze of prod is a release of it, and what happened is known as before', async () => {
+    const before = (await history(statements, 'prod')).length;
+    const release = await live(statements, 'prod');
+    const approvals = '      approvals: { count: 1, role: release-manager }\n';
+    const freeze = '{ name: audit, starts: 2026-01-01T00:00, until: 2099-01-01T00:00, zone: Europe/London }';
+    await bank.edit('banksman.yaml', approvals, `${approvals}      freezes:\n        - ${freeze}\n`);
+    // And in dev, a rollout that can't become healthy is to end while somebody waits.
+    await bank.edit('banksman.yaml', /dev: \{ (.*) \}/, 'dev: { $1, deadline: 60s, on_failure: return }');
+    await bank.commit('Freeze prod');
+    await bank.mustRun(['deploy', '--env', 'platform']);
+    expect(await history(statements, 'prod')).toHaveLength(before);
+    expect(shut(await why(statements, 'prod', '--release', release))).toEqual(['freezes']);
+  });
+});
+
+describe('a release that can not become healthy', () => {
+  it('returns by itself and holds, while transfers go on with none lost or doubled', async () => {
+    const url = await gateway('dev');
+    const good = await live('//bank/ledger:ledger', 'dev');
+    const record = join(state, 'load.json');
+    const flags = ['-url', url, '-key', 'dummy-dev-key'];
+    const running = start(load, [...flags, '-workers', '4', '-duration', '75s', '-summary', record], bank.root);
+
+    await bank.edit('bank/ledger/deployment.yaml', 'jdbc:postgresql://postgres:5432', 'jdbc:postgresql://nowhere:5432');
+    await bank.commit('The ledger looks for its database elsewhere');
+    const { code, stderr } = await releaseToDev('//bank/ledger');
+    expect(code).toBe(1);
+    expect(stderr).toContain('error[release/rollout-failed]');
+    await eventually('the good one is back', async () => {
+      const [newest] = await history('//bank/ledger:ledger', 'dev');
+      return newest?.kind === 'return' && newest.state === 'healthy' && newest.release.id === good;
+    });
+
+    const done = await running.done;
+    expect(done.code, done.stderr + done.stdout).toBe(0);
+    const verified = await execute(load, [...flags, '-verify', '-summary', record]);
+    expect(verified.code, verified.stderr + verified.stdout).toBe(0);
+    const { held } = await why('//bank/ledger:ledger', 'dev');
+    expect(held).toHaveLength(1);
+    await bank.edit('bank/ledger/deployment.yaml', 'nowhere:5432', 'postgres:5432');
+    await bank.commit('Back');
+  });
+});
+
+describe('a rollback', () => {
+  it('brings the old pods back, and holds', async () => {
+    const url = await gateway('dev');
+    await fetch(`${url}/v1/accounts/alice`, { method: 'PUT', headers: key, body: '{"currency":"EUR"}' });
+    await bank.edit('bank/statements/statement.py', title, 'TITLE = "Account statement"');
+    await bank.commit('Another title');
+    const { code, stderr } = await releaseToDev('//bank/statements');
+    expect(code, stderr).toBe(0);
+    await eventually('the new title', async () => (await statementTitle(url)) === 'Account statement');
+
+    const began = performance.now();
+    const back = bank.banksman(['rollback', '//bank/statements', '--env', 'dev', '--why', 'the old title was better']);
+    await eventually('the old title', async () => (await statementTitle(url)) === 'Statement of account');
+    const seconds = (performance.now() - began) / 1000;
+    const outcome = await back;
+    expect(outcome.code, outcome.stderr).toBe(0);
+    process.stderr.write(`rollback to old pods serving: ${seconds.toFixed(1)} s\n`);
+    expect(seconds).toBeLessThan(60);
+    expect((await why(statements, 'dev')).held.map((hold) => hold.why)).toHaveLength(1);
+  });
+});
+
+describe('an emergency', () => {
+  it('passes a freeze with a reason, and somebody else looks at it afterwards', async () => {
+    const newer = (await history(statements, 'dev')).find(({ kind }) => kind === 'promotion')!.release.id;
+    expect(shut(await why(statements, 'prod', '--release', newer))).toContain('freezes');
+    const at = [statements, '--env', 'prod'];
+    const reason = 'the title misleads';
+    const passed = await bank.banksman(['promote', ...at, '--release', newer, '--emergency', reason, '--wait']);
+    expect(passed.code, passed.stderr).toBe(0);
+    expect(await live(statements, 'prod')).toBe(newer);
+    expect((await bank.mustRun(['review-emergency', ...at])).stdout).toContain(reason);
+    const own = await bank.banksman(['review-emergency', ...at, '--why', 'I looked']);
+    expect(own.code).toBe(1);
+    const bob = await as('bob@bank.example', 'release-manager');
+    const reviewed = await bank.banksman(['review-emergency', ...at, '--why', 'it was needed'], bob);
+    expect(reviewed.code, reviewed.stderr).toBe(0);
+  });
+});
+
+describe('a hold', () => {
+  it('is told by why until somebody lifts it', async () => {
+    await bank.mustRun(['hold', statements, '--env', 'staging', '--why', 'looking']);
+    const { held } = await why(statements, 'staging');
+    expect(held.map((hold) => hold.why)).toEqual(['looking']);
+    await bank.mustRun(['hold', statements, '--env', 'staging', '--lift', held[0]!.id, '--why', 'looked']);
+    expect((await why(statements, 'staging')).held).toEqual([]);
+  });
+});
+
+describe('the sign-in', () => {
+  it('is readable to its owner alone, and the record has all of it unbroken', async () => {
+    const signIn = await readFile(join(state, 'clusters/releases/sign-in.json'), 'utf8');
+    const { token } = JSON.parse(signIn) as { token: string };
+    const auditor = await as('eve@bank.example', 'auditor');
+    const { stdout: log } = await bank.mustRun([
+      'kubectl',
+      'logs',
+      '-n',
+      'banksman',
+      '-l',
+      'app.kubernetes.io/name=banksman',
+      '--tail=-1',
+    ]);
+    expect(log).not.toContain(token);
+    expect(log).not.toContain(auditor.env.BANKSMAN_TOKEN);
+  });
+});
