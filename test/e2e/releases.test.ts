@@ -22,6 +22,9 @@ beforeAll(async () => {
     { BANKSMAN_STATE: state, BANKSMAN_CLUSTER: 'releases', BANKSMAN_SERVER: '', BANKSMAN_TOKEN: '' },
     serverParts,
   );
+  // The bank's releases are Ada's.
+  await bank.edit('bank/README.md', /$/, '\nWords.\n');
+  await bank.commit('Words', 'Ada <ada@bank.example>');
   await bank.mustRun(['up']);
   await bank.mustRun(['server', 'prepare']);
   await bank.mustRun(['deploy', '--env', 'platform']);
@@ -116,9 +119,12 @@ describe('the bank through the server', () => {
     expect(await history(statements, 'dev')).toHaveLength(1);
   });
 
-  it('goes on into staging once it has been healthy in dev for the time', async () => {
-    await promoteAll(bankServices, 'dev', 'staging');
-    for (const service of bankServices) expect(await live(service, 'staging')).toBe(await live(service, 'dev'));
+  it('goes on into staging by itself, once it has been healthy in dev for the time', async () => {
+    for (const service of bankServices) {
+      const release = await live(service, 'dev');
+      await eventually(`${service} in staging`, async () => (await live(service, 'staging')) === release, 240);
+      expect((await history(service, 'staging'))[0]?.kind).toBe('automatic');
+    }
   });
 
   it('waits before prod for somebody else, who may not be who asked, nor its author', async () => {
@@ -192,14 +198,32 @@ describe('a release that can not become healthy', () => {
   });
 });
 
-describe('a rollback', () => {
-  it('brings the old pods back, and holds', async () => {
-    const url = await gateway('dev');
-    await fetch(`${url}/v1/accounts/alice`, { method: 'PUT', headers: key, body: '{"currency":"EUR"}' });
+describe('a hold', () => {
+  it('keeps out what would come by itself, until somebody lifts it', async () => {
+    await bank.mustRun(['hold', statements, '--env', 'staging', '--why', 'looking']);
     await bank.edit('bank/statements/statement.py', title, 'TITLE = "Account statement"');
     await bank.commit('Another title');
     const { code, stderr } = await releaseToDev('//bank/statements');
     expect(code, stderr).toBe(0);
+    const release = await live(statements, 'dev');
+    const before = (await history(statements, 'staging')).length;
+    const held = await eventually('the gates are open', async () => {
+      const answer = await why(statements, 'staging', '--release', release);
+      return shut(answer).length === 0 && answer.held;
+    });
+    expect(held.map((hold) => hold.why)).toEqual(['looking']);
+    // The server looks every second.
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect(await history(statements, 'staging')).toHaveLength(before);
+    await bank.mustRun(['hold', statements, '--env', 'staging', '--lift', held[0]!.id, '--why', 'looked']);
+    await eventually('it is in staging', async () => (await live(statements, 'staging')) === release, 120);
+  });
+});
+
+describe('a rollback', () => {
+  it('brings the old pods back, and holds', async () => {
+    const url = await gateway('dev');
+    await fetch(`${url}/v1/accounts/alice`, { method: 'PUT', headers: key, body: '{"currency":"EUR"}' });
     await eventually('the new title', async () => (await statementTitle(url)) === 'Account statement');
 
     const began = performance.now();
@@ -229,16 +253,6 @@ describe('an emergency', () => {
     const bob = await as('bob@bank.example', 'release-manager');
     const reviewed = await bank.banksman(['review-emergency', ...at, '--why', 'it was needed'], bob);
     expect(reviewed.code, reviewed.stderr).toBe(0);
-  });
-});
-
-describe('a hold', () => {
-  it('is told by why until somebody lifts it', async () => {
-    await bank.mustRun(['hold', statements, '--env', 'staging', '--why', 'looking']);
-    const { held } = await why(statements, 'staging');
-    expect(held.map((hold) => hold.why)).toEqual(['looking']);
-    await bank.mustRun(['hold', statements, '--env', 'staging', '--lift', held[0]!.id, '--why', 'looked']);
-    expect((await why(statements, 'staging')).held).toEqual([]);
   });
 });
 
