@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -257,8 +257,10 @@ describe('an emergency', () => {
 });
 
 describe('the sign-in', () => {
-  it('is readable to its owner alone, and the record has all of it unbroken', async () => {
-    const signIn = await readFile(join(state, 'clusters/releases/sign-in.json'), 'utf8');
+  it('is readable to its owner alone, and no token is in a log', async () => {
+    const path = join(state, 'clusters/releases/sign-in.json');
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    const signIn = await readFile(path, 'utf8');
     const { token } = JSON.parse(signIn) as { token: string };
     const auditor = await as('eve@bank.example', 'auditor');
     const { stdout: log } = await bank.mustRun([
