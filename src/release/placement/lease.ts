@@ -36,9 +36,9 @@ export async function takeLeaderLease(
   return row === undefined ? undefined : { name, holder, term: row.term };
 }
 
-/** Gives it back, so that another need not wait. */
+/** Gives it back, so that another need not wait: also where the clock is set back meanwhile. */
 export async function dropLeaderLease(database: Database, { name, holder, term }: LeaderLease): Promise<void> {
-  await database.query('UPDATE leases SET until = now() WHERE name = $1 AND holder = $2 AND term = $3', [
+  await database.query(`UPDATE leases SET until = '-infinity' WHERE name = $1 AND holder = $2 AND term = $3`, [
     name,
     holder,
     term,

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -43,6 +44,7 @@ async function image(folder: string) {
     [
       'debian base-files 12',
       {
+        'usr/share/doc/base-files/copyright': 'free for all\n',
         'usr/lib/os-release': 'NAME="Debian"\nVERSION_ID="12"\nID=debian\n',
         'var/lib/dpkg/status.d/base-files': 'Package: base-files\nVersion: 12\nArchitecture: all\n',
       },
@@ -127,6 +129,14 @@ describe('the bill of an image', () => {
       ],
       properties: [{ name: 'banksman:layer', value: expect.stringMatching(/^sha256:/) }],
     });
+    // Nobody has said what this means: its sum tells when somebody has to look again.
+    expect(components.find(({ name }) => name === 'base-files')).toMatchObject({
+      licenses: [{ license: { name: 'NOASSERTION' } }],
+      properties: [
+        { name: 'banksman:copyright-sha256', value: hash('sha256', 'free for all\n') },
+        { name: 'banksman:layer' },
+      ],
+    });
     expect(components.find(({ name }) => name === 'postgresql')).toMatchObject({
       purl: 'pkg:maven/org.postgresql/postgresql@42.7.8?type=jar',
       licenses: [{ license: { id: 'BSD-2-Clause' } }],
@@ -205,6 +215,14 @@ test.each([
 
 test('a copyright file that is prose names no licence', () => {
   expect(licencesOfCopyright('This package was debianised by me.\nLicense: GPL-2+\n')).toEqual([]);
+  const see = (name: string) => `The full text is in /usr/share/common-licenses/${name}.\n`;
+  expect(licencesOfCopyright(`By me. ${see('Apache-2.0')}${see('Apache-2.0')}`)).toEqual(['Apache-2.0']);
+  expect(licencesOfCopyright(`version 2, or any\n  later version. ${see('GPL-2')}${see('BSD')}`)).toEqual([
+    'BSD',
+    'GPL-2+',
+  ]);
+  const several = licencesOfCopyright(`any later version ${see('GPL-2')}${see('LGPL-2.1')}`);
+  expect(several.map(spdxId)).toEqual([undefined, undefined]);
   expect(licencesOfCopyright(copyright)).toEqual(['Artistic', 'Expat', 'GPL-2+']);
 });
 

@@ -70,7 +70,7 @@ function packageComponent(
   found: Inventory['packages'][number],
   { inventory: { system }, archives }: BillRequest,
 ): Component {
-  const { name, version, architecture, layer, licences } = found;
+  const { name, version, architecture, layer, licences, unread } = found;
   const purl = debianPurl(found, system);
   const sha256 = archives.get(`${name} ${version} ${architecture}`);
   return {
@@ -80,8 +80,12 @@ function packageComponent(
     version,
     purl,
     ...(sha256 !== undefined && { hashes: [{ alg: 'SHA-256', content: sha256 }] }),
-    ...licencesOf(licences),
-    properties: [{ name: 'banksman:layer', value: layer }],
+    // What it has is there, and nobody says what it is: the word is SPDX's.
+    ...(unread === undefined ? licencesOf(licences) : { licenses: [{ license: { name: 'NOASSERTION' } }] }),
+    properties: [
+      ...(unread === undefined ? [] : [{ name: 'banksman:copyright-sha256', value: unread }]),
+      { name: 'banksman:layer', value: layer },
+    ],
   };
 }
 

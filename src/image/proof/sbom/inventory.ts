@@ -6,7 +6,12 @@ import { type InstalledPackage, type LayerContents, readLayerContents } from './
 
 /** What is in an image, or in all images of an index, and in which layer. */
 export interface Inventory {
-  readonly packages: readonly (InstalledPackage & { readonly layer: Digest; readonly licences: readonly string[] })[];
+  readonly packages: readonly (InstalledPackage & {
+    readonly layer: Digest;
+    readonly licences: readonly string[];
+    /** SHA-256 of the copyright file, where that names no licence. */
+    readonly unread?: string | undefined;
+  })[];
   readonly files: readonly { readonly path: string; readonly sha256: string; readonly layer: Digest }[];
   /** Layers of whose files not all are listed, with their number. */
   readonly unlisted: readonly { readonly layer: Digest; readonly files: number }[];
@@ -66,6 +71,11 @@ function joinImages(inventories: readonly Inventory[]): Inventory {
 function joinLayers(layers: readonly Descriptor[], contents: readonly LayerContents[]): Inventory {
   const licences = new Map(contents.flatMap((each) => Object.entries(each.licences)));
   const links = new Map(contents.flatMap((each) => Object.entries(each.links)));
+  const unread = new Map(contents.flatMap((each) => Object.entries(each.unread)));
+  const sumOf = (folder: string, depth = 0): string | undefined => {
+    const link = links.get(folder);
+    return unread.get(folder) ?? (link === undefined || depth > 5 ? undefined : sumOf(link, depth + 1));
+  };
   const documented = (folder: string, depth = 0): readonly string[] => {
     const link = links.get(folder);
     return licences.get(folder) ?? (link === undefined || depth > 5 ? [] : documented(link, depth + 1));
@@ -77,7 +87,14 @@ function joinLayers(layers: readonly Descriptor[], contents: readonly LayerConte
   contents.forEach((each, index) => {
     const layer = layers[index]!.digest;
     for (const found of each.packages) {
-      packages.set(`${found.name}:${found.architecture}`, { ...found, layer, licences: documented(found.name) });
+      const named = documented(found.name);
+      const sum = named.length === 0 ? sumOf(found.name) : undefined;
+      packages.set(`${found.name}:${found.architecture}`, {
+        ...found,
+        layer,
+        licences: named,
+        ...(sum !== undefined && { unread: sum }),
+      });
     }
     for (const file of each.files) files.set(file.path, { ...file, layer });
     if (each.fileCount > each.files.length) unlisted.push({ layer, files: each.fileCount });

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { parseParagraphs } from '../../debian/control.ts';
 import { ImageFault } from '../../fault.ts';
 import { layerBytes } from '../../lower.ts';
@@ -12,6 +12,8 @@ export interface LayerContents {
   readonly packages: readonly InstalledPackage[];
   /** Folder of usr/share/doc -> licences that its copyright file names. */
   readonly licences: Readonly<Record<string, readonly string[]>>;
+  /** Folder of usr/share/doc -> SHA-256 of its copyright file, where that names no licence. */
+  readonly unread: Readonly<Record<string, string>>;
   /** Folder of usr/share/doc that is a link -> the folder it stands for. */
   readonly links: Readonly<Record<string, string>>;
   /** `ID` and `VERSION_ID` of os-release. */
@@ -30,7 +32,7 @@ export interface InstalledPackage {
 }
 
 /** Goes up when the same layer is told of in another way. */
-export const layerContentsFormat = 1;
+export const layerContentsFormat = 2;
 
 /** Files of one layer that are listed. */
 const maximumFiles = 2000;
@@ -41,6 +43,7 @@ const maximumText = 32 * 1024 * 1024;
 export async function readLayerContents(layout: string, layer: Descriptor): Promise<LayerContents> {
   const packages: InstalledPackage[] = [];
   const licences: Record<string, readonly string[]> = {};
+  const unread: Record<string, string> = {};
   const links: Record<string, string> = {};
   const files: { path: string; sha256: string }[] = [];
   let system: LayerContents['system'];
@@ -52,8 +55,12 @@ export async function readLayerContents(layout: string, layer: Descriptor): Prom
     if (type !== 'file') continue;
     fileCount += 1;
     const [, documented] = /^usr\/share\/doc\/([^/]+)\/copyright$/.exec(path) ?? [];
-    if (documented !== undefined) licences[documented] = licencesOfCopyright(await textOf(entry));
-    else if (/^var\/lib\/dpkg\/(status|status\.d\/[^/]+)$/.test(path) && !path.endsWith('.md5sums'))
+    if (documented !== undefined) {
+      const bytes = await bytesOf(entry);
+      const named = licencesOfCopyright(bytes.toString('utf8'));
+      licences[documented] = named;
+      if (named.length === 0) unread[documented] = hash('sha256', bytes);
+    } else if (/^var\/lib\/dpkg\/(status|status\.d\/[^/]+)$/.test(path) && !path.endsWith('.md5sums'))
       packages.push(...packagesOf(await textOf(entry)));
     else if (path === 'usr/lib/os-release' || path === 'etc/os-release')
       system = systemOf(await textOf(entry)) ?? system;
@@ -63,6 +70,7 @@ export async function readLayerContents(layout: string, layer: Descriptor): Prom
   return {
     packages,
     licences,
+    unread,
     links,
     ...(system !== undefined && { system }),
     files: packages.length > 0 ? [] : files,
@@ -71,16 +79,20 @@ export async function readLayerContents(layout: string, layer: Descriptor): Prom
 }
 
 async function textOf(entry: ReadEntry): Promise<string> {
+  return (await bytesOf(entry)).toString('utf8');
+}
+
+async function bytesOf(entry: ReadEntry): Promise<Buffer> {
   if (entry.size > maximumText) throw new ImageFault('image/too-large', `${entry.path} has ${entry.size} bytes`);
   const parts: Uint8Array[] = [];
   for await (const piece of entry.content()) parts.push(piece);
-  return Buffer.concat(parts).toString('utf8');
+  return Buffer.concat(parts);
 }
 
 async function sumOf(entry: ReadEntry): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of entry.content()) hash.update(piece);
-  return hash.digest('hex');
+  const sum = createHash('sha256');
+  for await (const piece of entry.content()) sum.update(piece);
+  return sum.digest('hex');
 }
 
 function packagesOf(text: string): InstalledPackage[] {

@@ -113,11 +113,12 @@ export function spdxId(name: string): string | undefined {
 }
 
 /**
- * The licences that a package's copyright file names, where it is in the machine-readable form (Debian copyright-format 1.0);
- * empty where it is not. All that it names, each once: which of them apply together, and to which file, it says itself.
+ * The licences that a package's copyright file names: all of them, each once; which apply together, and to which file, it says
+ * itself. In the machine-readable form (Debian copyright-format 1.0) it names them by fields, in any other by where their texts are
+ * (Debian Policy 12.5). Empty where it does neither.
  */
 export function licencesOfCopyright(text: string): string[] {
-  if (!/^\s*Format(-Specification)?:/i.test(text)) return [];
+  if (!/^\s*Format(-Specification)?:/i.test(text)) return licencesOfText(text);
   const names = new Set<string>();
   for (const [, line = ''] of text.matchAll(/^License:[ \t]*(\S.*)$/gim)) {
     for (const part of line.split(/\s+(?:and\/or|and|or)\s+|\s*,\s*(?:and|or)?\s*/i)) {
@@ -127,4 +128,17 @@ export function licencesOfCopyright(text: string): string[] {
     }
   }
   return [...names].sort();
+}
+
+/** A GNU licence of a version "or any later": who means which of several can't be told from here, and then none has a version. */
+function licencesOfText(text: string): string[] {
+  const found = [...text.matchAll(/\/usr\/share\/common-licenses\/([A-Za-z]+(?:-[A-Za-z0-9.]*[A-Za-z0-9])?)/g)];
+  const names = [...new Set(found.map(([, name = '']) => name))].sort();
+  const gnu = names.filter((name) => /^(?:GPL|LGPL|AGPL|GFDL)-/.test(name));
+  const later = /any\s+later\s+version/i.test(text);
+  if (!later) return names;
+  const only = gnu.length === 1;
+  return names.map((name) =>
+    gnu.includes(name) ? (only ? `${name}+` : `${name} or later, see its copyright file`) : name,
+  );
 }
