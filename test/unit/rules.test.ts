@@ -171,8 +171,6 @@ genrule(name = "said", tools = [":toolchain|go"], cmd = "$TOOL version > $OUT", 
     });
     expect(readFileSync([...(await made.build('//:said')).values()][0]!, 'utf8')).toBe('made version\n');
     const refused = {
-      'go_toolchain(name = "x", version = "1.22", architectures = ["linux_arm64"])':
-        'the argument architectures is not supported',
       'go_test(name = "x", srcs = ["x_test.go"], worker = "//:w")': 'the argument worker is not supported',
       'go_test_main(name = "x", srcs = ["x.go"])': 'use go_test, or go_benchmark',
       'sh_test(name = "x", worker = "//:w")': 'worker is not supported',
@@ -403,6 +401,56 @@ python_library(name = "lib", srcs = glob(["**/*.py"], exclude = ["*_test.py"]), 
 python_test(name = "lib_test", srcs = glob(["*_test.py"]), deps = [":lib"], flags = "-v", timeout = 30)
 python_binary(name = "main", main = "main.py", deps = [":lib"], out = "main.pex")
 `,
+    'lib/every/BUILD': `
+workspace(name = "shop")
+licenses(["notice"])
+arch(name = "small", os = "linux", arch = "386")
+if is_platform(os = CONFIG.HOSTOS):
+    check_config("registry", "buildconfig")
+
+cgo_binary(name = "cgo", go_srcs = ["m.go"], c_srcs = ["n.c"])
+cgo_test(name = "cgo_test", srcs = ["m_test.go"])
+go_system_toolchain(name = "go")
+java_module(name = "module", srcs = ["module-info.java"])
+java_runtime_image(name = "runtime", modules = [":module"], main_module = "shop", main_class = "shop.Main")
+please_java_toolchain(name = "jdk", jdk_url = "https://example.com/jdk.tar.gz", hashes = ["${'8'.repeat(64)}"])
+python_multiversion_wheel(name = "wheels", version = "1.0", urls = ["https://example.com/a-1.0-py3-none-any.whl"], hashes = ["${'9'.repeat(64)}"])
+export_file(name = "notes", src = "notes.md", visibility = ["PUBLIC"])
+hash_filegroup(name = "hashed", srcs = ["notes.md", "m.go"])
+system_library(name = "hosts", srcs = ["/etc/hosts"], hashes = ["${'a'.repeat(64)}"])
+tarball(name = "tar", srcs = [":notes", ":hashed"], gzip = True)
+sh_library(name = "shell", src = "lib.sh")
+sh_cmd(name = "show", cmd = "ls $(out_dir :hashed)", deps = [":hashed"])
+sh_binary(name = "run", main = "lib.sh", deps = [":shell"])
+sh_test(name = "run_test", src = "lib.sh", data = [":run"])
+remote_file(name = "fetched", url = "https://example.com/f.txt", hashes = ["sha1: ${'b'.repeat(40)}", "blake3: ${'b'.repeat(64)}"])
+local_repository(name = "near", path = "vendor/near")
+new_local_repository(name = "near_too", path = "vendor/near2")
+http_archive(name = "far", urls = ["https://example.com/a.zip"], hashes = ["${'c'.repeat(64)}"])
+new_http_archive(name = "far_too", urls = ["https://example.com/b.tgz"], build_file_content = "", hashes = ["${'c'.repeat(64)}"])
+github_repo(name = "hub", repo = "shop/tool", revision = "v1", hashes = ["${'d'.repeat(64)}"])
+gitlab_repo(name = "lab", repo = "shop/tool", revision = "v1", hashes = ["${'d'.repeat(64)}"])
+
+filegroup(name = "parts", srcs = {"text": [":notes"], "code": ["m.go", ":hashed"]}, entry_points = {"main": "m.go"})
+build_rule(
+    name = "narrow", srcs = [":parts|code"], data = {"t": [":parts|text"]}, outs = {"a": ["z", "b"], "c": ["y"]}, tools = {"t": [":run"]},
+    cmd = {"opt": "ls $SRCS > b; cp b $OUTS_C; cp b z", "dbg": "touch $OUTS"}, env = {"KIND": "$NAME"}, pass_env = ["LANG"],
+    secrets = ["~/.shop"], optional_outs = ["*.log"], output_dirs = ["_more"], requires = ["text"], size = "small",
+    pre_build = lambda name: add_label(name, "seen"), post_build = lambda name, output: [add_out(name, line) for line in output if line],
+)
+build_rule(name = "either", cmd = "true", provides = {"text": ":notes"}, exported_deps = [":shell"], internal_deps = [":run"])
+build_rule(name = "not_a_test", cmd = "true", test_cmd = "false", flaky = 2, test_outputs = ["x"])
+genrule(name = "here", srcs = [f"///{CONFIG.HOSTOS}_{CONFIG.HOSTARCH}//lib/every:notes", ":either"], cmd = "cat $SRCS > $OUT", out = "here")
+[text_file(name = f"n{i}", content = "" if isinstance(range(i), list) else str(i)) for i in range(2)]
+`,
+    'lib/every/m.go': 'package main\n\nimport "C"\n\nfunc main() {}\n',
+    'lib/every/m_test.go': 'package main\n',
+    'lib/every/n.c': '',
+    'lib/every/module-info.java': 'module shop {}',
+    'lib/every/notes.md': 'x\n',
+    'lib/every/lib.sh': '#!/bin/sh\n',
+    'vendor/near/BUILD': '',
+    'vendor/near2/BUILD': '',
     'lib/py/main.py': '',
     'lib/py/a/b.py': '',
     'lib/py/lib_test.py': '',
@@ -462,7 +510,7 @@ describe('a larger repository of Please', () => {
     expect(workspace.please?.plugins.go?.target).toBe('//plugins:go');
     // Each service: condition, library, test, program, image, manifests, checks with two tests, two old rules.
     expect(targets.size).toBeGreaterThan(services * 11);
-    expect(packages.size).toBe(services + 13);
+    expect(packages.size).toBe(services + 16);
     expect(targets.get('//lib/go:lib')).toMatchObject({
       // What no lock has packages of stands for all of them.
       deps: ['//third_party/go:github.com_google_uuid', '//third_party/go:testify'],
@@ -499,6 +547,25 @@ describe('a larger repository of Please', () => {
     expect(targets.get('//lib/java:core')?.srcs.named.srcs).toEqual([
       { kind: 'file', path: 'lib/java/src/shop/Core.java' },
     ]);
+  });
+
+  it('uses every rule', async () => {
+    // Not of Please, or nothing but a word that they are not supported.
+    const others = ['debian_packages', 'npm_modules', 'java_runtime', 'go_test_main', 'merge_cgo_obj'];
+    const files = pleaseRepository(1);
+    const text = Object.values(files).join('\n');
+    const rules = ruleFiles().flatMap(({ source }) =>
+      [...source.matchAll(/^def ([a-z]\w*)\(/gm)].map(([, name]) => name!),
+    );
+    expect(rules.length).toBeGreaterThan(60);
+    expect(rules.filter((name) => !others.includes(name) && !new RegExp(`\\b${name}\\(`).test(text))).toEqual([]);
+    const { targets } = await make(files).load();
+    expect(targets.get('//lib/every:narrow')).toMatchObject({ labels: expect.arrayContaining(['seen', 'small']) });
+    expect(targets.get('//lib/every:here')?.srcs.all).toMatchObject([
+      { label: '//lib/every:notes' },
+      { label: '//lib/every:either' },
+    ]);
+    expect(targets.get('//lib/every:n1')?.action).toMatchObject({ content: '1' });
   });
 
   it('says what to lock before its libraries are built', async () => {
