@@ -290,6 +290,8 @@ export interface Workspace {
   readonly subrepos?: Readonly<Record<string, string>>;
   /** What a `.plzconfig` beside says. */
   readonly please?: PleaseConfig;
+  /** Patterns of services that are promoted together, by the name of the set. */
+  readonly sets?: Readonly<Record<string, readonly string[]>> | undefined;
   readonly place: Place;
 }
 

@@ -27,6 +27,7 @@ const workspaceKeys = [
   'registry',
   'registries',
   'remote_cache',
+  'sets',
   'subrepos',
 ] as const;
 const registryKeys = ['ca', 'cert', 'key', 'plain_http', 'mirrors'] as const;
@@ -56,6 +57,7 @@ export function readWorkspace(root: string, source: Source, please?: PleaseConfi
     registry,
     ...(fields.registries !== undefined && { registries: registries(fields.registries) }),
     ...(fields.remote_cache !== undefined && { remoteCache: remoteCache(fields.remote_cache) }),
+    ...(fields.sets !== undefined && { sets: sets(fields.sets) }),
     ...(fields.subrepos !== undefined && { subrepos: subrepos(fields.subrepos) }),
     ...(please !== undefined && { please }),
     place: top.place,
@@ -129,6 +131,18 @@ export function pleaseWorkspace(root: string, please: PleaseConfig, file: string
     .replace(/^[^A-Za-z0-9]+/, '')
     .slice(0, 63);
   return readWorkspace(root, { file, text: `name: ${JSON.stringify(name || 'workspace')}\n`, internal: true }, please);
+}
+
+/** Patterns of services that are promoted together, by the name of the set. */
+function sets(form: FormNode): Record<string, readonly string[]> {
+  return Object.fromEntries(
+    entriesOf(form).map(({ key, value }) => {
+      if (!simpleName.test(key)) throw wrong(value, `${JSON.stringify(key)} can't be the name of a set`);
+      const patterns = listOf(value).map((each) => textOf(each, /^\/\/[^\s,]*$/, 'a pattern of labels: //bank/...'));
+      if (patterns.length === 0) throw wrong(value, 'is empty', 'name services: [//bank/...]');
+      return [key, patterns];
+    }),
+  );
 }
 
 function subrepos(form: FormNode): Record<string, string> {

@@ -9,8 +9,19 @@ const place = { file: 'banksman.yaml', line: 1 };
 const base = { cluster: 'local', registry: 'r', parameters: {}, place };
 const environments = new Map<string, Environment>([
   ['staging', { ...base, name: 'staging', namespace: 's' }],
-  ['prod', { ...base, name: 'prod', namespace: 'p', after: 'staging' }],
+  // Nobody approves: what is asked for waits.
+  [
+    'prod',
+    {
+      ...base,
+      name: 'prod',
+      namespace: 'p',
+      after: 'staging',
+      gates: [{ kind: 'approvals', name: 'approvals', count: 1, place }],
+    },
+  ],
 ]);
+const waiting = expect.stringMatching(/^(?:planned|gated)$/) as string;
 const digest = (index: number) => `sha256:${String(index % 10).repeat(8)}${String(index).padStart(56, '0')}`;
 const content = (service: Label, kind?: 'service' | 'infrastructure'): ReleaseContent => ({
   bundle: { format: 1, service, owner: 'team', ...(kind !== undefined && { kind }), containers: [], files: [] },
@@ -107,7 +118,7 @@ describe.each(testDatabases)('lists of the server on $engine', ({ start }) => {
       {
         service,
         state: 'absent',
-        open: [{ state: 'planned', by: 'engineer@bank.example' }],
+        open: [{ state: waiting, by: 'engineer@bank.example' }],
         held: [{ why: 'looking' }],
       },
     ]);
@@ -118,7 +129,7 @@ describe.each(testDatabases)('lists of the server on $engine', ({ start }) => {
     expect(matched.json.items.map((each: { service: string }) => each.service)).toEqual([services[1], services[2]]);
     const history = await server.call('viewer', 'GET', `${path(service!)}/rollouts`);
     expect(history.json.items).toMatchObject([
-      { state: 'planned', why: 'rates', commit: 'c'.repeat(40), authors: ['Ada <ada@bank.example>'] },
+      { state: waiting, why: 'rates', commit: 'c'.repeat(40), authors: ['Ada <ada@bank.example>'] },
     ]);
     for (const query of ['limit=0', 'limit=501', 'limit=x', 'state=fine', 'kind=x', 'match=ledger', 'open=1', 'x=1']) {
       const { status, json } = await server.call('viewer', 'GET', `/v1/environments/prod/services?${query}`);

@@ -30,6 +30,11 @@ describe('the commands that speak to a server', () => {
     const actor = { who: 'test', source: 'test' };
     const store = await openPlacementStore(database);
     await store.addRelease({ id, service, reference: `r@${id}`, commit: 'c', authors: ['ada'], madeAt: 0 }, actor);
+    const later = `sha256:${'cd'.repeat(32)}`;
+    await store.addRelease(
+      { id: later, service, reference: `r@${later}`, commit: 'd', authors: ['bob'], madeAt: 1 },
+      actor,
+    );
     const asked = { name: 'bob', roles: ['release-manager'] as const, services: [], expiresAt: Date.now() + 60_000 };
     const { token } = await server.tokens.create(asked, actor, Date.now());
     env = { ...process.env, NO_COLOR: '1', BANKSMAN_SERVER: server.url, BANKSMAN_TOKEN: token };
@@ -90,6 +95,17 @@ describe('the commands that speak to a server', () => {
     const back = await banksman(['rollback', ...at, '--why', 'x']);
     expect(back).toMatchObject({ code: 1, stderr: expect.stringContaining('has no earlier release') as string });
     expect((await banksman(['environments'])).stdout).toContain('prod  p of c  gates: approvals');
+    expect((await banksman(['train', '--env', 'prod', '--preview'])).stderr).toContain(
+      'takes its releases from no other',
+    );
+    expect((await banksman(['train', '--env', 'prod'])).stderr).toContain('a train needs --why');
+    const bisected = await banksman(['bisect', ...at, '--good', 'abababab', '--bad', 'cdcdcdcd']);
+    expect(bisected.stdout).toMatch(/^the first bad release:\n {2}cdcdcdcdcdcd \(2\) {2}commit d {2}bob\n$/);
+    expect((await banksman(['bisect', ...at, '--good', 'cdcdcdcd', '--bad', 'abababab'])).code).toBe(2);
+    expect((await banksman(['diff', service, 'abababab'])).stderr).toContain('has two sides, not 1');
+    expect((await banksman(['promote', ...at, '--release', '00000000', '--preview'])).stderr).toContain(
+      'unknown-release',
+    );
     const { answers } = JSON.parse((await banksman(['why', ...at, '--json'])).stdout) as { answers: object[] };
     expect(answers).toHaveLength(2);
     expect((await banksman(['cancel', ...at, '--why', 'enough'])).stdout).toMatch(/^rollout \S+ is cancelled\n$/);

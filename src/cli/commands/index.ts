@@ -51,6 +51,13 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./drift.ts'),
   },
   { name: 'promote', summary: 'ask the server for a release in an environment', load: () => import('./promote.ts') },
+  {
+    name: 'train',
+    summary: 'promote all that is healthy, in the order in which services need each other',
+    load: () => import('./train.ts'),
+  },
+  { name: 'diff', summary: 'compare two releases, or what two environments serve', load: () => import('./diff.ts') },
+  { name: 'bisect', summary: 'find the first bad release', load: () => import('./bisect.ts') },
   { name: 'approve', summary: 'approve a release for an environment', load: () => import('./approve.ts') },
   {
     name: 'review-emergency',

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import { environmentOf, rollback, workspaceRegistries } from '../../release/index.ts';
-import { apiOf, type ServerChoice, wantsServer, wholeLabel, withServerOption } from '../api.ts';
+import { apiOf, queryText, type ServerChoice, wantsServer, wholeLabel, withServerOption } from '../api.ts';
 import { type ClusterChoice, reachCluster, withClusterOptions, withEnvironmentOption } from '../cluster.ts';
 import type { CommandContext } from '../context.ts';
 import { follow, placePath, requireHealthy } from '../follow.ts';
 import { serviceNamed } from '../service.ts';
 import { UsageFault } from '../usage.ts';
+import { type ChangesView, changesLines } from '../views/changes.ts';
 import { type RolloutView, shortRelease } from '../views/rollouts.ts';
 import { report, watchRollout, wholeSeconds } from './deploy.ts';
 
@@ -15,6 +16,7 @@ interface Options extends ClusterChoice, ServerChoice {
   readonly deadline?: number;
   readonly why?: string;
   readonly breakGlass?: string;
+  readonly preview?: boolean;
   readonly json?: boolean;
 }
 
@@ -27,6 +29,7 @@ export function define(command: Command, context: CommandContext): void {
       "go on although images do not fulfil the environment's policy; kept in the history",
     )
     .option('--why <reason>', "for the server's record")
+    .option('--preview', 'of a server: only show what it would change, object by object')
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',
@@ -41,6 +44,9 @@ Examples:
     )
     .action(async (text: string, options: Options) => {
       if (await wantsServer(options)) return await throughServer(text, options, context);
+      if (options.preview) {
+        throw new UsageFault('cli/wrong-use', '--preview needs a server', { next: 'name one with --server' });
+      }
       const { workspace, service } = await serviceNamed(text, context);
       const environment = environmentOf(workspace, options.env);
       const cluster = await reachCluster(options, environment, { pushes: false });
@@ -68,6 +74,14 @@ async function throughServer(text: string, options: Options, context: CommandCon
     throw new UsageFault('cli/wrong-use', `${named} is for a rollback without a server, which goes by banksman.yaml`, {
       next: 'leave it out, or give --cluster',
     });
+  }
+  if (options.preview) {
+    const label = await wholeLabel(text, context);
+    const asked = `${placePath(label, environment)}/preview${queryText({ release: to })}`;
+    const changes = (await apiOf(options, context.signal)('GET', asked)) as ChangesView;
+    if (json) return context.terminal.print(JSON.stringify(changes, undefined, 2));
+    for (const line of changesLines(changes, context.terminal.paint)) context.terminal.print(line);
+    return;
   }
   if (why === undefined) {
     throw new UsageFault('cli/wrong-use', 'a rollback through the server needs --why', {
