@@ -9,8 +9,8 @@ import {
 } from '../language/index.ts';
 import type { BuildCall, EvaluationContext } from './context.ts';
 import { placedAt } from './define.ts';
-import { GraphFault } from './fault.ts';
-import { ArgumentFault, inputsOf, labelsOf, namedLists, outputsOf, stringsOf, systemPath } from './inputs.ts';
+import { ArgumentFault, GraphFault } from './fault.ts';
+import { inputsOf, labelsOf, namedLists, outputsOf, stringsOf, systemPath } from './inputs.ts';
 import { checkTargetName, formatPattern, type LabelScope, labelOf, parsePattern, patternMatches } from './label.ts';
 import { checkedSum } from './sums.ts';
 import { defaultTimeouts, secondsOfText } from './timeouts.ts';

@@ -1,6 +1,6 @@
 import { defineFunction, type NativeDefinition, type NativeFunction } from '../language/index.ts';
 import type { BuildCall, EvaluationContext } from './context.ts';
-import { ArgumentFault } from './inputs.ts';
+import { ArgumentFault } from './fault.ts';
 import { literalPlace, placed } from './place.ts';
 
 /** Defines a function of BUILD files whose faults get the place of the call. */

@@ -24,3 +24,12 @@ export class GraphFault extends Fault<
   | 'graph/shallow-clone'
   | 'graph/git'
 > {}
+
+/** A fault about one string among a rule's arguments, so that its place can be found. */
+export class ArgumentFault extends GraphFault {
+  readonly literal: string;
+  constructor(fault: GraphFault, literal: string) {
+    super(fault.code, fault.message, { next: fault.next, cause: fault });
+    this.literal = literal;
+  }
+}

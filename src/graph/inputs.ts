@@ -1,5 +1,5 @@
 import { sortedKeys, typeOf, type Value } from '../language/index.ts';
-import { GraphFault } from './fault.ts';
+import { ArgumentFault, GraphFault } from './fault.ts';
 import { type LabelScope, looksLikeLabel, parseLabel } from './label.ts';
 import { noInputs } from './no-inputs.ts';
 import { childPath, resolvePath } from './paths.ts';
@@ -7,15 +7,6 @@ import type { Input, Inputs, Label } from './types.ts';
 
 /** What strings among a rule's arguments may be, beside labels. */
 export type StringMeaning = 'file' | 'program';
-
-/** A fault about one string among a rule's arguments, so that its place can be found. */
-export class ArgumentFault extends GraphFault {
-  readonly literal: string;
-  constructor(fault: GraphFault, literal: string) {
-    super(fault.code, fault.message, { next: fault.next, cause: fault });
-    this.literal = literal;
-  }
-}
 
 /**
  * A list of strings, or a dict of names to lists, as inputs.

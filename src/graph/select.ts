@@ -1,7 +1,7 @@
 import { EvaluationError, type Value } from '../language/index.ts';
 import { define } from './define.ts';
-import { GraphFault } from './fault.ts';
-import { ArgumentFault } from './inputs.ts';
+import { ArgumentFault, GraphFault } from './fault.ts';
+
 import { nearestLabel, parseLabel, splitLabel } from './label.ts';
 
 /** Keys for what holds where no condition does; the longer one is Bazel's. */

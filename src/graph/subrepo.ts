@@ -1,6 +1,6 @@
 import { define } from './define.ts';
-import { GraphFault } from './fault.ts';
-import { ArgumentFault } from './inputs.ts';
+import { ArgumentFault, GraphFault } from './fault.ts';
+
 import { childPath, resolvePath } from './paths.ts';
 import { hostSystem } from './subrepos.ts';
 

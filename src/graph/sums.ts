@@ -1,5 +1,5 @@
-import { GraphFault } from './fault.ts';
-import { ArgumentFault } from './inputs.ts';
+import { ArgumentFault, GraphFault } from './fault.ts';
+
 import type { SumAlgorithm } from './types.ts';
 
 /** Hexadecimal digits of the sums by which outputs may be locked. */

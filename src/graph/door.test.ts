@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const source = join(import.meta.dirname, '..');
+
+/** All files that come to be loaded with one, by what their imports and exports say. */
+function loadedWith(first: string): string[] {
+  const found = new Set([first]);
+  for (const file of found) {
+    const text = readFileSync(file, 'utf8');
+    for (const [, clause, from] of text.matchAll(/^(?:import|export) ([^;]*?from )?'(\.[^']+)';/gms)) {
+      // Types alone load nothing.
+      const names = /^\{(.*)\} from $/s
+        .exec(clause ?? '')?.[1]
+        ?.split(',')
+        .filter((name) => name.trim() !== '');
+      if (clause?.startsWith('type ') || names?.every((name) => name.trim().startsWith('type '))) continue;
+      found.add(resolve(file, '..', from!));
+    }
+  }
+  return [...found].map((file) => relative(source, file));
+}
+
+describe('the door', () => {
+  it('loads nothing that evaluates: a query whose answer is kept starts without it', () => {
+    const files = loadedWith(join(import.meta.dirname, 'index.ts'));
+    expect(files).toContain('graph/kept-graph.ts');
+    const heavy =
+      /^language\/|^process\/|^form\/|^graph\/(?:load|packages|advance|explain|functions|cached-load|affected)\.ts$/;
+    expect(files.filter((file) => heavy.test(file))).toEqual([]);
+  });
+});
