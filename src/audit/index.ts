@@ -1,11 +1,13 @@
 export {
   type Checkpoint,
+  isSignedBy,
   newCheckpointKey,
   parseCheckpoint,
   readPrivateKey,
   readPublicKey,
 } from './checkpoint.ts';
-export type { AuditEntry, AuditEvent } from './entry.ts';
+export { type AuditEntry, type AuditEvent, hashOf, readBody } from './entry.ts';
+export { coveringCheckpoint, entriesBetween } from './excerpt.ts';
 export { AuditFault } from './fault.ts';
 export { audited, type EntryFilter, makeCheckpoint, migrateAudit, newestEntry, readEntries } from './log.ts';
 export { grantsFor } from './migrations.ts';

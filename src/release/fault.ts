@@ -32,5 +32,7 @@ export class ReleaseFault extends Fault<
   | 'release/train-known'
   | 'release/other-commit'
   | 'release/no-emergency'
+  | 'release/unknown-rollout'
+  | 'release/too-much-evidence'
   | 'release/same-person'
 > {}

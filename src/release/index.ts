@@ -5,6 +5,7 @@ export type { FieldChange, ObjectChanges } from './changes.ts';
 export { type DeployOptions, deploy, type RolloutOptions } from './deploy.ts';
 export { type Drift, type DriftedObject, migrateDrift, readDrift, releaseObjects, watchDrift } from './drift/index.ts';
 export { environmentOf, findService } from './environment.ts';
+export * from './evidence/index.ts';
 export {
   type Clusters,
   type ExecutorOptions,

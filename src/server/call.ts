@@ -1,13 +1,13 @@
 import type { Database } from '../database/index.ts';
 import type { Environment } from '../graph/index.ts';
-import type { Clusters, PlacementStore, ReleaseContent } from '../release/index.ts';
+import type { Clusters, EvidenceSources, PlacementStore, ReleaseContent } from '../release/index.ts';
 import type { Action, Person } from './authorization.ts';
 import type { SchemaName } from './schemas.ts';
 import type { Tokens } from './tokens.ts';
 import type { Webhooks } from './webhooks/store.ts';
 
 /** What the calls work on. */
-export interface Context {
+export interface Context extends EvidenceSources {
   readonly database: Database;
   readonly store: PlacementStore;
   readonly tokens: Tokens;

@@ -31,6 +31,8 @@ const statuses: Readonly<Record<string, number>> = {
   'release/not-leader': 409,
   'release/other-commit': 409,
   'release/no-emergency': 404,
+  'release/unknown-rollout': 404,
+  'release/too-much-evidence': 409,
   'release/same-person': 409,
   'database/lost': 503,
 };

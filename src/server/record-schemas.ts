@@ -41,6 +41,8 @@ export const recordSchemas = {
       ['rollout', 'by', 'why', 'startedAt'],
     ),
   ),
+  /** docs/audit.md says what is in it. */
+  evidence: { type: 'object', properties: {}, additionalProperties: true },
   createWebhook: object(
     { url: text(2000), events: { ...list(text(100)), maxItems: 50 }, allowLinkLocal: { type: 'boolean' } },
     ['url'],

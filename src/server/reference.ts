@@ -9,7 +9,7 @@ const width = 110;
 /** Forms with a name of their own wherever they stand. */
 const named = new Map<unknown, string>(
   Object.entries(schemas)
-    .filter(([, schema]) => schema.type === 'object' && Object.keys(schema.properties as object).length > 0)
+    .filter(([, schema]) => schema.type === 'object' && Object.keys((schema as Schema).properties as object).length > 0)
     .map(([name, schema]) => [schema, name]),
 );
 

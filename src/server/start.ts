@@ -7,6 +7,7 @@ import { KubeFault } from '../kube/index.ts';
 import {
   type CheckProvenance,
   type Clusters,
+  type EvidenceSources,
   migrateDrift,
   openPlacementStore,
   type ReleaseContent,
@@ -27,6 +28,10 @@ export interface ServerOptions {
   readonly checkProvenance?: CheckProvenance | undefined;
   /** How the environments' clusters are reached; without it no rollout gets beyond its gates, and each says so. */
   readonly clusters?: Clusters | undefined;
+  /** What stands beside an image in its registry, for evidence; nothing does where it is absent. */
+  readonly statementsOn?: EvidenceSources['statementsOn'] | undefined;
+  /** Policies of environments, as they were when they were read. */
+  readonly policies?: EvidenceSources['policies'] | undefined;
   readonly version: string;
   readonly host: string;
   /** 0 for any that is free. */
@@ -59,13 +64,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     port,
     log,
     now = Date.now,
+    statementsOn = async () => [],
+    policies = new Map(),
   } = options;
   const store = await openPlacementStore(database, options.checkProvenance);
   await migrateDrift(database);
   const tokens = await openTokens(database);
   const webhooks = await openWebhooks(database);
   const metrics = createMetrics();
-  const context = { database, store, tokens, webhooks, environments, fetchRelease, clusters: options.clusters, now };
+  const given = { environments, fetchRelease, clusters: options.clusters, statementsOn, policies };
+  const context = { database, store, tokens, webhooks, now, ...given };
   const tls = options.tls && (await readTls(options.tls));
   const app = createApp({ context, metrics, version, log, tls });
   const url = await app.listen({ host, port });

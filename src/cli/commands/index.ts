@@ -73,6 +73,11 @@ export const commands: readonly CommandEntry[] = [
   { name: 'server', summary: 'serve releases, gates and the record over HTTP', load: () => import('./server.ts') },
   { name: 'webhook', summary: 'tell others of what happens', load: () => import('./webhook.ts') },
   { name: 'audit', summary: 'read and verify the audit log', load: () => import('./audit.ts') },
+  {
+    name: 'evidence',
+    summary: 'write down, and check, everything that is known of a rollout',
+    load: () => import('./evidence.ts'),
+  },
   { name: 'logs', summary: "print the logs of a service's pods", load: () => import('./logs.ts') },
   { name: 'kubectl', summary: 'run kubectl against the cluster', load: () => import('./kubectl.ts') },
   {

@@ -8,6 +8,7 @@ import {
   type ReleaseContent,
   readPolicies,
   registryTransport,
+  statementsBeside,
   workspaceRegistries,
 } from '../../release/index.ts';
 import { openTokens, type Role, roles, ServerFault, startServer } from '../../server/index.ts';
@@ -97,6 +98,14 @@ async function serve(options: Options, { signal }: CommandContext): Promise<void
           fetchRelease: fetch,
           reach: async (environment) => ({ registry: await registryOf(environment, inCluster), registries }),
         }),
+        policies,
+        statementsOn: async (environment, { repository, digest }, stop) =>
+          statementsBeside(
+            `${environment.registry}/${repository}@${digest}`,
+            digest,
+            { registry: await registryOf(environment, inCluster), registries },
+            stop,
+          ),
         clusters,
         version: version(),
         host: options.host,

@@ -25,9 +25,9 @@ export function packRelease(content: ReleaseContent): PackedRelease {
   const kind = kindOf({ bundle });
   // Releases of services had their names before there were two kinds.
   const told = { ...about, ...(kind !== 'service' && { kind }) };
-  const config = Buffer.from(sorted({ format: 1, service: bundle.service, ...told }));
+  const config = Buffer.from(sortedJson({ format: 1, service: bundle.service, ...told }));
   const manifest = Buffer.from(
-    sorted({
+    sortedJson({
       schemaVersion: 2,
       mediaType: mediaTypes.manifest,
       artifactType: releaseType,
@@ -108,7 +108,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 /** JSON with its keys in order. */
-function sorted(value: unknown): string {
+export function sortedJson(value: unknown): string {
   return JSON.stringify(value, (_, member: unknown) =>
     isRecord(member) ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1))) : member,
   );

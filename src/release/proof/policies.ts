@@ -1,13 +1,14 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Workspace } from '../../graph/index.ts';
 import { type Policy, readPolicy } from '../../image/index.ts';
 import { policyOf } from './check.ts';
+import { policySum } from './policy-sum.ts';
 
 /** A policy as it was when it was read. */
 export interface PinnedPolicy {
   readonly policy: Policy;
+  readonly text: string;
   /** SHA-256 over its text and its keys, in hex. */
   readonly sum: string;
 }
@@ -26,12 +27,8 @@ export async function readPolicies({
   const entries = [...files].map(async (file): Promise<[string, PinnedPolicy]> => {
     const path = join(root, file);
     const policy = await readPolicy(path, file);
-    const keys = [...policy.keys].map(([name, { hint }]) => `${name} ${hint}\n`).sort();
-    const sum = createHash('sha256')
-      .update(await readFile(path))
-      .update(`\n${keys.join('')}`)
-      .digest('hex');
-    return [file, { policy, sum }];
+    const text = await readFile(path, 'utf8');
+    return [file, { policy, text, sum: policySum(text, policy.keys) }];
   });
   return new Map(await Promise.all(entries));
 }

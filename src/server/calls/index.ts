@@ -3,6 +3,7 @@ import { auditCalls } from './audit.ts';
 import { differenceCalls } from './difference.ts';
 import { driftCalls } from './drift.ts';
 import { emergencyCalls } from './emergency.ts';
+import { evidenceCalls } from './evidence.ts';
 import { holdCalls } from './hold.ts';
 import { listCalls } from './list.ts';
 import { placementCalls } from './placement.ts';
@@ -26,6 +27,7 @@ export const calls: readonly Call[] = [
   ...releaseCalls,
   ...testCalls,
   ...auditCalls,
+  ...evidenceCalls,
   ...tokenCalls,
   ...webhookCalls,
 ];
