@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunningDatabase, testDatabases } from '../../test/support/databases.ts';
 import { readEntries, verifyLog } from '../audit/index.ts';
+import { openPglite } from '../database/index.ts';
 import type { Environment, Label } from '../graph/index.ts';
 import { openPlacementStore } from '../release/index.ts';
 import { commit, digest, service, startTestServer, type TestServer } from './testing/server.ts';
@@ -119,8 +120,9 @@ describe.each(testDatabases)('what gates are judged by, on $engine', ({ start })
     );
     expect(asked).toMatchObject({ status: 202 });
     const review = `${at('quiet')}/rollouts/emergency-1/review`;
-    // It has not gone past anything yet.
-    expect(await test.call('release-manager', 'POST', review, { why: 'seen' })).toMatchObject({ status: 404 });
+    const unknown = review.replace('emergency-1', 'emergency-2');
+    expect(await test.call('release-manager', 'POST', unknown, { why: 'seen' })).toMatchObject({ status: 404 });
+    // Whether this starts it or the server has already: it has gone past the gates after that.
     const store = await openPlacementStore(running.database);
     const gates = { kind: 'gates', rollout: 'emergency-1', at: test.now() } as const;
     const passed = [{ gate: 'emergency', holds: true, reason: 'emergency' }];
@@ -176,4 +178,41 @@ describe.each(testDatabases)('what gates are judged by, on $engine', ({ start })
     );
     expect(await verifyLog(running.database)).toMatchObject({ findings: [] });
   });
+});
+
+it('takes no review of an emergency that has not gone past the gates yet, or that is none', async () => {
+  const database = await openPglite(undefined);
+  try {
+    const store = await openPlacementStore(database);
+    const actor = { who: 'ada', source: 'test' };
+    const known = {
+      id: digest(1),
+      service,
+      kind: 'service',
+      reference: 'r',
+      commit: commit(1),
+      authors: [],
+      madeAt: 0,
+    } as const;
+    const { id, order } = await store.addRelease(known, actor);
+    const wish = {
+      release: { id, order },
+      kind: 'promotion',
+      by: 'ada',
+      terms: { patience: 600_000, deadline: 600_000, onFailure: 'stop', returnGates: [] },
+    } as const;
+    const review = (rollout: string) =>
+      store.reviewEmergency(service, 'prod', { rollout, by: 'bob', at: 1, why: 'x' }, actor);
+    const plan = (request: object) =>
+      store.happen(service, 'prod', { kind: 'plan', at: 1, request: { ...wish, ...request } as never }, actor);
+    await plan({ id: 'waits', emergency: 'payments fail', gates: ['emergency'] });
+    await expect(review('waits')).rejects.toMatchObject({ code: 'release/no-emergency' });
+    await plan({ id: 'ordinary', gates: ['tests'] });
+    const answers = [{ gate: 'tests', holds: true, reason: 'passed' }];
+    await store.happen(service, 'prod', { kind: 'gates', at: 2, rollout: 'ordinary', answers }, actor);
+    await expect(review('ordinary')).rejects.toMatchObject({ code: 'release/no-emergency' });
+    expect(await store.emergencyReviews(service, 'prod')).toEqual([]);
+  } finally {
+    await database.close();
+  }
 });
