@@ -75,10 +75,10 @@ export async function planApply(
     try {
       const { namespaced } = await cluster.resource(object);
       const name = { ...object, ...object.metadata, namespace: namespaced ? options.namespace : undefined };
-      const [live, after] = await Promise.all([
-        getObject(cluster, name, { signal: options.signal }),
-        applyObject(cluster, object, { ...options, dryRun: true }),
-      ]);
+      const after = await applyObject(cluster, object, { ...options, dryRun: true });
+      // What is nowhere stored has no version.
+      const isNew = after.metadata.resourceVersion === undefined;
+      const live = isNew ? undefined : await getObject(cluster, name, { signal: options.signal });
       if (live === undefined) return { object, action: 'create', live, after, changes: [] };
       const changes = differences(live, after);
       return { object, action: changes.length === 0 ? 'unchanged' : 'configure', live, after, changes };

@@ -36,19 +36,23 @@ export function createClusterStore(cluster: Cluster, namespace: string): Release
     const object = await getObject(cluster, recordName(service, namespace));
     return { object, record: object === undefined ? emptyRecord(service) : await unpack(object, service) };
   };
+  // What was written last is most often still there: its version tells whether it is.
+  let written: { readonly service: Label; readonly object: KubeObject; readonly record: ServiceRecord } | undefined;
   return {
     read: async (service) => (await fetch(service)).record,
     async update(service, change) {
       for (let attempt = 1; ; attempt++) {
-        const { object, record } = await fetch(service);
+        const { object, record } = attempt === 1 && written?.service === service ? written : await fetch(service);
         const changed = change(record);
         const next = await pack(changed, namespace, object);
+        written = undefined;
         try {
-          if (object === undefined) await createObject(cluster, next);
-          else await replaceObject(cluster, next);
+          const now = object === undefined ? await createObject(cluster, next) : await replaceObject(cluster, next);
+          written = { service, object: now, record: changed };
           return changed;
         } catch (error) {
-          if (!isKubeFault(error, 'kube/changed', 'kube/already-exists') || attempt === tries) throw error;
+          if (!isKubeFault(error, 'kube/changed', 'kube/already-exists', 'kube/not-found') || attempt === tries)
+            throw error;
           // Writers that met once should not meet again.
           await sleep(Math.random() * 50 * attempt);
         }

@@ -19,6 +19,8 @@ export interface Beginning {
   readonly kinds: readonly string[];
   /** Whether a lease of another holder is that of somebody who is known to act no more. */
   readonly isGone?: (holder: string) => boolean;
+  /** Told where this rollout had begun before. */
+  readonly onRepeat?: () => void;
   /** Told who is waited for. */
   readonly onWait: (who: string) => void;
   readonly signal?: AbortSignal | undefined;
@@ -31,7 +33,7 @@ export interface Beginning {
  * @throws ReleaseFault release/busy
  */
 export async function beginRecord(beginning: Beginning): Promise<ServiceRecord> {
-  const { store, service, release, rollout, kinds, isGone = () => false, onWait, signal } = beginning;
+  const { store, service, release, rollout, kinds, isGone = () => false, onRepeat, onWait, signal } = beginning;
   const patience = Date.now() + leasePatience;
   for (;;) {
     let busy = false;
@@ -43,7 +45,10 @@ export async function beginRecord(beginning: Beginning): Promise<ServiceRecord> 
       // What may be there from now on is written down first: whatever happens next, pruning will look for it.
       const all = [...new Set([...record.kinds, ...kinds])].sort();
       const last = lastRollout(record);
-      if (last?.id === rollout.id) return { ...leased, kinds: all };
+      if (last?.id === rollout.id) {
+        onRepeat?.();
+        return { ...leased, kinds: all };
+      }
       const from = last?.release;
       return { ...beginRollout(leased, release, { ...rollout, ...(from !== undefined && { from }) }), kinds: all };
     });

@@ -53,6 +53,7 @@ export async function applyRelease(
   await ensureNamespace(session, signal);
   const mine = new Set(placement.rollouts.map(({ id }) => id));
   try {
+    let isRepeated = false;
     const record = await beginRecord({
       store,
       service,
@@ -62,6 +63,9 @@ export async function applyRelease(
       // Its rollouts are driven by one server at a time, and that is this one.
       isGone: (holder) => mine.has(holder),
       onWait: () => {},
+      onRepeat: () => {
+        isRepeated = true;
+      },
       signal,
     });
     const renewal = keepRecordLease(store, service, rollout.id);
@@ -75,7 +79,10 @@ export async function applyRelease(
         return beside;
       }
       const applied = await applyObjects(objects, plan);
-      const kept = await pruneLeft(objects, record.kinds, rollout.deletesData === true, note);
+      // Where nothing was ever applied before, nothing is left of it.
+      const others = placement.rollouts.some(({ id, started }) => id !== rollout.id && started !== undefined);
+      const isFirst = record.rollouts.length === 1 && !isRepeated && !others;
+      const kept = isFirst ? [] : await pruneLeft(objects, record.kinds, rollout.deletesData === true, note);
       await appliedRecord(store, service, rollout.id, kindsOf(objects, kept));
       return { objects: applied, before: changedBy(plan) };
     } finally {

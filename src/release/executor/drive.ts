@@ -209,7 +209,7 @@ async function told({ tell, rollout }: Drive, happened: Happened): Promise<Rollo
 
 /** Milliseconds. */
 const shortestPause = 500;
-const longestPause = 30_000;
+const longestPause = 10_000;
 
 /** Tries until it is done, or it is certain that it will not be, or the deadline comes. */
 async function persistently(drive: Drive, rollout: Rollout, step: () => Promise<Rollout>): Promise<Rollout | 'again'> {
@@ -227,8 +227,11 @@ async function persistently(drive: Drive, rollout: Rollout, step: () => Promise<
     const failed = { kind: 'failed', rollout: rollout.id } as const;
     if (!isPassing(error)) return await told(drive, { ...failed, why });
     if (options.now() >= rollout.due) return await told(drive, { ...failed, why: `not healthy in time: ${why}` });
-    const pause = pauses.get(rollout) ?? shortestPause;
-    pauses.set(rollout, Math.min(longestPause, pause * 2));
+    // Where something else is wrong than before, it has come further.
+    const last = pauses.get(rollout);
+    const where = isFault(error) ? [why, ...error.notes].join(' ') : why;
+    const pause = last?.where === where ? Math.min(longestPause, last.pause * 2) : shortestPause;
+    pauses.set(rollout, { pause, where });
     if (isFault(error) && /^kube\/(?:unauthorized|untrusted)$/.test(error.code)) options.clusters.forget(environment);
     // A glitch is not worth a note; and where the database is away, there is nowhere to write it.
     if (pause > shortestPause) {
@@ -242,7 +245,7 @@ async function persistently(drive: Drive, rollout: Rollout, step: () => Promise<
 }
 
 /** How long each waits before its next try. */
-const pauses = new WeakMap<Rollout, number>();
+const pauses = new WeakMap<Rollout, { readonly pause: number; readonly where: string }>();
 
 /** The record in the cluster is told as well, as far as that is possible: the database's is the one that counts. */
 async function closeRecord({ leadership, signal }: Drive, job: Job | undefined, rollout: Rollout): Promise<void> {
