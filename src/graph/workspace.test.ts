@@ -150,6 +150,8 @@ registries:
     ['', /is empty/, {}],
     ['nme: x\n', /nme: there is no such key/, { line: 1, column: 1 }, 'did you mean name?'],
     ['registry: r\n', /name is missing/, { line: 1 }],
+    ['name: x\nsets: { pay: [bank] }\n', /a pattern of labels/, { line: 2 }],
+    ['name: x\nsets: { pay: [] }\n', /is empty/, { line: 2 }],
     ['name: x\nregistries: { "Hub/": {} }\n', /is not the name of a registry/, { line: 2 }],
     ['name: x\nregistries: { hub.example: { cert: c.pem } }\n', /cert and key belong together/, { line: 2 }],
     ['name: x\nregistries: { hub.example: { mirror: x } }\n', /mirror/, { line: 2 }],
