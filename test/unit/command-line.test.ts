@@ -178,7 +178,7 @@ describe('completion', () => {
       'a/wrong/BUILD': 'x = [\n',
       'no-packages/x': '',
     });
-    expect(await complete(root, 'banksman roll')).toEqual(['rollback']);
+    expect(await complete(root, 'banksman rollb')).toEqual(['rollback']);
     expect(await complete(root, 'banksman query what')).toEqual(['whatinputs', 'whatoutputs']);
     expect(await complete(root, 'banksman build //')).toEqual(['//a/']);
     expect(await complete(root, 'banksman build //a/')).toEqual(['//a/b:', '//a/wrong:']);
