@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type ApiServer, findEngine, startApiServer } from '../../../test/support/api-server.ts';
 import { type RunningDatabase, testDatabases } from '../../../test/support/databases.ts';
@@ -43,6 +44,8 @@ describe.skipIf(engine === undefined)('drift on a real API server (skipped witho
   let stop: AbortController;
   let watching: Promise<void> | undefined;
   let watches: string[];
+  /** Called before each dry run: between the look at an object and what it is compared with. */
+  let beforeDryRun: () => Promise<void>;
 
   vi.setConfig({ testTimeout: 120_000 });
 
@@ -51,6 +54,7 @@ describe.skipIf(engine === undefined)('drift on a real API server (skipped witho
     environments = new Map();
     stop = new AbortController();
     watches = [];
+    beforeDryRun = async () => {};
     errors.length = 0;
     return async () => {
       stop.abort();
@@ -78,6 +82,10 @@ describe.skipIf(engine === undefined)('drift on a real API server (skipped witho
     const session = await openSession({ kubeconfigPath }, environment);
     const counting: Cluster = {
       ...session.cluster,
+      async request(request) {
+        if (request.query?.dryRun !== undefined) await beforeDryRun();
+        return await session.cluster.request(request);
+      },
       stream(request) {
         watches.push(request.path);
         return session.cluster.stream(request);
@@ -220,6 +228,19 @@ describe.skipIf(engine === undefined)('drift on a real API server (skipped witho
       'drift.found',
       'drift.gone',
     ]);
+  });
+
+  it('is seen also where it came in the middle of the first look', async () => {
+    const environment = await newEnvironment();
+    const service = await rollOut(environment, [config('a')]);
+    beforeDryRun = async () => {
+      beforeDryRun = async () => {};
+      await edit(environment, 'a', { a: 'by hand' });
+      // Long enough for the watch to tell of it while nothing is known of the object yet.
+      await sleep(1_000);
+    };
+    watch();
+    await drifted(environment, service, (drift) => expect(drift?.objects).toMatchObject([{ name: 'a' }]));
   });
 
   it('is no drift what the release does not say', async () => {

@@ -186,8 +186,10 @@ function createWatcher(options: DriftOptions) {
   };
   const sighted = (server: string, sighting: Sighting) => {
     const place = bySet.get(`${server} ${sighting.set}`);
-    const known = place?.marks.get(objectKey(sighting, sighting.name));
-    if (place !== undefined && known !== undefined && mayDiffer(known, sighting)) schedule(place, gather);
+    if (place === undefined) return;
+    const known = place.marks.get(objectKey(sighting, sighting.name));
+    // What is being compared for the first time may change between the comparison and its mark.
+    if (known === undefined ? place.looking : mayDiffer(known, sighting)) schedule(place, gather);
   };
   const lookAt = async (place: Place): Promise<void> => {
     const about = `drift of ${place.service} in ${place.environment.name}`;
