@@ -25,6 +25,17 @@ test('a Service is reached at its own port, a second one of the same port at the
   expect(await given(services, [], allFree)).toEqual({ 'dev/a:8080': 8080, 'dev/b:8080': 8081 });
 });
 
+test('whether a port speaks HTTPS is told by its name or its appProtocol', async () => {
+  const ports = [
+    { name: 'https', port: 1 },
+    { name: 'web', port: 2, appProtocol: 'https' },
+    { name: 'https', port: 3, appProtocol: 'http' },
+    { port: 4 },
+  ];
+  const assigned = await assignPorts(balanced(service('a', ports)), [], allFree);
+  expect(assigned.map(({ https = false }) => https)).toEqual([true, true, false, false]);
+});
+
 test('a port that another process holds is passed over', async () => {
   const holder = createServer();
   await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));

@@ -14,6 +14,8 @@ export interface Assignment {
   readonly clusterAddress: string;
   /** The annotation asks for just this one. */
   readonly fixed: boolean;
+  /** It speaks HTTPS, as the port's name or appProtocol says. */
+  readonly https?: boolean;
 }
 
 export const portAnnotation = 'banksman.local/port';
@@ -22,6 +24,7 @@ interface ServicePortSpec {
   readonly name?: string;
   readonly port: number;
   readonly protocol?: string;
+  readonly appProtocol?: string;
 }
 
 /** A Service of type LoadBalancer as far as it concerns the host. */
@@ -29,7 +32,12 @@ export interface Balanced {
   readonly service: string;
   readonly clusterAddress: string;
   /** TCP ports, each with the host's port that is asked for: `fixed` where by the annotation. */
-  readonly ports: readonly { readonly port: number; readonly wanted: number; readonly fixed: boolean }[];
+  readonly ports: readonly {
+    readonly port: number;
+    readonly wanted: number;
+    readonly fixed: boolean;
+    readonly https: boolean;
+  }[];
 }
 
 /** @returns undefined for a Service of another type, or one that waits for its address */
@@ -43,9 +51,10 @@ export function readBalanced(object: KubeObject): Balanced | undefined {
   const asked = parseAnnotation(object.metadata.annotations?.[portAnnotation]);
   const ports = list
     .filter(({ protocol }) => protocol === undefined || protocol === 'TCP')
-    .map(({ name, port }, index) => {
+    .map(({ name, port, appProtocol }, index) => {
       const fixed = asked.byName.get(name ?? '') ?? (index === 0 ? asked.single : undefined);
-      return { port, wanted: fixed ?? port, fixed: fixed !== undefined };
+      const https = (appProtocol ?? name) === 'https';
+      return { port, wanted: fixed ?? port, fixed: fixed !== undefined, https };
     });
   return ports.length === 0 ? undefined : { service: keyOf(object), clusterAddress, ports };
 }
@@ -83,8 +92,8 @@ export async function assignPorts(
   const given = new Map<string, Assignment>();
   const give = (one: (typeof wanted)[number], hostPort: number) => {
     taken.add(hostPort);
-    const { service, port, clusterAddress, fixed } = one;
-    given.set(`${service}:${port}`, { service, port, hostPort, clusterAddress, fixed });
+    const { service, port, clusterAddress, fixed, https } = one;
+    given.set(`${service}:${port}`, { service, port, hostPort, clusterAddress, fixed, ...(https && { https }) });
   };
   // Fixed ones first. Where two ask for the same, the first by name has it, and the other is treated as if it had not asked.
   for (const one of wanted) if (one.fixed && !taken.has(one.wanted)) give(one, one.wanted);

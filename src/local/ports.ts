@@ -104,6 +104,7 @@ export async function openPorts(
             service: assignment.service,
             port: assignment.port,
             address: `127.0.0.1:${assignment.hostPort}`,
+            scheme: assignment.https === true ? 'https' : 'http',
             listening: forward?.listening ?? false,
             ...(forward?.error !== undefined && { reason: forward.error }),
           };

@@ -67,6 +67,7 @@ export interface ServicePort {
   readonly port: number;
   /** `127.0.0.1:8080` on the host. */
   readonly address: string;
+  readonly scheme: 'http' | 'https';
   readonly listening: boolean;
   /** Why it doesn't listen. */
   readonly reason?: string;

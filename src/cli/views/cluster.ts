@@ -21,9 +21,9 @@ export function clusterLines(status: ClusterStatus, paint: Paint): string[] {
   }
   if (status.api !== undefined)
     lines.push(`  api   ${status.api}  ${paint.faint(`KUBECONFIG=${shortened(status.kubeconfig)}`)}`);
-  for (const { service, port, address, listening, reason } of status.ports) {
+  for (const { service, port, address, scheme, listening, reason } of status.ports) {
     const problem = listening ? '' : `  ${paint.bad(reason ?? 'not listening')}`;
-    lines.push(`  http://${address}  ${paint.faint(`service ${service}:${port}`)}${problem}`);
+    lines.push(`  ${scheme}://${address}  ${paint.faint(`service ${service}:${port}`)}${problem}`);
   }
   return lines;
 }
