@@ -219,16 +219,18 @@ export interface StepForm {
   readonly lasts: number;
   /** What has to hold all that time. */
   readonly check?:
-    | {
-        readonly kind: 'metric';
-        /** Address of a Prometheus server. */
-        readonly url: string;
-        readonly query: string;
-        readonly atMost?: number;
-        readonly atLeast?: number;
-      }
+    | ({ readonly kind: 'metric' } & MetricForm)
     /** A verification job of the release, by the name in its manifest. */
     | { readonly kind: 'job'; readonly name: string };
+}
+
+/** What a metric has to be like. */
+export interface MetricForm {
+  /** Address of a Prometheus server. */
+  readonly url: string;
+  readonly query: string;
+  readonly atMost?: number;
+  readonly atLeast?: number;
 }
 
 /** A gate of an environment, as banksman.yaml says it. Names are unique in an environment. */
@@ -240,14 +242,7 @@ export type GateForm = { readonly name: string; readonly place: Place } & (
   | { readonly kind: 'window'; readonly spans: readonly SpanForm[] }
   /** Shut while one of the spans lasts. */
   | { readonly kind: 'freeze'; readonly spans: readonly SpanForm[] }
-  | {
-      readonly kind: 'metric';
-      /** Address of a Prometheus server. */
-      readonly url: string;
-      readonly query: string;
-      readonly atMost?: number;
-      readonly atLeast?: number;
-    }
+  | ({ readonly kind: 'metric' } & MetricForm)
   | { readonly kind: 'provenance'; readonly policy: string }
 );
 

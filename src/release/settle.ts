@@ -157,18 +157,13 @@ function withoutStall(object: KubeObject): KubeObject {
 
 function nextChange(mirror: Mirror, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
-    const end = mirror.onChange(() => {
+    const done = () => {
       end();
+      signal?.removeEventListener('abort', done);
       resolve();
-    });
-    signal?.addEventListener(
-      'abort',
-      () => {
-        end();
-        resolve();
-      },
-      { once: true },
-    );
+    };
+    const end = mirror.onChange(done);
+    signal?.addEventListener('abort', done, { once: true });
   });
 }
 

@@ -2,3 +2,4 @@ export { type Role, roles } from './authorization.ts';
 export { ServerFault } from './fault.ts';
 export { type RunningServer, type ServerOptions, startServer } from './start.ts';
 export { openTokens, type Tokens } from './tokens.ts';
+export type { WebhookView } from './webhooks/store.ts';

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../database/index.ts';
 import {
   dropLeaderLease,
@@ -104,7 +105,7 @@ export function lead(options: LeadOptions): { stop(): Promise<void> } {
   const run = async () => {
     while (!stopped.signal.aborted) {
       await once();
-      await pause(leaseTime / 5, stopped.signal);
+      await sleep(leaseTime / 5, undefined, { signal: stopped.signal }).catch(() => {});
     }
   };
   const running = run();
@@ -142,17 +143,4 @@ function clocks(): Clocks {
 function age(since: Clocks): number {
   const now = clocks();
   return Math.max(now.wall - since.wall, now.steady - since.steady);
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    signal.addEventListener('abort', end, { once: true });
-  });
 }

@@ -1,21 +1,9 @@
 import type { Command } from 'commander';
 import { Fault } from '../../fault/index.ts';
+import type { WebhookView } from '../../server/index.ts';
 import { apiOf, type ServerChoice, withServerOption } from '../api.ts';
 import type { CommandContext } from '../context.ts';
 import { count } from '../views/count.ts';
-
-interface Webhook {
-  readonly id: string;
-  readonly url: string;
-  readonly events: readonly string[];
-  readonly by: string;
-  readonly pending: number;
-  readonly dead: number;
-  readonly delivered: number;
-  readonly deliveredAt?: string;
-  readonly trouble?: string;
-  readonly disabled?: string;
-}
 
 const several = (word: string, so: readonly string[] = []) => [...so, word];
 
@@ -64,7 +52,7 @@ function defineList(command: Command, { terminal, signal }: CommandContext): voi
     .description('shows webhooks, what waits, and what was given up')
     .option('--json', 'print a JSON list')
     .action(async (options: ServerChoice & { json?: boolean }) => {
-      const webhooks = (await apiOf(options, signal)('GET', '/v1/webhooks')) as readonly Webhook[];
+      const webhooks = (await apiOf(options, signal)('GET', '/v1/webhooks')) as readonly WebhookView[];
       if (options.json) return terminal.print(JSON.stringify(webhooks, undefined, 2));
       for (const webhook of webhooks) for (const line of linesOf(webhook, terminal.paint)) terminal.print(line);
       if (webhooks.length === 0) terminal.print('there is no webhook');
@@ -104,7 +92,7 @@ function defineRetry(command: Command, { terminal, signal }: CommandContext): vo
 }
 
 function linesOf(
-  { id, url, events, pending, dead, delivered, deliveredAt, trouble, disabled }: Webhook,
+  { id, url, events, pending, dead, delivered, deliveredAt, trouble, disabled }: WebhookView,
   paint: CommandContext['terminal']['paint'],
 ): string[] {
   const wanted = events.length === 0 ? 'everything' : events.join(', ');

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isFault } from '../../fault/index.ts';
 import type { Environment, Label } from '../../graph/index.ts';
 import {
@@ -281,26 +282,13 @@ export async function execute(options: ExecutorOptions, leadership: Leadership):
       const beaten = new Promise<void>((resolve) => {
         beat = resolve;
       });
-      await Promise.race([beaten, pause(poll, signal)]);
+      await Promise.race([beaten, sleep(poll, undefined, { signal }).catch(() => {})]);
       // What comes in swarms is looked at together.
-      await pause(Math.min(poll, gather), signal);
+      await sleep(Math.min(poll, gather), undefined, { signal }).catch(() => {});
     }
   } finally {
     stopListening();
     // Those that end may have begun others.
     while (work.size > 0) await Promise.allSettled(work);
   }
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    signal.addEventListener('abort', end, { once: true });
-  });
 }

@@ -1,4 +1,4 @@
-import type { Label } from '../../graph/index.ts';
+import type { Label, StepForm } from '../../graph/index.ts';
 
 /** Milliseconds since the epoch. The core never looks at a clock: every time comes in from outside. */
 export type Time = number;
@@ -50,26 +50,7 @@ export interface Terms {
 }
 
 /** One step of a progressive delivery: so many of the replicas run the new release, for so long. */
-export interface Stage {
-  /** Percent, 1 to 99. */
-  readonly share: number;
-  /** Milliseconds that it stays so once the pods are ready. */
-  readonly lasts: number;
-  /** What has to hold all that time; undefined where the pods' readiness is enough. */
-  readonly check?: StageCheck | undefined;
-}
-
-export type StageCheck =
-  | {
-      readonly kind: 'metric';
-      /** Address of a Prometheus server. */
-      readonly url: string;
-      readonly query: string;
-      readonly atMost?: number;
-      readonly atLeast?: number;
-    }
-  /** A verification job of the release, by its name. */
-  | { readonly kind: 'job'; readonly name: string };
+export type Stage = StepForm;
 
 /** What is known of one gate at one time. A gate is what must hold before a rollout may start. */
 export interface GateAnswer {

@@ -95,6 +95,16 @@ describe.skipIf(engine === undefined)('verification on a real API server (skippe
     (await listObjects(cluster, { apiVersion: 'batch/v1', kind: 'Job' }, { namespace })).items.filter(
       ({ metadata }) => metadata.deletionTimestamp === undefined,
     );
+  /** The one job that is there, once it is. */
+  const onlyJob = () =>
+    vi.waitFor(
+      async () => {
+        const found = await jobs();
+        expect(found).toHaveLength(1);
+        return found[0] as KubeObject;
+      },
+      { timeout: 30_000 },
+    );
   const request = (source: string, more: Partial<VerifyRequest> = {}): VerifyRequest => ({
     session,
     run: { service, rollout: 'a' },
@@ -105,17 +115,10 @@ describe.skipIf(engine === undefined)('verification on a real API server (skippe
 
   it('runs its jobs, as its own, and cleans up', async () => {
     const verified = verifyRelease(request(job('done/x:1')));
-    const [made] = await vi.waitFor(
-      async () => {
-        const found = await jobs();
-        expect(found).toHaveLength(1);
-        return found;
-      },
-      { timeout: 30_000 },
-    );
-    expect(made?.metadata.name).toMatch(/^smoke-[0-9a-f]{12}$/);
-    expect(made?.metadata.labels).not.toHaveProperty('applyset.kubernetes.io/part-of');
-    const { activeDeadlineSeconds, ttlSecondsAfterFinished } = (made?.spec ?? {}) as Record<string, number>;
+    const made = await onlyJob();
+    expect(made.metadata.name).toMatch(/^smoke-[0-9a-f]{12}$/);
+    expect(made.metadata.labels).not.toHaveProperty('applyset.kubernetes.io/part-of');
+    const { activeDeadlineSeconds, ttlSecondsAfterFinished } = (made.spec ?? {}) as Record<string, number>;
     expect(activeDeadlineSeconds).toBeLessThanOrEqual(60);
     expect(ttlSecondsAfterFinished).toBe(3600);
     play();
@@ -142,14 +145,7 @@ describe.skipIf(engine === undefined)('verification on a real API server (skippe
   it('goes on with the job that it finds when it is begun again', async () => {
     const stop = new AbortController();
     const first = verifyRelease(request(job('done/x:1'), { signal: stop.signal }));
-    const made = await vi.waitFor(
-      async () => {
-        const found = await jobs();
-        expect(found).toHaveLength(1);
-        return found[0] as KubeObject;
-      },
-      { timeout: 30_000 },
-    );
+    const made = await onlyJob();
     stop.abort(new Error('killed'));
     await expect(first).rejects.toThrow('killed');
     const second = verifyRelease(request(job('done/x:1')));
@@ -187,15 +183,8 @@ describe.skipIf(engine === undefined)('verification on a real API server (skippe
 
   it('fails where somebody deletes its job', async () => {
     const verified = verifyRelease(request(job('done/x:1')));
-    const [made] = await vi.waitFor(
-      async () => {
-        const found = await jobs();
-        expect(found).toHaveLength(1);
-        return found;
-      },
-      { timeout: 30_000 },
-    );
-    const path = `/apis/batch/v1/namespaces/${namespace}/jobs/${made?.metadata.name}`;
+    const made = await onlyJob();
+    const path = `/apis/batch/v1/namespaces/${namespace}/jobs/${made.metadata.name}`;
     await cluster.request({ method: 'DELETE', path, query: { propagationPolicy: 'Background' } });
     expect(await verified).toMatchObject({ fault: { message: expect.stringMatching(/was deleted before it ended/) } });
   });

@@ -25,8 +25,6 @@ export interface DeliveryOptions {
   /** Milliseconds that who delivers may be silent. */
   readonly leaseTime: number;
   readonly onError: (error: unknown) => void;
-  /** An attempt has ended. */
-  readonly onAttempt?: (webhook: string, sent: Sent) => void;
 }
 
 /** Milliseconds that a receiver has for its answer. */
@@ -140,7 +138,7 @@ async function fillOutbox(
 }
 
 async function deliver(
-  { database, now, onAttempt }: DeliveryOptions,
+  { database, now }: DeliveryOptions,
   lease: LeaderLease,
   webhook: Webhook,
   message: OutboxEntry,
@@ -154,7 +152,6 @@ async function deliver(
   const sent = await sendTo(webhook, idOf(webhook.id, message.number), bodyOf(entry), now(), patience, signal);
   // It was cut off by us: it is sent again, by whoever goes on.
   if (signal.aborted && !sent.received) return;
-  onAttempt?.(webhook.id, sent);
   if (sent.received) return await markDelivered(database, lease, webhook.id, message.number, now());
   if (sent.status === gone) await disable(database, lease, webhook.id, 'the receiver answered 410 Gone', now());
   const delay = nextAttempt(message.attempts + 1, sent.wish, Math.random());
