@@ -2,7 +2,7 @@
 import { openWorkspace } from '../src/graph/index.ts';
 import { pushImage } from '../src/image/building.ts';
 import { silent } from '../src/progress/index.ts';
-import { createWorkspaceBuilder } from '../src/release/building.ts';
+import { createWorkspaceBuilder } from '../src/release/building/index.ts';
 
 const [label = '', reference = ''] = process.argv.slice(2);
 const builder = await createWorkspaceBuilder(await openWorkspace(process.cwd()), {

@@ -10,7 +10,7 @@ import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openWorkspace } from '../src/graph/index.ts';
 import { silent } from '../src/progress/index.ts';
-import { createWorkspaceBuilder } from '../src/release/building.ts';
+import { createWorkspaceBuilder } from '../src/release/building/index.ts';
 import { banksman } from '../test/e2e/workspace.ts';
 
 const runs = Math.max(1, Number(process.argv[2] ?? 5));

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { Fault } from '../fault/index.ts';
 import { type Label, splitLabel } from '../graph/index.ts';
-import { originOf } from '../release/building.ts';
+import { originOf } from '../release/building/index.ts';
 import { type Api, apiOf, type ServerChoice } from './api.ts';
 import { UsageFault } from './usage.ts';
 

@@ -1,5 +1,5 @@
 import type { Workspace } from '../graph/index.ts';
-import { createWorkspaceBuilder, findService, type Service } from '../release/building.ts';
+import { createWorkspaceBuilder, findService, type Service } from '../release/building/index.ts';
 import type { CommandContext } from './context.ts';
 import { here } from './workspace.ts';
 

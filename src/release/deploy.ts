@@ -1,7 +1,7 @@
 import type { Label } from '../graph/index.ts';
 import type { RegistrySettings } from '../image/index.ts';
 import type { Progress } from '../progress/index.ts';
-import type { WorkspaceBuilder } from './builder.ts';
+import type { WorkspaceBuilder } from './building/builder.ts';
 import { passGates } from './gate-check.ts';
 import { usualKind } from './kind.ts';
 import { originOf } from './origin.ts';

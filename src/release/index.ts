@@ -1,6 +1,10 @@
 export type { ReleaseContent } from './artifact/index.ts';
 export { fetchRelease, kindOf, packRelease } from './artifact/index.ts';
-export { createWorkspaceBuilder, type WorkspaceBuilder, type WorkspaceBuilderOptions } from './builder.ts';
+export { createWorkspaceBuilder, type WorkspaceBuilder, type WorkspaceBuilderOptions } from './building/builder.ts';
+export { identifyTargets } from './building/identity.ts';
+export { diffAll, explainImage, type ImageExplanation } from './building/image-explain.ts';
+export { type OpenImage, type OpenOptions, withImage } from './building/image-source.ts';
+export { buildIncluded } from './building/included.ts';
 export type { FieldChange, ObjectChanges } from './changes.ts';
 export { type DeployOptions, deploy, type RolloutOptions } from './deploy.ts';
 export { type Drift, type DriftedObject, migrateDrift, readDrift, releaseObjects, watchDrift } from './drift/index.ts';
@@ -17,10 +21,6 @@ export {
 } from './executor/index.ts';
 export { ReleaseFault } from './fault.ts';
 export { type EmergencyReview, isSamePerson, openEmergencies, requiredGates, termsOf } from './gates/index.ts';
-export { identifyTargets } from './identity.ts';
-export { diffAll, explainImage, type ImageExplanation } from './image-explain.ts';
-export { type OpenImage, type OpenOptions, withImage } from './image-source.ts';
-export { buildIncluded } from './included.ts';
 export { type ReleaseKind, usualKind } from './kind.ts';
 export { followLogs, type LogsOptions } from './logs.ts';
 export { type MadeRelease, type MakeReleasesOptions, makeReleases } from './make-release.ts';

@@ -1,7 +1,7 @@
 import type { Environment, Label } from '../graph/index.ts';
 import type { Progress } from '../progress/index.ts';
 import { pushRelease, type ReleaseContent } from './artifact/index.ts';
-import type { WorkspaceBuilder } from './builder.ts';
+import type { WorkspaceBuilder } from './building/builder.ts';
 import { ReleaseFault } from './fault.ts';
 import { originOf } from './origin.ts';
 import { peopleOf } from './people.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Label, openWorkspace } from '../graph/index.ts';
-import { createWorkspaceBuilder } from './builder.ts';
+import { createWorkspaceBuilder } from './building/builder.ts';
 import { environmentOf } from './environment.ts';
 import { renderService } from './render.ts';
 

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { nearest, type Place } from '../fault/index.ts';
 import { type Environment, findTarget, type Label, splitLabel, type Target, type Workspace } from '../graph/index.ts';
 import { type ManifestBundle, parseBundle, type RenderedManifests, renderManifests } from '../manifest/index.ts';
-import type { WorkspaceBuilder } from './builder.ts';
+import type { WorkspaceBuilder } from './building/builder.ts';
 import { ReleaseFault } from './fault.ts';
 import { checkProofs, type ProofCheck, policyOf } from './proof/check.ts';
 import { workspaceRegistries } from './push.ts';

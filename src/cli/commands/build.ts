@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { renderFault } from '../../fault/index.ts';
-import { createWorkspaceBuilder } from '../../release/building.ts';
+import { createWorkspaceBuilder } from '../../release/building/index.ts';
 import type { CommandContext } from '../context.ts';
 import { UsageFault } from '../usage.ts';
 import { count } from '../views/count.ts';

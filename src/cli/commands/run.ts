@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { createWorkspaceBuilder } from '../../release/building.ts';
+import { createWorkspaceBuilder } from '../../release/building/index.ts';
 import type { CommandContext } from '../context.ts';
 import { runToEnd } from '../run-to-end.ts';
 import { UsageFault } from '../usage.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { faultToJson, renderFault } from '../../fault/index.ts';
-import { createWorkspaceBuilder } from '../../release/building.ts';
+import { createWorkspaceBuilder } from '../../release/building/index.ts';
 import { type ServerChoice, withServerOption } from '../api.ts';
 import type { CommandContext } from '../context.ts';
 import { testReporter } from '../report-tests.ts';

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Label, openWorkspace } from '../../graph/index.ts';
 import { createRegistryHandler, digestOf, openBlobStore } from '../../image/index.ts';
-import { createWorkspaceBuilder } from '../builder.ts';
+import { createWorkspaceBuilder } from '../building/builder.ts';
 import { environmentOf } from '../environment.ts';
 import { makeReleases } from '../make-release.ts';
 import { renderBundle } from '../render.ts';

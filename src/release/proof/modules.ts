@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type BuiltFile, languageActions } from '../../build/index.ts';
 import { findTarget, type Graph, type Label, type Role, resolvedDependencies, type Target } from '../../graph/index.ts';
 import { debianPurl, type Module, modulePurl, packageUrl, type ResourceDescriptor } from '../../image/index.ts';
-import { isPackage, packageOf } from '../package-target.ts';
+import { isPackage, packageOf } from '../building/package-target.ts';
 import { licencesOfJar, licencesOfWheel } from './licences.ts';
 
 /** What the graph knows of what went into a target from outside. */

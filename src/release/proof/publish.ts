@@ -17,7 +17,7 @@ import {
   tagStatements,
 } from '../../image/index.ts';
 import type { Progress } from '../../progress/index.ts';
-import type { WorkspaceBuilder } from '../builder.ts';
+import type { WorkspaceBuilder } from '../building/builder.ts';
 import { type RegistryReach, reachOf } from '../push.ts';
 import type { BuiltImage } from '../types.ts';
 import type { ReviewSource } from './reviews.ts';

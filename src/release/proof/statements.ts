@@ -14,7 +14,7 @@ import {
   type Statement,
   takeInventory,
 } from '../../image/index.ts';
-import type { WorkspaceBuilder } from '../builder.ts';
+import type { WorkspaceBuilder } from '../building/builder.ts';
 import type { BuiltImage } from '../types.ts';
 import { type Ingredients, ingredientsOf } from './modules.ts';
 import type { ProofSettings } from './settings.ts';

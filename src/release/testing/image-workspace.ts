@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
 import { openWorkspace } from '../../graph/index.ts';
 import { silent } from '../../progress/index.ts';
-import { createWorkspaceBuilder, type WorkspaceBuilder } from '../builder.ts';
+import { createWorkspaceBuilder, type WorkspaceBuilder } from '../building/builder.ts';
 
 /** A workspace in a temporary folder with a cache of its own, of which images are built. Gone when the test has ended. */
 export async function imageWorkspace(files: Readonly<Record<string, string>>): Promise<{

@@ -14,7 +14,7 @@ import {
 } from '../../image/index.ts';
 import { silent } from '../../progress/index.ts';
 import { fetchRelease, type ReleaseContent } from '../artifact/index.ts';
-import { createWorkspaceBuilder } from '../builder.ts';
+import { createWorkspaceBuilder } from '../building/builder.ts';
 import { environmentOf } from '../environment.ts';
 import { makeReleases } from '../make-release.ts';
 import type { KnownRelease } from '../placement/index.ts';

@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { posix, resolve } from 'node:path';
-import type { BuiltFile, BuiltinRequest } from '../build/index.ts';
-import { type Label, parseLabel, type Target, type Workspace } from '../graph/index.ts';
+import type { BuiltFile, BuiltinRequest } from '../../build/index.ts';
+import { type Label, parseLabel, type Target, type Workspace } from '../../graph/index.ts';
 import {
   type Architecture,
   type BlobStore,
@@ -11,9 +11,9 @@ import {
   decodeDockerfile,
   makeDockerfileImage,
   parseBuildArguments,
-} from '../image/index.ts';
+} from '../../image/index.ts';
+import { ReleaseFault } from '../fault.ts';
 import { badRule, type Config, configOf, readRecord, readText, readTexts } from './action-config.ts';
-import { ReleaseFault } from './fault.ts';
 
 /** Makes the image of a target with a Dockerfile. */
 export async function makeFromDockerfile(

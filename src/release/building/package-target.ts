@@ -1,5 +1,5 @@
-import type { Target } from '../graph/index.ts';
-import type { PackageRequest } from '../image/index.ts';
+import type { Target } from '../../graph/index.ts';
+import type { PackageRequest } from '../../image/index.ts';
 import { badRule, configOf, readText } from './action-config.ts';
 
 /** Whether a target is one Debian package; see src/rules/debian.build_defs. */

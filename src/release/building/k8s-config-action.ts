@@ -1,10 +1,10 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { BuiltinRequest } from '../build/index.ts';
-import type { Label } from '../graph/index.ts';
-import { checkManifests, formatBundle, type ManifestFile } from '../manifest/index.ts';
+import type { BuiltinRequest } from '../../build/index.ts';
+import type { Label } from '../../graph/index.ts';
+import { checkManifests, formatBundle, type ManifestFile } from '../../manifest/index.ts';
+import { ReleaseFault } from '../fault.ts';
 import { badRule, configOf, onlyOutput, readTexts } from './action-config.ts';
-import { ReleaseFault } from './fault.ts';
 
 /** Checks the manifests when they are built, so that a mistake shows before anything is deployed, and in `banksman test //...`. */
 export async function makeBundle({ target, srcs, outputFolder, progress }: BuiltinRequest): Promise<void> {

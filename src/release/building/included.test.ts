@@ -3,10 +3,10 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import type { Fault } from '../fault/index.ts';
-import { affectedSince, type Graph, loadGraph, loadTargets, openWorkspace } from '../graph/index.ts';
-import { silent } from '../progress/index.ts';
-import { ruleFiles } from '../rules/index.ts';
+import type { Fault } from '../../fault/index.ts';
+import { affectedSince, type Graph, loadGraph, loadTargets, openWorkspace } from '../../graph/index.ts';
+import { silent } from '../../progress/index.ts';
+import { ruleFiles } from '../../rules/index.ts';
 import { createWorkspaceBuilder } from './builder.ts';
 import { buildIncluded } from './included.ts';
 

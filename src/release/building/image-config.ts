@@ -1,5 +1,5 @@
-import type { Json, Target } from '../graph/index.ts';
-import type { Group, Healthcheck, ImageConfig, User } from '../image/index.ts';
+import type { Json, Target } from '../../graph/index.ts';
+import type { Group, Healthcheck, ImageConfig, User } from '../../image/index.ts';
 import { badRule, type Config, readRecord, readTexts } from './action-config.ts';
 
 /** How containers of the image run. What the rule leaves open is the base's, or the default. */

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { BuiltinAction, BuiltinActions } from '../build/index.ts';
-import type { Graph } from '../graph/index.ts';
+import type { BuiltinAction, BuiltinActions } from '../../build/index.ts';
+import type { Graph } from '../../graph/index.ts';
 import {
   assembleIndex,
   type BlobStore,
@@ -10,9 +10,9 @@ import {
   imageVersion,
   machineArchitecture,
   makeDebianPackageLayer,
-} from '../image/building.ts';
-import type { DebianSource } from '../image/index.ts';
-import type { Progress } from '../progress/index.ts';
+} from '../../image/building.ts';
+import type { DebianSource } from '../../image/index.ts';
+import type { Progress } from '../../progress/index.ts';
 import { badRule, onlyOutput } from './action-config.ts';
 import { dockerfileFacts, hasDockerfile } from './dockerfile-facts.ts';
 import { isPackage, packageOf } from './package-target.ts';

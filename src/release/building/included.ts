@@ -1,11 +1,11 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createBuilder, languageActions, layOutSources } from '../build/index.ts';
-import { cacheFolder } from '../disk/index.ts';
-import { type BuildIncluded, type BuiltText, GraphFault } from '../graph/index.ts';
-import { openBlobStore } from '../image/building.ts';
-import { silent } from '../progress/index.ts';
+import { createBuilder, languageActions, layOutSources } from '../../build/index.ts';
+import { cacheFolder } from '../../disk/index.ts';
+import { type BuildIncluded, type BuiltText, GraphFault } from '../../graph/index.ts';
+import { openBlobStore } from '../../image/building.ts';
+import { silent } from '../../progress/index.ts';
 import { releaseActions } from './actions.ts';
 
 /**

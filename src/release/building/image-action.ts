@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { BuiltFile, BuiltinRequest } from '../build/index.ts';
-import type { Graph, Json, Label, Target } from '../graph/index.ts';
+import type { BuiltFile, BuiltinRequest } from '../../build/index.ts';
+import type { Graph, Json, Label, Target } from '../../graph/index.ts';
 import {
   type Architecture,
   type BlobStore,
@@ -14,11 +14,11 @@ import {
   type LayerFile,
   machineArchitecture,
   makeImage,
-} from '../image/index.ts';
+} from '../../image/index.ts';
+import { ReleaseFault } from '../fault.ts';
 import { badRule, type Config, configOf, onlyOutput, readRecord } from './action-config.ts';
 import { makeFromDockerfile } from './dockerfile-action.ts';
 import { hasDockerfile } from './dockerfile-facts.ts';
-import { ReleaseFault } from './fault.ts';
 import { groupsOf, imageConfig, modeOf, ownerText, usersOf } from './image-config.ts';
 import { isPackage, packageOf } from './package-target.ts';
 

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { hexOf, installedPackages, readImageLayout, readLayout } from '../image/index.ts';
-import { imageWorkspace, listed } from './testing/image-workspace.ts';
+import { hexOf, installedPackages, readImageLayout, readLayout } from '../../image/index.ts';
+import { imageWorkspace, listed } from '../testing/image-workspace.ts';
 
 const everything = `
 filegroup(name = "two", srcs = ["a.txt", "b.txt"])

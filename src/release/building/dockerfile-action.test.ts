@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
-import { hexOf, readImageLayout } from '../image/index.ts';
-import { imageWorkspace, listed } from './testing/image-workspace.ts';
+import { hexOf, readImageLayout } from '../../image/index.ts';
+import { imageWorkspace, listed } from '../testing/image-workspace.ts';
 
 /** Paths of all layers, the lowest first, and the configuration. */
 async function contentOf(layout: string) {

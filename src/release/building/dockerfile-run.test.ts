@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
-import { hexOf, readImageLayout } from '../image/index.ts';
-import { imageWorkspace, listed } from './testing/image-workspace.ts';
+import { hexOf, readImageLayout } from '../../image/index.ts';
+import { imageWorkspace, listed } from '../testing/image-workspace.ts';
 
 const isRoot = process.getuid?.() === 0;
 

@@ -5,9 +5,9 @@ import {
   createBuilder,
   languageActions,
   type TestResult,
-} from '../build/index.ts';
-import { cacheFolder } from '../disk/index.ts';
-import { isFault } from '../fault/index.ts';
+} from '../../build/index.ts';
+import { cacheFolder } from '../../disk/index.ts';
+import { isFault } from '../../fault/index.ts';
 import {
   findTarget,
   type Graph,
@@ -20,15 +20,15 @@ import {
   type Target,
   targetsMatching,
   type Workspace,
-} from '../graph/index.ts';
-import { claimTag, hexOf, openBlobStore, readLayout, repositoryFor, reproducibleLabel } from '../image/building.ts';
-import type { Progress } from '../progress/index.ts';
-import { ruleFiles } from '../rules/index.ts';
+} from '../../graph/index.ts';
+import { claimTag, hexOf, openBlobStore, readLayout, repositoryFor, reproducibleLabel } from '../../image/building.ts';
+import type { Progress } from '../../progress/index.ts';
+import { ruleFiles } from '../../rules/index.ts';
+import { servicesOf } from '../environment.ts';
+import { ReleaseFault } from '../fault.ts';
+import type { BuiltImage, Service } from '../types.ts';
 import { releaseActions } from './actions.ts';
-import { servicesOf } from './environment.ts';
-import { ReleaseFault } from './fault.ts';
 import { buildIncluded } from './included.ts';
-import type { BuiltImage, Service } from './types.ts';
 
 /** A workspace's graph with what builds it. */
 export interface WorkspaceBuilder {

@@ -1,8 +1,8 @@
-import { type BuiltinActions, languageActions, resolveTool, systemIdentity } from '../build/index.ts';
-import { cacheFolder } from '../disk/index.ts';
-import { isFault } from '../fault/index.ts';
-import type { Graph, Target } from '../graph/index.ts';
-import { openBlobStore } from '../image/building.ts';
+import { type BuiltinActions, languageActions, resolveTool, systemIdentity } from '../../build/index.ts';
+import { cacheFolder } from '../../disk/index.ts';
+import { isFault } from '../../fault/index.ts';
+import type { Graph, Target } from '../../graph/index.ts';
+import { openBlobStore } from '../../image/building.ts';
 import { releaseActions } from './actions.ts';
 
 /**

@@ -2,10 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { cacheFolder } from '../disk/index.ts';
-import { findTarget, type Label, parseLabel, type Workspace } from '../graph/index.ts';
-import { type LayoutImages, openBlobStore, pullImage, type RegistryAccessOptions, readLayout } from '../image/index.ts';
-import type { Progress } from '../progress/index.ts';
+import { cacheFolder } from '../../disk/index.ts';
+import { findTarget, type Label, parseLabel, type Workspace } from '../../graph/index.ts';
+import {
+  type LayoutImages,
+  openBlobStore,
+  pullImage,
+  type RegistryAccessOptions,
+  readLayout,
+} from '../../image/index.ts';
+import type { Progress } from '../../progress/index.ts';
 import { createWorkspaceBuilder } from './builder.ts';
 import { withWorkspaceAt } from './commit-workspace.ts';
 

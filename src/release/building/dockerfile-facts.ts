@@ -1,5 +1,5 @@
-import type { Target, Workspace } from '../graph/index.ts';
-import { dockerfileImageVersion } from '../image/building.ts';
+import type { Target, Workspace } from '../../graph/index.ts';
+import { dockerfileImageVersion } from '../../image/building.ts';
 import { configOf } from './action-config.ts';
 
 /** Whether a docker_image target has a Dockerfile. */

@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openWorkspace, type Workspace } from '../graph/index.ts';
-import { ProcessFault, run } from '../process/index.ts';
-import { ReleaseFault } from './fault.ts';
+import { openWorkspace, type Workspace } from '../../graph/index.ts';
+import { ProcessFault, run } from '../../process/index.ts';
+import { ReleaseFault } from '../fault.ts';
 
 /**
  * A workspace as a commit has it, in a folder of its own: a clone that borrows the repository's objects. The work tree, the

@@ -2,8 +2,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createTargetHasher, type Label, loadGraph, openWorkspace } from '../graph/index.ts';
-import { ruleFiles } from '../rules/index.ts';
+import { createTargetHasher, type Label, loadGraph, openWorkspace } from '../../graph/index.ts';
+import { ruleFiles } from '../../rules/index.ts';
 import { identifyTargets } from './identity.ts';
 
 let folder: string;
@@ -74,6 +74,6 @@ python_binary(name = "py", main = "x.py")
 });
 
 async function versions() {
-  const { languageActions } = await import('../build/index.ts');
+  const { languageActions } = await import('../../build/index.ts');
   return { pythonBinaryVersion: languageActions.python_binary!.version };
 }

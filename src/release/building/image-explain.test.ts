@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { expect, it } from 'vitest';
-import { openWorkspace } from '../graph/index.ts';
-import { silent } from '../progress/index.ts';
-import { ruleFiles } from '../rules/index.ts';
+import { openWorkspace } from '../../graph/index.ts';
+import { silent } from '../../progress/index.ts';
+import { ruleFiles } from '../../rules/index.ts';
+import { imageWorkspace } from '../testing/image-workspace.ts';
 import { explainImage } from './image-explain.ts';
-import { imageWorkspace } from './testing/image-workspace.ts';
 
 async function committed(files: Record<string, string>) {
   const workspace = await imageWorkspace(files);

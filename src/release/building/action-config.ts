@@ -1,5 +1,5 @@
-import type { Json, Target } from '../graph/index.ts';
-import { ReleaseFault } from './fault.ts';
+import type { Json, Target } from '../../graph/index.ts';
+import { ReleaseFault } from '../fault.ts';
 
 /** What a rule gave its built-in action. @throws ReleaseFault release/bad-rule */
 export function configOf(target: Target): Config {

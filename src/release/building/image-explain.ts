@@ -1,6 +1,6 @@
-import { isFault } from '../fault/index.ts';
-import { type Explanation, explainSince, type Label, type LoadOptions, type Workspace } from '../graph/index.ts';
-import { diffImages, type ImageDifference, type LayoutContent, type LayoutImages } from '../image/index.ts';
+import { isFault } from '../../fault/index.ts';
+import { type Explanation, explainSince, type Label, type LoadOptions, type Workspace } from '../../graph/index.ts';
+import { diffImages, type ImageDifference, type LayoutContent, type LayoutImages } from '../../image/index.ts';
 import { type OpenOptions, withImage } from './image-source.ts';
 
 /** Why an image is another one than at a commit: the input, and what of the image came out otherwise because of it. */
