@@ -16,7 +16,7 @@ const patience = 30_000;
 export function withServerOption(command: Command): Command {
   return command.option(
     '--server <url>',
-    'the server, with the token in $BANKSMAN_TOKEN ($BANKSMAN_SERVER; the one of this machine unless told)',
+    "the server, with the token in $BANKSMAN_TOKEN ($BANKSMAN_SERVER; the one of this machine unless told), or 'alone': its core within this command",
   );
 }
 
@@ -44,6 +44,9 @@ export function refuseClusterChoice(options: { readonly cluster?: string; readon
   });
 }
 
+/** What is needed of a command to speak to a server. */
+export type ApiContext = Pick<CommandContext, 'signal' | 'progress' | 'atEnd'>;
+
 /** A call of the server's API. */
 export type Api = (method: 'GET' | 'POST' | 'DELETE', path: string, body?: object) => Promise<unknown>;
 
@@ -52,13 +55,23 @@ export type Api = (method: 'GET' | 'POST' | 'DELETE', path: string, body?: objec
  *
  * @throws UsageFault where there is no token or it would go in the clear; Fault with the server's own code and next step
  */
-export function apiOf({ server }: ServerChoice, signal: AbortSignal): Api {
+export function apiOf({ server }: ServerChoice, context: ApiContext): Api {
   let opening: Promise<Api> | undefined;
   return async (...call) => {
-    opening ??= serverPlace(server).then((place) => apiAt(place, signal));
+    opening ??= placeOf(server, context).then((place) => apiAt(place, context.signal));
     const api = await opening;
     return await api(...call);
   };
+}
+
+/** Where the server is that is meant: `alone` is begun here, and ends with the command. */
+export async function placeOf(
+  server: string | undefined,
+  context: ApiContext,
+  cluster?: string | undefined,
+): Promise<ServerPlace> {
+  if ((server ?? process.env.BANKSMAN_SERVER) !== 'alone') return await serverPlace(server, cluster);
+  return await (await import('./alone.ts')).startAlone(context);
 }
 
 /** The same of a server that is known. */
@@ -100,7 +113,7 @@ export function apiAt(place: ServerPlace, signal: AbortSignal): Api {
       const reason =
         cause instanceof Error ? cause.message || String((cause as { code?: unknown }).code) : String(error);
       throw new Fault('cli/no-server', `the server at ${host} can't be reached: ${reason}`, {
-        next: 'start it with `banksman server`, or name another with --server',
+        next: 'start it with `banksman server`, name another with --server, or do without one: --server alone',
         cause: error,
       });
     }

@@ -8,6 +8,8 @@ export interface CommandContext {
   readonly progress: Progress;
   /** Aborted by ^C. */
   readonly signal: AbortSignal;
+  /** Has something done when the command has ended, however it did. What was begun last ends first. */
+  atEnd(body: () => Promise<void>): void;
   /** The words of the command line that are no options, the command's own name first. */
   readonly words: readonly string[];
   /** Names of all commands, for completion. */

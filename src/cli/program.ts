@@ -48,15 +48,21 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   };
   process.on('SIGINT', interrupted);
   process.on('SIGTERM', interrupted);
+  const ends: (() => Promise<void>)[] = [];
   try {
     const program = await createProgram(args, {
       terminal,
       progress: terminal.progress,
       signal: stop.signal,
+      atEnd: (body) => ends.push(body),
       words,
       commandNames: commands.map(({ name }) => name),
     });
-    await program.parseAsync([...args], { from: 'user' });
+    try {
+      await program.parseAsync([...args], { from: 'user' });
+    } finally {
+      for (const end of ends.reverse()) await end();
+    }
     return typeof process.exitCode === 'number' ? process.exitCode : 0;
   } catch (error) {
     terminal.clear();

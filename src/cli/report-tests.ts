@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { Fault } from '../fault/index.ts';
 import { type Label, splitLabel } from '../graph/index.ts';
 import { originOf } from '../release/building/index.ts';
-import { type Api, apiOf, type ServerChoice } from './api.ts';
+import { type Api, type ApiContext, apiOf, type ServerChoice } from './api.ts';
 import { UsageFault } from './usage.ts';
 
 export interface Tested {
@@ -28,9 +28,10 @@ interface CommitReleases {
 export async function testReporter(
   root: string,
   choice: ServerChoice,
-  signal: AbortSignal,
+  context: ApiContext,
 ): Promise<(tests: readonly Tested[]) => Promise<readonly Label[]>> {
-  const call = apiOf(choice, signal);
+  const { signal } = context;
+  const call = apiOf(choice, context);
   const commit = await cleanCommit(root, signal);
   return async (tests) => {
     if ((await cleanCommit(root, signal)) !== commit) {

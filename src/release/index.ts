@@ -78,4 +78,5 @@ export { type RollbackOptions, rollback } from './rollback.ts';
 export { ensureNamespace, openSession, type Session } from './session.ts';
 export { releaseHistory, serviceStatus, type ViewOptions } from './status.ts';
 export type * from './types.ts';
+export { whoAmI } from './who.ts';
 export { answersFor, type Candidate, emergenciesOf } from './why.ts';

@@ -16,6 +16,7 @@ import type { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { schemas } from './schemas.ts';
+import { whoCalls } from './sign-in.ts';
 import type { TlsTexts } from './tls.ts';
 
 export interface AppOptions {
@@ -134,7 +135,7 @@ function addCall(app: FastifyInstance, context: Context, call: Call): void {
  */
 async function allow(context: Context, request: FastifyRequest, action: Action, service?: string): Promise<Person> {
   const token = /^Bearer ([^\s]+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  const person = token === undefined ? undefined : await context.tokens.find(token, context.now());
+  const person = token === undefined ? undefined : await whoCalls(context.signIns, token, context.now());
   if (person === undefined) {
     throw new ServerFault(
       'server/not-signed-in',

@@ -3,6 +3,7 @@ import type { Environment } from '../graph/index.ts';
 import type { Clusters, EvidenceSources, PlacementStore, ReleaseContent } from '../release/index.ts';
 import type { Action, Person } from './authorization.ts';
 import type { SchemaName } from './schemas.ts';
+import type { SignIn } from './sign-in.ts';
 import type { Tokens } from './tokens.ts';
 import type { Webhooks } from './webhooks/store.ts';
 
@@ -11,6 +12,8 @@ export interface Context extends EvidenceSources {
   readonly database: Database;
   readonly store: PlacementStore;
   readonly tokens: Tokens;
+  /** How it is known who calls: by the first of them that knows. */
+  readonly signIns: readonly SignIn[];
   readonly webhooks: Webhooks;
   readonly environments: ReadonlyMap<string, Environment>;
   /** A release out of a registry, checked against its name. */

@@ -13,8 +13,10 @@ import {
   type ReleaseContent,
 } from '../release/index.ts';
 import { createApp } from './app.ts';
+import { untilAtRest } from './at-rest.ts';
 import { lead } from './lead.ts';
 import { createMetrics } from './metrics.ts';
+import type { SignIn } from './sign-in.ts';
 import { followTls, readTls, type TlsFiles } from './tls.ts';
 import { openTokens, type Tokens } from './tokens.ts';
 import { startDeliveries } from './webhooks/deliver.ts';
@@ -32,6 +34,8 @@ export interface ServerOptions {
   readonly statementsOn?: EvidenceSources['statementsOn'] | undefined;
   /** Policies of environments, as they were when they were read. */
   readonly policies?: EvidenceSources['policies'] | undefined;
+  /** Ways of knowing who calls, beside the server's own tokens. */
+  readonly signIns?: readonly SignIn[] | undefined;
   readonly version: string;
   readonly host: string;
   /** 0 for any that is free. */
@@ -48,6 +52,8 @@ export interface RunningServer {
   /** `http://127.0.0.1:7700` */
   readonly url: string;
   readonly tokens: Tokens;
+  /** Waits until nothing goes on by itself. @returns how many rollouts wait for a gate */
+  atRest(signal: AbortSignal): Promise<number>;
   /** Ends calls that are under way, gives the lease back; the database and the clusters are the caller's. */
   stop(): Promise<void>;
 }
@@ -65,6 +71,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     log,
     now = Date.now,
     statementsOn = async () => [],
+    signIns = [],
     policies = new Map(),
   } = options;
   const store = await openPlacementStore(database, options.checkProvenance);
@@ -73,7 +80,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const webhooks = await openWebhooks(database);
   const metrics = createMetrics();
   const given = { environments, fetchRelease, clusters: options.clusters, statementsOn, policies };
-  const context = { database, store, tokens, webhooks, now, ...given };
+  const context = { database, store, tokens, signIns: [tokens, ...signIns], webhooks, now, ...given };
   const tls = options.tls && (await readTls(options.tls));
   const app = createApp({ context, metrics, version, log, tls });
   const url = await app.listen({ host, port });
@@ -110,6 +117,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return {
     url,
     tokens,
+    atRest: (signal) => untilAtRest(store, signal),
     async stop() {
       following?.stop();
       await Promise.all([leading.stop(), deliveries.stop()]);

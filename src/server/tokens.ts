@@ -4,6 +4,7 @@ import { type Database, type Migration, migrate } from '../database/index.ts';
 import type { Actor } from '../release/index.ts';
 import { type Person, type Role, roles } from './authorization.ts';
 import { ServerFault } from './fault.ts';
+import type { SignIn } from './sign-in.ts';
 
 const migrations: readonly Migration[] = [
   {
@@ -41,9 +42,7 @@ export interface TokenView extends Person {
 const longestLife = 366 * 86_400_000;
 
 /** Tokens of a server: their hashes are kept, and they themselves are seen once, by who makes them. */
-export interface Tokens {
-  /** Who a token is; undefined for one that is unknown, expired or revoked. */
-  find(token: string, now: number): Promise<Person | undefined>;
+export interface Tokens extends SignIn {
   create(request: TokenRequest, actor: Actor, now: number): Promise<{ readonly id: string; readonly token: string }>;
   list(): Promise<readonly TokenView[]>;
   /** @throws ServerFault server/unknown-token */

@@ -24,8 +24,8 @@ Examples:
   banksman approve //bank/ledger --env prod --release 3f9ac21b`,
     )
     .action(async (service: string, options: Options) => {
-      const { terminal, signal } = context;
-      const call = apiOf(options, signal);
+      const { terminal } = context;
+      const call = apiOf(options, context);
       const { release, withdraw, why } = options;
       const body = { release, ...(withdraw === true && { withdraw }), ...(why !== undefined && { why }) };
       await call('POST', `${await servicePath(service, options.env, context)}/approvals`, body);

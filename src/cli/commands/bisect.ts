@@ -39,7 +39,7 @@ Examples:
 
 async function run(text: string, options: Options, context: CommandContext): Promise<void> {
   const { terminal, signal } = context;
-  const call = apiOf(options, signal);
+  const call = apiOf(options, context);
   const service = await wholeLabel(text, context);
   const releases = (await call('GET', `/v1/services/${encodeURIComponent(service)}/releases`)) as ReleaseView[];
   const findings = new Map<string, model.Finding>();

@@ -30,8 +30,8 @@ Examples:
   banksman cancel //bank/ledger --env prod --why "the wrong one"`,
     )
     .action(async (text: string, options: Options) => {
-      const { terminal, signal } = context;
-      const call = apiOf(options, signal);
+      const { terminal } = context;
+      const call = apiOf(options, context);
       const service = await wholeLabel(text, context);
       const rollout = options.rollout ?? (await onlyRollout());
       const path = `${placePath(service, options.env)}/rollouts/${encodeURIComponent(rollout)}/cancel`;

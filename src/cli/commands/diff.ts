@@ -39,7 +39,7 @@ Examples:
           next: 'give two releases, two times --env, or one of each',
         });
       }
-      const call = apiOf(options, signal);
+      const call = apiOf(options, context);
       const service = await wholeLabel(text, context);
       const query = queryText({ from: sides[0], to: sides[1], environment: options.in });
       const path = `/v1/services/${encodeURIComponent(service)}/difference${query}`;

@@ -17,8 +17,8 @@ Examples:
   banksman drift //bank/ledger --env prod`,
     )
     .action(async (service: string, options: ServerChoice & { env: string; json?: boolean }) => {
-      const { terminal, signal } = context;
-      const call = apiOf(options, signal);
+      const { terminal } = context;
+      const call = apiOf(options, context);
       const answer = (await call('GET', `${await servicePath(service, options.env, context)}/drift`)) as DriftAnswer;
       if (options.json) return terminal.print(JSON.stringify(answer, undefined, 2));
       for (const line of driftLines(answer, terminal.paint)) terminal.print(line);

@@ -15,8 +15,8 @@ Examples:
   banksman environments`,
     )
     .action(async (options: ServerChoice & { json?: boolean }) => {
-      const { terminal, signal } = context;
-      const found = await environmentsOf(apiOf(options, signal));
+      const { terminal } = context;
+      const found = await environmentsOf(apiOf(options, context));
       if (options.json) return terminal.print(JSON.stringify(found, undefined, 2));
       const width = Math.max(0, ...found.map(({ name }) => name.length));
       for (const { name, cluster, namespace, after, automatic, gates } of found) {

@@ -44,13 +44,13 @@ Examples:
 }
 
 async function write(service: string, options: Options, context: CommandContext): Promise<void> {
-  const { terminal, signal } = context;
+  const { terminal } = context;
   const { output } = options;
   if (output === undefined) {
     throw new UsageFault('cli/wrong-use', 'nobody said where it is to be written', { next: 'give --output FILE' });
   }
   const key = options.private === undefined ? undefined : readPrivateKey(await textOf(options.private));
-  const call = apiOf(options, signal);
+  const call = apiOf(options, context);
   const path = await servicePath(service, options.env, context);
   const rollout = options.rollout ?? (await newestRollout(call, path, options.commit));
   const found = (await call('GET', `${path}/rollouts/${encodeURIComponent(rollout)}/evidence`)) as Evidence;

@@ -45,11 +45,11 @@ Examples:
 
 async function serverHistory(text: string, options: Options, context: CommandContext): Promise<void> {
   refuseClusterChoice(options);
-  const { terminal, signal } = context;
+  const { terminal } = context;
   const { limit = 20, json } = options;
   const path = `${await servicePath(text, options.env, context)}/rollouts${queryText({ limit: Math.min(limit, 100) })}`;
   const rollouts: RolloutView[] = [];
-  for await (const rollout of itemsOf<RolloutView>(apiOf(options, signal), path, 'before')) {
+  for await (const rollout of itemsOf<RolloutView>(apiOf(options, context), path, 'before')) {
     if (rollouts.length === limit) break;
     rollouts.push(rollout);
   }

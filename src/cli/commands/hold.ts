@@ -26,12 +26,12 @@ Examples:
   banksman hold //bank/ledger --env prod --lift 5f0c2d1e --why "indexes are there"`,
     )
     .action(async (service: string, options: Options) => {
-      const { terminal, signal } = context;
+      const { terminal } = context;
       const { why, until, lift } = options;
       if (lift !== undefined && until !== undefined) {
         throw new UsageFault('cli/wrong-use', '--lift and --until exclude each other');
       }
-      const call = apiOf(options, signal);
+      const call = apiOf(options, context);
       const path = `${await servicePath(service, options.env, context)}/holds`;
       if (lift !== undefined) {
         await call('POST', `${path}/${encodeURIComponent(lift)}/lift`, { why });

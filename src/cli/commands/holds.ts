@@ -17,8 +17,8 @@ Examples:
   banksman lift //bank/ledger --env prod --why "fixed"`,
     )
     .action(async (options: ServerChoice & { env?: string; json?: boolean }) => {
-      const { terminal, signal } = context;
-      const found = (await placementsAnywhere(apiOf(options, signal), options.env, { held: true })).flatMap(
+      const { terminal } = context;
+      const found = (await placementsAnywhere(apiOf(options, context), options.env, { held: true })).flatMap(
         ({ environment, placements }) =>
           placements.flatMap(({ service, held }) => held.map((hold) => ({ environment, service, hold }))),
       );

@@ -28,8 +28,8 @@ Examples:
   banksman lift //bank/ledger --env prod --why "the index is there"`,
     )
     .action(async (text: string, options: Options) => {
-      const { terminal, signal } = context;
-      const call = apiOf(options, signal);
+      const { terminal } = context;
+      const call = apiOf(options, context);
       const service = await wholeLabel(text, context);
       const [found] = await placementsIn(call, options.env, { match: service, held: true });
       const ids = options.hold === undefined ? (found?.held ?? []).map(({ id }) => id) : [options.hold];

@@ -34,8 +34,8 @@ Examples:
   banksman why //bank/ledger --env prod`,
     )
     .action(async (service: string, options: Options) => {
-      const { terminal, signal } = context;
-      const call = apiOf(options, signal);
+      const { terminal } = context;
+      const call = apiOf(options, context);
       const { release, why, emergency } = options;
       if (options.preview) {
         const asked = `${await servicePath(service, options.env, context)}/preview${queryText({ release })}`;

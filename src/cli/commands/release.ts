@@ -7,12 +7,11 @@ import {
   makeReleases,
   openProofSettings,
 } from '../../release/index.ts';
-import { type Api, apiAt, type ServerChoice, withServerOption } from '../api.ts';
+import { type Api, apiAt, placeOf, type ServerChoice, withServerOption } from '../api.ts';
 import { type ClusterChoice, localName, reachCluster, withClusterOptions, withEnvironmentOption } from '../cluster.ts';
 import type { CommandContext } from '../context.ts';
 import { type Followed, follow, promoteOnce, requireHealthy } from '../follow.ts';
 import { reviewsOf, signing } from '../proof.ts';
-import { serverPlace } from '../server-place.ts';
 import { UsageFault } from '../usage.ts';
 import { graphOptions, here } from '../workspace.ts';
 
@@ -79,7 +78,7 @@ Examples:
         proof: settings && { settings, reviews: reviewsOf(workspace.root, context) },
         signal,
       });
-      const server = await serverPlace(options.server, localName(options, environment));
+      const server = await placeOf(options.server, context, localName(options, environment));
       const call = apiAt(server, signal);
       if (server.token !== undefined || options.promote) await tell(call, releases);
       terminal.clear();

@@ -33,8 +33,8 @@ Examples:
   banksman review-emergency //bank/ledger --env prod --why "the fix of ABC-12 alone, as it says"`,
     )
     .action(async (service: string, options: Options) => {
-      const { terminal, signal } = context;
-      const call = apiOf(options, signal);
+      const { terminal } = context;
+      const call = apiOf(options, context);
       const path = await servicePath(service, options.env, context);
       const emergencies = (await call('GET', `${path}/emergencies`)) as readonly Emergency[];
       if (options.why === undefined) {

@@ -78,7 +78,7 @@ async function throughServer(text: string, options: Options, context: CommandCon
   if (options.preview) {
     const label = await wholeLabel(text, context);
     const asked = `${placePath(label, environment)}/preview${queryText({ release: to })}`;
-    const changes = (await apiOf(options, context.signal)('GET', asked)) as ChangesView;
+    const changes = (await apiOf(options, context)('GET', asked)) as ChangesView;
     if (json) return context.terminal.print(JSON.stringify(changes, undefined, 2));
     for (const line of changesLines(changes, context.terminal.paint)) context.terminal.print(line);
     return;
@@ -88,8 +88,8 @@ async function throughServer(text: string, options: Options, context: CommandCon
       next: 'say why; it is shown with the hold that keeps automatic rollouts away',
     });
   }
-  const { terminal, signal } = context;
-  const call = apiOf(options, signal);
+  const { terminal } = context;
+  const call = apiOf(options, context);
   const service = await wholeLabel(text, context);
   const body = { ...(to !== undefined && { release: to }), why };
   const asked = (await call('POST', `${placePath(service, environment)}/rollbacks`, body)) as RolloutView;

@@ -17,8 +17,8 @@ Examples:
   banksman why //bank/ledger --env prod`,
     )
     .action(async (options: ServerChoice & { env?: string; json?: boolean }) => {
-      const { terminal, signal } = context;
-      const found = (await placementsAnywhere(apiOf(options, signal), options.env, { open: true })).flatMap(
+      const { terminal } = context;
+      const found = (await placementsAnywhere(apiOf(options, context), options.env, { open: true })).flatMap(
         ({ environment, placements }) =>
           placements.flatMap(({ service, open }) => open.map((rollout) => ({ environment, service, rollout }))),
       );

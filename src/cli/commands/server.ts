@@ -1,22 +1,10 @@
 import type { Command } from 'commander';
-import type { Environment } from '../../graph/index.ts';
-import { clusterAccess } from '../../local/index.ts';
-import {
-  fetchRelease,
-  openClusters,
-  provenanceCheck,
-  type ReleaseContent,
-  readPolicies,
-  registryTransport,
-  statementsBeside,
-  workspaceRegistries,
-} from '../../release/index.ts';
-import { openTokens, type Role, roles, ServerFault, startServer } from '../../server/index.ts';
+import { openTokens, type Role, roles, startServer } from '../../server/index.ts';
 import type { CommandContext } from '../context.ts';
 import { type DatabaseChoice, withDatabase, withDatabaseOption } from '../database.ts';
 import { addClusterCommands } from '../server-commands.ts';
+import { serverCore } from '../server-core.ts';
 import { UsageFault } from '../usage.ts';
-import { version } from '../version.ts';
 import { here } from '../workspace.ts';
 
 interface Options extends DatabaseChoice {
@@ -79,35 +67,13 @@ async function serve(options: Options, { signal }: CommandContext): Promise<void
     });
   }
   const { workspace } = await here();
-  const [policies, registries] = await Promise.all([readPolicies(workspace), workspaceRegistries(workspace)]);
-  const fetch = (reference: string, stop: AbortSignal) =>
-    fromRegistry(workspace.environments, reference, inCluster, stop);
-  const clusters = openClusters(({ cluster, context: name }) => {
-    if (cluster === inCluster) return { inCluster: true };
-    return name === undefined ? clusterAccess(cluster) : { context: name };
-  });
+  const core = await serverCore(workspace, inCluster);
   await withDatabase(
     options,
     async (database) => {
       const server = await startServer({
+        ...core,
         database,
-        environments: workspace.environments,
-        fetchRelease: fetch,
-        checkProvenance: provenanceCheck({
-          policies,
-          fetchRelease: fetch,
-          reach: async (environment) => ({ registry: await registryOf(environment, inCluster), registries }),
-        }),
-        policies,
-        statementsOn: async (environment, { repository, digest }, stop) =>
-          statementsBeside(
-            `${environment.registry}/${repository}@${digest}`,
-            digest,
-            { registry: await registryOf(environment, inCluster), registries },
-            stop,
-          ),
-        clusters,
-        version: version(),
         host: options.host,
         port: options.port,
         log: process.stderr,
@@ -118,7 +84,7 @@ async function serve(options: Options, { signal }: CommandContext): Promise<void
         else signal.addEventListener('abort', () => resolve(), { once: true });
       });
       await server.stop();
-      clusters.close();
+      core.clusters.close();
     },
     startPatience(signal),
   );
@@ -126,30 +92,6 @@ async function serve(options: Options, { signal }: CommandContext): Promise<void
 
 /** Started together with its database, the server may be there first. */
 const startPatience = (signal: AbortSignal) => ({ patience: 60_000, signal });
-
-/** Only registries of environments are asked: a caller does not choose where this server connects to. */
-async function fromRegistry(
-  environments: ReadonlyMap<string, Environment>,
-  reference: string,
-  inCluster: string | undefined,
-  signal: AbortSignal,
-): Promise<ReleaseContent> {
-  const own = [...environments.values()].find(({ registry }) => reference.startsWith(`${registry}/releases/`));
-  if (own === undefined) {
-    throw new ServerFault('server/bad-request', `${reference} is in no registry of an environment`, {
-      next: 'push it with `banksman release --env ENV`',
-    });
-  }
-  const registry = await registryOf(own, inCluster);
-  const transport =
-    registry?.name === own.registry.split('/')[0] && registry ? await registryTransport(registry) : undefined;
-  return await fetchRelease(reference, { signal, ...(transport && { transport }) });
-}
-
-/** The registry of a cluster on this machine. A pod reaches that of its own cluster by its name, as any other. */
-async function registryOf({ context, cluster }: Environment, inCluster: string | undefined) {
-  return context === undefined && cluster !== inCluster ? (await clusterAccess(cluster)).registry : undefined;
-}
 
 function role(text: string, so: readonly Role[] = []): Role[] {
   const found = roles.find((each) => each === text);

@@ -55,10 +55,11 @@ Examples:
     });
 }
 
-async function serverStatus(options: Options, { terminal, signal }: CommandContext): Promise<void> {
+async function serverStatus(options: Options, context: CommandContext): Promise<void> {
+  const { terminal } = context;
   refuseClusterChoice(options);
   const { env, kind, state } = options;
-  const placements = await placementsIn(apiOf(options, signal), env, { kind, state });
+  const placements = await placementsIn(apiOf(options, context), env, { kind, state });
   if (options.json) return terminal.print(JSON.stringify({ environment: env, services: placements }, undefined, 2));
   if (placements.length === 0) terminal.print('the server knows no such service');
   for (const line of placementLines(placements, terminal.paint)) terminal.print(line);

@@ -42,7 +42,7 @@ Examples:
       const { terminal, progress, signal } = context;
       const { paint } = terminal;
       const { workspace, currentPackage } = await here();
-      const report = options.report === true ? await testReporter(workspace.root, options, signal) : undefined;
+      const report = options.report === true ? await testReporter(workspace.root, options, context) : undefined;
       const builder = await createWorkspaceBuilder(workspace, {
         progress,
         signal,

@@ -72,7 +72,7 @@ Examples:
 async function run(patterns: readonly string[], options: Options, context: CommandContext): Promise<void> {
   const { terminal, signal } = context;
   const { env, kind, why, json } = options;
-  const call = apiOf(options, signal);
+  const call = apiOf(options, context);
   const print = (value: object, lines: readonly string[]) => {
     if (json) terminal.print(JSON.stringify(value, undefined, 2));
     else for (const line of lines) terminal.print(line);

@@ -26,7 +26,8 @@ Examples:
   defineRetry(command.command('retry'), context);
 }
 
-function defineAdd(command: Command, { terminal, signal }: CommandContext): void {
+function defineAdd(command: Command, context: CommandContext): void {
+  const { terminal } = context;
   withServerOption(command.summary('send events to an address').argument('<url>', 'https://HOST/PATH'))
     .description('sends events to an address, and prints the secret that receivers check them with, this once')
     .option(
@@ -40,40 +41,43 @@ function defineAdd(command: Command, { terminal, signal }: CommandContext): void
       async (url: string, options: ServerChoice & { event?: string[]; allowLinkLocal?: boolean; json?: boolean }) => {
         const { event: events = [], allowLinkLocal } = options;
         const body = { url, events, ...(allowLinkLocal === true && { allowLinkLocal }) };
-        const made = (await apiOf(options, signal)('POST', '/v1/webhooks', body)) as { id: string; secret: string };
+        const made = (await apiOf(options, context)('POST', '/v1/webhooks', body)) as { id: string; secret: string };
         if (options.json) return terminal.print(JSON.stringify(made));
         terminal.print(`${made.id}\n${made.secret}`);
       },
     );
 }
 
-function defineList(command: Command, { terminal, signal }: CommandContext): void {
+function defineList(command: Command, context: CommandContext): void {
+  const { terminal } = context;
   withServerOption(command.summary('show webhooks, and how they fare'))
     .description('shows webhooks, what waits, and what was given up')
     .option('--json', 'print a JSON list')
     .action(async (options: ServerChoice & { json?: boolean }) => {
-      const webhooks = (await apiOf(options, signal)('GET', '/v1/webhooks')) as readonly WebhookView[];
+      const webhooks = (await apiOf(options, context)('GET', '/v1/webhooks')) as readonly WebhookView[];
       if (options.json) return terminal.print(JSON.stringify(webhooks, undefined, 2));
       for (const webhook of webhooks) for (const line of linesOf(webhook, terminal.paint)) terminal.print(line);
       if (webhooks.length === 0) terminal.print('there is no webhook');
     });
 }
 
-function defineRemove(command: Command, { terminal, signal }: CommandContext): void {
+function defineRemove(command: Command, context: CommandContext): void {
+  const { terminal } = context;
   withServerOption(command.summary('send nothing more').argument('<id>', 'wh_...'))
     .description('sends nothing more to an address; what waits is dropped')
     .action(async (id: string, options: ServerChoice) => {
-      await apiOf(options, signal)('DELETE', `/v1/webhooks/${encodeURIComponent(id)}`);
+      await apiOf(options, context)('DELETE', `/v1/webhooks/${encodeURIComponent(id)}`);
       terminal.print('removed');
     });
 }
 
-function defineTest(command: Command, { terminal, signal }: CommandContext): void {
+function defineTest(command: Command, context: CommandContext): void {
+  const { terminal } = context;
   withServerOption(command.summary('send a message now').argument('<id>', 'wh_...'))
     .description('sends a message of the type banksman.test now, and says what became of it')
     .action(async (id: string, options: ServerChoice) => {
       const path = `/v1/webhooks/${encodeURIComponent(id)}/test`;
-      const { received, told } = (await apiOf(options, signal)('POST', path)) as { received: boolean; told: string };
+      const { received, told } = (await apiOf(options, context)('POST', path)) as { received: boolean; told: string };
       if (received) return terminal.print(`received: ${told}`);
       throw new Fault('cli/not-received', `the receiver did not take it: ${told}`, {
         next: 'check the address, and that the receiver answers 2xx within 10 seconds',
@@ -81,12 +85,13 @@ function defineTest(command: Command, { terminal, signal }: CommandContext): voi
     });
 }
 
-function defineRetry(command: Command, { terminal, signal }: CommandContext): void {
+function defineRetry(command: Command, context: CommandContext): void {
+  const { terminal } = context;
   withServerOption(command.summary('send what was given up once more').argument('<id>', 'wh_...'))
     .description('sends what was given up once more, and begins again where nothing was sent any more')
     .action(async (id: string, options: ServerChoice) => {
       const path = `/v1/webhooks/${encodeURIComponent(id)}/retry`;
-      const { messages } = (await apiOf(options, signal)('POST', path)) as { messages: number };
+      const { messages } = (await apiOf(options, context)('POST', path)) as { messages: number };
       terminal.print(`${count(messages, 'message')} to be sent`);
     });
 }

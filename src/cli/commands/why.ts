@@ -21,8 +21,8 @@ Examples:
   banksman why //bank/ledger --env prod --release 3f9ac21b`,
     )
     .action(async (service: string, options: ServerChoice & { env: string; release?: string; json?: boolean }) => {
-      const { terminal, signal } = context;
-      const call = apiOf(options, signal);
+      const { terminal } = context;
+      const call = apiOf(options, context);
       const query = options.release === undefined ? '' : `?release=${encodeURIComponent(options.release)}`;
       const answer = (await call('GET', `${await servicePath(service, options.env, context)}/why${query}`)) as Why;
       if (options.json) return terminal.print(JSON.stringify(answer, undefined, 2));
