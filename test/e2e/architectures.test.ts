@@ -1,7 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { banksman, makeWorkspace } from './workspace.ts';
+import { banksman, copyBank, execute, makeWorkspace } from './workspace.ts';
+
+interface Inspected {
+  readonly Architecture: string;
+  readonly Layers: readonly string[];
+}
+
+function fileOf(layout: string, layer: string, path: string): Buffer {
+  const archive = join(layout, 'blobs/sha256', layer.slice('sha256:'.length));
+  return execFileSync('tar', ['-xOf', archive, path], { maxBuffer: 64 * 1024 * 1024 });
+}
 
 /** e_machine of an ELF program: 62 is x86-64, 183 is AArch64. ELF-64, "ELF Header". */
 const machines: Readonly<Record<string, number>> = { amd64: 62, arm64: 183 };
@@ -28,9 +38,35 @@ docker_image(name = "image", architectures = ["amd64", "arm64"], files = {"/app/
   };
   expect(images.map(({ platform }) => platform.architecture)).toEqual(['amd64', 'arm64']);
   for (const { platform, layers } of images) {
-    const layer = join(root, 'banksman-out/gen/p/image.oci/blobs/sha256', layers.at(-1)!.digest.slice(7));
-    const program = execFileSync('tar', ['-xOf', layer, 'app/server'], { maxBuffer: 64 * 1024 * 1024 });
+    const program = fileOf(join(root, 'banksman-out/gen/p/image.oci'), layers.at(-1)!.digest, 'app/server');
     expect(program.readUInt16LE(18)).toBe(machines[platform.architecture]);
     expect(program.includes('compiled for another')).toBe(platform.architecture === 'arm64');
+  }
+});
+
+it('the gateway and the sidecar of the bank are for both architectures, as skopeo sees them', async () => {
+  const bank = await copyBank();
+  onTestFinished(bank.remove);
+  await bank.mustRun(['build', '//bank/gateway:image', '//bank/common/sidecar:image']);
+  for (const [folder, program] of [
+    ['bank/gateway', 'gateway'],
+    ['bank/common/sidecar', 'sidecar'],
+  ] as const) {
+    const layout = join(bank.root, 'banksman-out/gen', folder, 'image.oci');
+    for (const architecture of ['amd64', 'arm64']) {
+      const outcome = await execute('skopeo', ['inspect', '--override-arch', architecture, `oci:${layout}`]);
+      expect([outcome.code, outcome.stderr]).toEqual([0, '']);
+      const { Architecture, Layers } = JSON.parse(outcome.stdout) as Inspected;
+      expect(Architecture).toBe(architecture);
+      expect(fileOf(layout, Layers.at(-1)!, program).readUInt16LE(18)).toBe(machines[architecture]);
+      // Debian's own part of it is of the lock for that architecture.
+      const told = Layers.map((layer) =>
+        execFileSync('tar', ['-tf', join(layout, 'blobs/sha256', layer.slice(7))], { encoding: 'utf8' }),
+      );
+      const base = Layers[told.findIndex((names) => names.includes('var/lib/dpkg/status.d/base-files\n'))]!;
+      expect(fileOf(layout, base, 'var/lib/dpkg/status.d/base-files').toString()).toContain(
+        `Architecture: ${architecture}\n`,
+      );
+    }
   }
 });

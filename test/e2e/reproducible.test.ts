@@ -107,4 +107,9 @@ it('each image of the bank is the same bytes, whoever builds it, where, and when
     const outcome = await execute('diff', ['-r', join(first.root, layout), join(second.root, layout)]);
     expect([label, outcome.code, outcome.stdout]).toEqual([label, 0, '']);
   }
+  // Those for several architectures were compared as a whole: index, images and layers.
+  for (const part of ['bank/gateway', 'bank/common/sidecar']) {
+    const inspected = await first.mustRun(['image', 'inspect', `//${part}:image`, '--json']);
+    expect((JSON.parse(inspected.stdout) as { images: unknown[] }).images).toHaveLength(2);
+  }
 });

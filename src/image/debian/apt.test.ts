@@ -297,6 +297,21 @@ describe('when a locked version is gone', () => {
     // Everything is in the cache: the empty mirror is not even asked.
     expect((await refreshGone({ source, lock: refreshed.lock, progress: silent })).changed).toEqual([]);
   });
+
+  test('without a network the lock stays, and that is told', async () => {
+    const { source, publish } = await mirror();
+    await publish(packages);
+    const lock = await lockDebian(request(source));
+    const said: string[] = [];
+    const away = (await mirror()).source;
+    const refreshed = await refreshGone({
+      source: away,
+      lock,
+      progress: { ...silent, say: (line) => said.push(line) },
+    });
+    expect(refreshed).toEqual({ lock, changed: [] });
+    expect(said).toEqual([expect.stringMatching(/can't be brought up to date.*8 .*amd64.*not known/)]);
+  });
 });
 
 test.each([
@@ -315,9 +330,13 @@ test.each([
   );
 });
 
-test("this repository's own lock can be read and is complete", async () => {
-  const path = new URL('../../../third_party/debian/debian.lock.json', import.meta.url);
-  const lock = parseDebianLock(await readFile(path, 'utf8'), 'third_party/debian/debian.lock.json');
+test.each([
+  ['debian.lock.json', 'amd64'],
+  ['debian.lock.arm64.json', 'arm64'],
+])("this repository's own lock %s can be read and is complete", async (name, architecture) => {
+  const path = new URL(`../../../third_party/debian/${name}`, import.meta.url);
+  const lock = parseDebianLock(await readFile(path, 'utf8'), `third_party/debian/${name}`);
+  expect(lock.architecture).toBe(architecture);
   expect(lock.requested).toContain('postgresql-15');
   expect(formatDebianLock(lock)).toBe(await readFile(path, 'utf8'));
 });

@@ -40,7 +40,8 @@ export interface LockChange {
 
 /**
  * Locks anew only where a locked version is neither in the cache nor offered any more: mirrors drop what security
- * updates replace. With everything in the cache nothing is asked of the network.
+ * updates replace. With everything in the cache nothing is asked of the network; where the network is away nothing is known
+ * to be gone, so the lock stays and this is told: what no build here needs (another architecture's packages, say) has to stop nobody.
  */
 export async function refreshGone(request: {
   readonly source: DebianSource;
@@ -54,7 +55,15 @@ export async function refreshGone(request: {
   if (missing.length === 0) return { lock, changed: [] };
   const source = { ...request.source, architecture: lock.architecture };
   const apt = await openApt(source, request);
-  await apt.update(listAge);
+  try {
+    await apt.update(listAge);
+  } catch (error) {
+    if (!(error instanceof ImageFault) || error.code !== 'image/package-client' || request.signal?.aborted) throw error;
+    request.progress.say(
+      `${error.message}; whether ${missing.length} of the locked versions for ${lock.architecture} are still offered is not known`,
+    );
+    return { lock, changed: [] };
+  }
   const offers = await apt.show(missing.map(([name]) => name));
   const gone = missing.filter(
     ([name, { sha256 }]) => !offers.some((offer) => offer.name === name && offer.sha256 === sha256),
