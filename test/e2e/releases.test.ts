@@ -2,7 +2,16 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type BankWorkspace, copyBank, eventually, execute, type Outcome, serverParts, start } from './workspace.ts';
+import {
+  type BankWorkspace,
+  copyBank,
+  eventually,
+  execute,
+  type Outcome,
+  repository,
+  serverParts,
+  start,
+} from './workspace.ts';
 
 /**
  * The server in its cluster, brought up as script/up does, and the bank through it: dev, staging and prod are namespaces. One story: each
@@ -27,7 +36,8 @@ beforeAll(async () => {
   await bank.commit('Words', 'Ada <ada@bank.example>');
   await bank.mustRun(['up']);
   await bank.mustRun(['server', 'prepare']);
-  await bank.mustRun(['deploy', '--env', 'platform']);
+  // Signed as script/up signs.
+  await signedAs(['deploy', '--env', 'platform']);
   await bank.mustRun(['server', 'sign-in', '--name', 'grace@bank.example']);
   const built = await bank.mustRun(['build', '//bank/load', '--json']);
   load = (JSON.parse(built.stdout) as [{ outputs: { absolute: string }[] }])[0].outputs[0]!.absolute;
@@ -38,6 +48,18 @@ afterAll(async () => {
   await bank?.remove();
   await rm(state, { recursive: true, force: true });
 });
+
+/** `banksman ARGS` with the key of this machine, which script/up has it make for itself. */
+async function signedAs(args: readonly string[]): Promise<Outcome> {
+  const text = 'set -eu; . "$1/script/signing-key"; shift; banksman=$1; shift; exec "$banksman" "$@"';
+  const program = join(repository, 'bin/banksman');
+  const outcome = await execute('bash', ['-c', text, 'bash', repository, program, ...args], {
+    cwd: bank.root,
+    env: { ...process.env, CI: 'true', BANKSMAN_STATE: state, BANKSMAN_CLUSTER: 'releases', BANKSMAN_SIGNING_KEY: '' },
+  });
+  if (outcome.code !== 0) throw new Error(`banksman ${args.join(' ')} ended with ${outcome.code}\n${outcome.stderr}`);
+  return outcome;
+}
 
 interface RolloutView {
   readonly id: string;
@@ -108,6 +130,20 @@ async function promoteAll(services: readonly string[], from: string, to: string)
   for (const { code, stderr } of done) expect(code, stderr).toBe(0);
 }
 
+describe('the platform', () => {
+  it.each(['//platform/banksman:image', '//bank/postgres:image'])(
+    'rolls out %s signed, with its origin and its bill',
+    async (label) => {
+      const policy = join(state, 'signing/policy.yaml');
+      const { stdout } = await bank.mustRun(['verify', label, '--env', 'platform', '--policy', policy, '--json']);
+      const { passed, checks } = JSON.parse(stdout) as { passed: boolean; checks: { name: string; passed: boolean }[] };
+      expect(passed).toBe(true);
+      expect(checks.map(({ name }) => name)).toEqual(expect.arrayContaining(['signature', 'provenance', 'sbom']));
+      expect((await stat(join(state, 'signing/machine.key'))).mode & 0o077).toBe(0);
+    },
+  );
+});
+
 describe('the bank through the server', () => {
   it('goes into dev, and a second time nothing is done', async () => {
     const first = await releaseToDev();
@@ -163,7 +199,8 @@ describe('environments', () => {
     // And in dev, a rollout that can't become healthy is to end while somebody waits.
     await bank.edit('banksman.yaml', /dev: \{ (.*) \}/, 'dev: { $1, deadline: 60s, on_failure: return }');
     await bank.commit('Freeze prod');
-    await bank.mustRun(['deploy', '--env', 'platform']);
+    // Signed as script/up signs.
+    await signedAs(['deploy', '--env', 'platform']);
     expect(await history(statements, 'prod')).toHaveLength(before);
     expect(shut(await why(statements, 'prod', '--release', release))).toEqual(['freezes']);
   });

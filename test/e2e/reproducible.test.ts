@@ -2,7 +2,7 @@ import { chown, lchown, link, lstat, mkdir, mkdtemp, readdir, rm, utimes } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type BankWorkspace, copyBank, execute, repository } from './workspace.ts';
+import { type BankWorkspace, copyBank, execute, repository, serverParts } from './workspace.ts';
 
 interface Listed {
   readonly label: string;
@@ -23,7 +23,7 @@ const ownCache =
 async function bareCache(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'banksman-bare-'));
   removals.push(() => rm(folder, { recursive: true, force: true }));
-  for (const part of ['debian', 'go', 'maven']) await linkTree(join(ownCache, part), join(folder, part));
+  for (const part of ['debian', 'go', 'maven', 'npm']) await linkTree(join(ownCache, part), join(folder, part));
   return folder;
 }
 
@@ -50,9 +50,9 @@ let first: BankWorkspace;
 let second: BankWorkspace;
 
 beforeAll(async () => {
-  first = await copyBank();
+  first = await copyBank({}, serverParts);
   removals.push(first.remove);
-  second = await copyBank();
+  second = await copyBank({}, serverParts);
   removals.push(second.remove);
 });
 
@@ -76,16 +76,17 @@ async function give(folder: string): Promise<void> {
 
 const list = (text: string) => JSON.parse(text) as Listed[];
 
-it('each image of the bank is the same bytes, whoever builds it, where, and when', async () => {
-  const here = list((await first.mustRun(['image', 'ls', '//bank/...', '--json'])).stdout);
-  expect(here.map(({ label }) => label)).toContain('//bank/ledger:image');
+it('each image of the bank and of the platform is the same bytes, whoever builds it, where, and when', async () => {
+  const here = list((await first.mustRun(['image', 'ls', '//bank/...', '//platform/...', '--json'])).stdout);
+  const labels = here.map(({ label }) => label);
+  expect(labels).toEqual(expect.arrayContaining(['//bank/ledger:image', '//platform/banksman:image']));
   await disturb(second.root);
   const cache = await bareCache();
   const become = await somebodyElse();
   if (become !== '') for (const folder of [second.root, cache]) await give(folder);
   // Another user, umask, zone, language, home, folder, cache, and Node where a second one is there.
   const node = process.env.BANKSMAN_OTHER_NODE ?? process.execPath;
-  const program = `umask 077; exec ${become} '${node}' '${join(repository, 'src/cli/main.ts')}' image ls //bank/... --json`;
+  const program = `umask 077; exec ${become} '${node}' '${join(repository, 'src/cli/main.ts')}' image ls //bank/... //platform/... --json`;
   const there = await execute('/bin/sh', ['-c', program], {
     cwd: join(second.root, 'bank/ledger'),
     env: {
