@@ -10,13 +10,14 @@ import { findListed, usualKind } from '../release/index.ts';
 import { type Action, type Person, requireRight, rights, type Subject } from './authorization.ts';
 import type { Call, Context, Request } from './call.ts';
 import { calls } from './calls/index.ts';
-import { newestEntry, streamEvents } from './events.ts';
+import { streamEvents } from './events.ts';
 import { ServerFault } from './fault.ts';
 import type { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { schemas } from './schemas.ts';
 import { whoCalls } from './sign-in.ts';
+import { createTail, newestEntry } from './tail.ts';
 import type { TlsTexts } from './tls.ts';
 
 export interface AppOptions {
@@ -31,6 +32,8 @@ export interface AppOptions {
 
 /** Bytes of a call's body: all that is taken are names and reasons. */
 const maximumBody = 64 * 1024;
+/** Streams that one server keeps open: each is a connection, and a place in memory for what its reader has not read. */
+const maximumStreams = 500;
 const keyForm = /^[A-Za-z0-9._-]{8,100}$/;
 
 /** The HTTP API. Whoever calls it listens and closes it. */
@@ -45,7 +48,14 @@ export function createApp({ context, metrics, version, log, tls }: AppOptions): 
     ...(tls && { https: { ...tls, minVersion: 'TLSv1.2' } }),
   } as FastifyServerOptions);
   const closing = new AbortController();
-  app.addHook('preClose', async () => closing.abort());
+  const tail = createTail(context.database, (error) => app.log.error({ err: error }, 'reading what is new'));
+  const stopListening = context.store.onChange(() => tail.poke());
+  let streams = 0;
+  app.addHook('preClose', async () => {
+    closing.abort();
+    stopListening();
+    tail.stop();
+  });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'none';
     metrics.count(route, request.method, reply.statusCode, reply.elapsedTime / 1000);
@@ -88,14 +98,30 @@ export function createApp({ context, metrics, version, log, tls }: AppOptions): 
     const last = request.headers['last-event-id'];
     const after =
       typeof last === 'string' && /^[0-9]{1,15}$/.test(last) ? Number(last) : await newestEntry(context.database);
+    if (streams >= maximumStreams) {
+      throw new ServerFault('server/too-many-streams', `${maximumStreams} streams are open`, {
+        next: 'come again later, with Last-Event-ID',
+      });
+    }
     const gone = new AbortController();
     request.raw.on('close', () => gone.abort());
     reply.hijack();
+    streams++;
     const signal = AbortSignal.any([closing.signal, gone.signal]);
-    await streamEvents(context.database, reply.raw, after, signal).catch((error: unknown) => {
-      request.log.error({ err: error });
-      reply.raw.destroy();
-    });
+    const mayStay = () =>
+      allow(context, request, 'event.read').then(
+        () => true,
+        // Where the database is away, what was found holds.
+        (error: unknown) => !(error instanceof ServerFault),
+      );
+    await streamEvents({ database: context.database, tail, response: reply.raw, after, mayStay, signal })
+      .catch((error: unknown) => {
+        request.log.error({ err: error });
+        reply.raw.destroy();
+      })
+      .finally(() => {
+        streams--;
+      });
   });
   for (const call of calls) addCall(app, context, call);
   return app;

@@ -12,5 +12,6 @@ export class ServerFault extends Fault<
   | 'server/unknown-train'
   | 'server/unknown-webhook'
   | 'server/refused'
+  | 'server/too-many-streams'
   | 'server/bad-certificate'
 > {}

@@ -35,6 +35,7 @@ const statuses: Readonly<Record<string, number>> = {
   'release/too-much-evidence': 409,
   'release/same-person': 409,
   'database/lost': 503,
+  'server/too-many-streams': 503,
 };
 
 /** What a caller is told of an error. Of one that nobody expected it is told nothing but that: its words may hold anything. */

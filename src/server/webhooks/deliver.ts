@@ -1,7 +1,7 @@
 import { type AuditEntry, readEntries } from '../../audit/index.ts';
 import type { Database } from '../../database/index.ts';
 import { dropLeaderLease, type LeaderLease, takeLeaderLease } from '../../release/index.ts';
-import { newestEntry } from '../events.ts';
+import { newestEntry } from '../tail.ts';
 import { bodyOf, idOf } from './message.ts';
 import { nextAttempt } from './schedule.ts';
 import { type Sent, send } from './send.ts';
