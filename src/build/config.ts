@@ -8,7 +8,7 @@ export function configText(request: BuiltinRequest, name: string): string {
   throw badConfig(request, name, 'a text');
 }
 
-export function configValue(request: BuiltinRequest, name: string): unknown {
+export function configValue(request: Pick<BuiltinRequest, 'config'>, name: string): unknown {
   const { config } = request;
   return typeof config === 'object' && config !== null
     ? (config as Readonly<Record<string, unknown>>)[name]
@@ -43,7 +43,7 @@ export function stampedTexts(request: BuiltinRequest, name: string): Record<stri
   return Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, filled(text)]));
 }
 
-export function configList(request: BuiltinRequest, name: string): string[] {
+export function configList(request: Pick<BuiltinRequest, 'target' | 'config'>, name: string): string[] {
   const value = configValue(request, name) ?? [];
   if (Array.isArray(value) && value.every((each): each is string => typeof each === 'string')) return value;
   throw badConfig(request, name, 'a list of texts');
@@ -62,7 +62,7 @@ export function refuseUnlocked(request: BuiltinRequest, next: string): void {
   }
 }
 
-function badConfig(request: BuiltinRequest, name: string, wanted: string): BuildFault {
+function badConfig(request: Pick<BuiltinRequest, 'target'>, name: string, wanted: string): BuildFault {
   return new BuildFault('build/bad-config', `${name} of ${request.target.label} has to be ${wanted}`, {
     place: request.target.place,
     next: `correct ${name}`,

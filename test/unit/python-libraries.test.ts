@@ -105,6 +105,24 @@ python_test(name = "without", srcs = ["words_test.py"], deps = [":lib"], test_ru
     const run = () => execFileSync(program, ['you'], { encoding: 'utf8', env: { PATH: process.env.PATH, HOME: home } });
     expect([run(), run()]).toEqual(['hello you\n', 'hello you\n']);
 
+    // The lock of a library may have wheels for other machines: the bill of an image has the one that is in it.
+    const locked = JSON.parse(lock) as { libraries: { MarkupSafe: { wheels: Record<string, string> } } };
+    const { wheels } = locked.libraries.MarkupSafe;
+    const [own] = Object.values(wheels);
+    wheels['MarkupSafe-2.1.5-cp310-cp310-win_amd64.whl'] = '0'.repeat(64);
+    await w.write({
+      'third_party/python/python.lock.json': JSON.stringify(locked),
+      'image/BUILD': 'docker_image(name = "image", files = {"/app.pyz": "//app"}, default_packages = False)\n',
+      'app/BUILD': `package(default_visibility = ["PUBLIC"])\n${await readFile(join(w.root, 'app/BUILD'), 'utf8')}`,
+    });
+    execFileSync('git', ['init', '--quiet', w.root]);
+    const bill = JSON.parse(await w.must('image', 'sbom', '//image')) as { components: { purl?: string }[] };
+    expect(bill.components.find(({ purl }) => purl === 'pkg:pypi/markupsafe@2.1.5')).toMatchObject({
+      hashes: [{ alg: 'SHA-256', content: own }],
+      licenses: [{ license: { id: 'BSD-3-Clause' } }],
+    });
+    await w.write({ 'third_party/python/python.lock.json': lock });
+
     const tested = await w.run('test', '//app:test', '//app:of_binary', '--keep-going');
     expect(tested.stdout).toContain('//app:of_binary');
     expect(tested.stdout + tested.stderr).toContain('test_wrong');

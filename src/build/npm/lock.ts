@@ -25,7 +25,7 @@ const sumForm = /^(?:sha512|sha384|sha256|sha1)-[A-Za-z0-9+/]+={0,2}$/;
  *
  * @throws BuildFault build/bad-config, build/unlocked for what has no sum: only packages of a registry have one
  */
-export function lockedPackages(request: BuiltinRequest): LockedPackage[] {
+export function lockedPackages(request: Pick<BuiltinRequest, 'target' | 'config'>): LockedPackage[] {
   const { target } = request;
   const given = configValue(request, 'packages');
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {

@@ -1,11 +1,13 @@
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Target } from '../../graph/index.ts';
+import { hashFile } from '../blobs.ts';
 import { configList, configValue, refuseUnlocked } from '../config.ts';
 import { stripNames } from '../strip.ts';
 import { resolveTool } from '../tool.ts';
 import type { BuiltinAction, BuiltinRequest } from '../types.ts';
 import { readZip, unpack } from '../zip/read.ts';
-import { fetchWheel, pipIdentity } from './pip.ts';
+import { fetchWheel, pipIdentity, type WantedWheel } from './pip.ts';
 
 /** Ending of the folder that holds an unpacked wheel: imports start in it. */
 export const wheelFolder = '.pylib';
@@ -44,19 +46,34 @@ export const pythonWheel: BuiltinAction = {
 };
 
 async function brought(request: BuiltinRequest): Promise<{ absolute: string; path: string }> {
-  const text = (name: string) => String(configValue(request, name) ?? '');
-  const { target } = request;
-  request.update(`fetching ${text('name')} ${text('version')}`);
-  const absolute = await fetchWheel(
-    {
-      name: text('name'),
-      version: text('version'),
-      hashes: configList(request, 'hashes'),
-      flags: configList(request, 'flags'),
-    },
-    { cacheFolder: request.cacheFolder, signal: request.signal, wanted: target.label, place: target.place },
+  const { target, cacheFolder, signal } = request;
+  const wanted = wantedOf(request);
+  request.update(`fetching ${wanted.name} ${wanted.version}`);
+  const absolute = await fetchWheel(wanted, { cacheFolder, signal, wanted: target.label, place: target.place });
+  return { absolute, path: `the wheel of ${wanted.name}` };
+}
+
+/**
+ * Which of the wheels that a library's lock allows is taken here: the one that the build unpacked. It is kept since then, and brought again
+ * where it is not.
+ *
+ * @returns its SHA-256, in hex
+ * @throws BuildFault as `fetchWheel`
+ */
+export async function sumOfWheel(
+  target: Target,
+  options: { readonly cacheFolder: string; readonly signal: AbortSignal },
+): Promise<string> {
+  const config = target.action.kind === 'builtin' ? target.action.config : {};
+  return hashFile(
+    await fetchWheel(wantedOf({ target, config }), { ...options, wanted: target.label, place: target.place }),
   );
-  return { absolute, path: `the wheel of ${text('name')}` };
+}
+
+function wantedOf(request: Pick<BuiltinRequest, 'target' | 'config'>): WantedWheel {
+  const text = (name: string) => String(configValue(request, name) ?? '');
+  const list = (name: string) => configList(request, name);
+  return { name: text('name'), version: text('version'), hashes: list('hashes'), flags: list('flags') };
 }
 
 /**

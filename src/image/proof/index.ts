@@ -16,7 +16,7 @@ export { type Review, reviewStatement } from './review.ts';
 export { billOfMaterials } from './sbom/bill.ts';
 export { type Inventory, takeInventory } from './sbom/inventory.ts';
 export { type LayerContents, layerContentsFormat } from './sbom/layer-contents.ts';
-export { debianPurl, type Module, modulePurl } from './sbom/module.ts';
+export { debianPurl, type Module, type ModuleArchive, modulePurl, sumsOfIntegrity } from './sbom/module.ts';
 export { packageUrl } from './sbom/package-url.ts';
 export {
   formatStatement,

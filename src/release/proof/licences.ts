@@ -43,7 +43,21 @@ export async function licencesOfWheel(files: readonly BuiltFile[]): Promise<stri
   const names = await readdir(folder.absolute).catch(() => []);
   const infos = names.filter((name) => name.endsWith('.dist-info'));
   if (infos.length !== 1) return [];
-  const text = await readFile(join(folder.absolute, infos[0]!, 'METADATA'), 'utf8').catch(() => '');
+  return licencesOfMetadata(await readFile(join(folder.absolute, infos[0]!, 'METADATA'), 'utf8').catch(() => ''));
+}
+
+/** The same of a wheel as it came. */
+export async function licencesOfWheelFile({ absolute, path }: BuiltFile): Promise<string[]> {
+  try {
+    const metadata = (await readZip(absolute, path)).find(({ name }) => /^[^/]+\.dist-info\/METADATA$/.test(name));
+    return metadata === undefined ? [] : licencesOfMetadata(unpack(metadata, path).toString('utf8'));
+  } catch (error) {
+    if (isFault(error)) return [];
+    throw error;
+  }
+}
+
+function licencesOfMetadata(text: string): string[] {
   const [head = ''] = text.slice(0, metadataHead).split(/\r?\n\r?\n/);
   const fields = (name: string) =>
     [...head.matchAll(new RegExp(`^${name}:[ \\t]*(\\S[^\\r\\n]*)`, 'gim'))].map(([, value = '']) => value.trim());

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -61,7 +62,7 @@ COPY M.java /
 describe('what went into an image from outside', () => {
   it('is found however far it is, and tools and what is not used are left out', async () => {
     const { graph } = await graphOf(workspace);
-    const found = await ingredientsOf(graph, '//:image' as Label, async () => []);
+    const found = await ingredientsOf(graph, '//:image' as Label, { built: async () => [] });
     expect(found.modules.map(({ ecosystem, name, version }) => [ecosystem, name, version])).toEqual([
       ['generic', 'tool-1.0.tar.gz', ''],
       ['maven', 'driver', '1.2'],
@@ -101,7 +102,7 @@ describe('what went into an image from outside', () => {
     const script = 'import sys, zipfile; zipfile.ZipFile(sys.argv[1], "w").writestr(sys.argv[2], sys.argv[3])';
     execFileSync('python3', ['-c', script, path, name, text]);
     const jar = { path: 'x.jar', absolute: path, kind: 'file', sha256: sha, executable: false } as const;
-    const found = await ingredientsOf(graph, '//:image' as Label, async () => [jar]);
+    const found = await ingredientsOf(graph, '//:image' as Label, { built: async () => [jar] });
     expect(found.modules.find(({ name }) => name === 'driver')?.licences).toEqual(licences);
   });
 });
@@ -119,7 +120,7 @@ describe('an image of', () => {
       sha256: sha,
       executable: false,
     } as const;
-    const { modules, materials } = await ingredientsOf(graph, '//:python' as Label, async () => [library]);
+    const { modules, materials } = await ingredientsOf(graph, '//:python' as Label, { built: async () => [library] });
     expect(modules).toMatchObject([
       { ecosystem: 'pypi', name: 'Some_Lib', version: '3.1', sha256: sha, licences: ['MIT'] },
       { ecosystem: 'pypi', name: 'wheel', version: '2.0', sha256: sha },
@@ -127,9 +128,103 @@ describe('an image of', () => {
     expect(materials.map(({ uri }) => uri)).toEqual(['pkg:pypi/some-lib@3.1', 'pkg:pypi/wheel@2.0']);
   });
 
+  it('a program in Python has the wheel that was taken of several, or else all that it may be', async () => {
+    const other = 'cd'.repeat(32);
+    const { graph } = await graphOf({
+      BUILD: `
+pip_library(name = "lib", version = "3.1", hashes = ["${sha}", "sha256: ${other.toUpperCase()}"])
+python_binary(name = "program", main = "p.py", deps = [":lib"])
+docker_image(name = "python", files = {"/p.pyz": ":program"})
+`,
+      'p.py': '',
+    });
+    const asked: string[] = [];
+    const taken = async ({ label }: { label: string }) => {
+      asked.push(label);
+      return other;
+    };
+    const known = await ingredientsOf(graph, '//:python' as Label, { built: async () => [], taken });
+    expect(asked).toEqual(['//:lib']);
+    expect(known.modules).toMatchObject([{ name: 'lib', sha256: other }]);
+    expect(known.materials).toMatchObject([{ uri: 'pkg:pypi/lib@3.1', digest: { sha256: other } }]);
+    const unknown = await ingredientsOf(graph, '//:python' as Label, { built: async () => [] });
+    expect(unknown.modules).toMatchObject([{ name: 'lib', possible: [sha, other] }]);
+    expect(unknown.modules[0]?.sha256).toBeUndefined();
+  });
+
+  it('a library that is several wheels has each of them, with its own sum and licence', async () => {
+    const { graph, folder } = await graphOf({
+      BUILD: `
+python_multiversion_wheel(name = "many", version = "1.0", urls = ["https://dl.example/many-1.0-cp311-cp311-linux_x86_64.whl", "https://dl.example/many-1.0-cp312-cp312-linux_x86_64.whl"], hashes = ["${sha}", "${'cd'.repeat(32)}"])
+python_binary(name = "program", main = "p.py", deps = [":many"])
+docker_image(name = "python", files = {"/p.pyz": ":program"})
+`,
+      'p.py': '',
+    });
+    const script = `import sys, zipfile
+with zipfile.ZipFile(sys.argv[1], "w") as wheel: wheel.writestr("many-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nLicense: " + sys.argv[2] + "\\n")`;
+    const wheel = async (label: string) => {
+      const which = label.includes('download0') ? ['cp311', 'MIT', sha] : ['cp312', 'ISC', 'cd'.repeat(32)];
+      const path = join(folder, `many-1.0-${which[0]}-${which[0]}-linux_x86_64.whl`);
+      execFileSync('python3', ['-c', script, path, which[1]!]);
+      return {
+        path: `x/many-1.0-${which[0]}.whl`,
+        absolute: path,
+        kind: 'file',
+        sha256: which[2]!,
+        executable: false,
+      } as const;
+    };
+    const built = async (label: Label) => (label.includes('download') ? [await wheel(label)] : []);
+    const { modules, materials } = await ingredientsOf(graph, '//:python' as Label, { built });
+    expect(modules).toHaveLength(1);
+    expect(modules[0]).toMatchObject({
+      name: 'many',
+      archives: [
+        { name: 'many-1.0-cp311.whl', sha256: sha, licences: ['MIT'] },
+        { name: 'many-1.0-cp312.whl', sha256: 'cd'.repeat(32), licences: ['ISC'] },
+      ],
+    });
+    expect(materials).toMatchObject([
+      { uri: 'pkg:pypi/many@1.0?file_name=many-1.0-cp311.whl', digest: { sha256: sha } },
+      { uri: 'pkg:pypi/many@1.0?file_name=many-1.0-cp312.whl', digest: { sha256: 'cd'.repeat(32) } },
+    ]);
+  });
+
+  it('packages of npm has each once, with its sum and what its package.json states', async () => {
+    const sum = createHash('sha512').update('a').digest();
+    const integrity = `sha512-${sum.toString('base64')}`;
+    const { graph, folder } = await graphOf({
+      BUILD: `
+npm_modules(name = "node_modules")
+docker_image(name = "image", files = {"/app/node_modules/": ":node_modules"})
+`,
+      'package-lock.json': JSON.stringify({
+        lockfileVersion: 3,
+        packages: {
+          'node_modules/@scope/a': { version: '1.0.0', integrity },
+          'node_modules/b': { version: '2.0.0', integrity },
+          'node_modules/b/node_modules/@scope/a': { version: '1.0.0', integrity },
+        },
+      }),
+      'made/@scope/a/package.json': '{"license":"MIT"}',
+      'made/b/package.json': '{"licenses":[{"type":"ISC"},{"type":"Apache-2.0"}]}',
+    });
+    const made = { path: 'n', absolute: join(folder, 'made'), kind: 'folder', sha256: sha, executable: false } as const;
+    const { modules, materials } = await ingredientsOf(graph, '//:image' as Label, { built: async () => [made] });
+    expect(modules).toMatchObject([
+      { ecosystem: 'npm', namespace: '@scope', name: 'a', version: '1.0.0', integrity, licences: ['MIT'] },
+      { ecosystem: 'npm', namespace: '', name: 'b', licences: ['ISC', 'Apache-2.0'] },
+    ]);
+    expect(materials).toEqual([
+      { name: 'a', uri: 'pkg:npm/%40scope/a@1.0.0', digest: { sha512: sum.toString('hex') } },
+      { name: 'b', uri: 'pkg:npm/b@2.0.0', digest: { sha512: sum.toString('hex') } },
+    ]);
+  });
+
   it('a Dockerfile stands on what that names by digest, in itself and through arguments', async () => {
     const { graph } = await graphOf(workspace);
-    const { materials } = await ingredientsOf(graph, '//:docked' as Label, async () => []);
+    const { materials } = await ingredientsOf(graph, '//:docked' as Label, { built: async () => [] });
     expect(materials).toEqual([
       {
         name: 'debian:12',

@@ -2,9 +2,19 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type BuiltFile, languageActions } from '../../build/index.ts';
 import { findTarget, type Graph, type Label, type Role, resolvedDependencies, type Target } from '../../graph/index.ts';
-import { debianPurl, type Module, modulePurl, packageUrl, type ResourceDescriptor } from '../../image/index.ts';
+import {
+  debianPurl,
+  type Module,
+  modulePurl,
+  packageUrl,
+  type ResourceDescriptor,
+  sumsOfIntegrity,
+} from '../../image/index.ts';
 import { isPackage, packageOf } from '../building/package-target.ts';
 import { licencesOfJar, licencesOfWheel } from './licences.ts';
+import { npmPackages } from './npm.ts';
+import { plainSum } from './sums.ts';
+import { type Looks, wheelSums, wheelsOf } from './wheels.ts';
 
 /** What the graph knows of what went into a target from outside. */
 export interface Ingredients {
@@ -22,13 +32,10 @@ export interface Ingredients {
 /**
  * Everything that a target's actions read, however far: what it is made of, without the tools and what is needed when it runs.
  *
- * @param built outputs of targets that are looked into for licences
+ * @param looks how outputs of targets are had, which are looked into for licences and sums
  */
-export async function ingredientsOf(
-  graph: Graph,
-  label: Label,
-  built: (label: Label) => Promise<readonly BuiltFile[]>,
-): Promise<Ingredients> {
+export async function ingredientsOf(graph: Graph, label: Label, looks: Looks): Promise<Ingredients> {
+  const { built } = looks;
   const targets = closure(graph, label);
   // The images of an index are what it is, and nothing that it stands on.
   const { action, deps } = findTarget(graph, label);
@@ -47,13 +54,12 @@ export async function ingredientsOf(
       continue;
     }
     for (const base of await pinnedBases(graph, target, built)) materials.set(base.uri ?? '', base);
-    const module = moduleOf(target, graph);
     // A wheel is told of by the library that is unpacked of it.
-    if (module === undefined || wheels.has(target.label)) continue;
-    modules.push({ ...module, licences: await licencesFor(module, target, built) });
-    const uri = modulePurl(module);
-    const digest = digestOf(module);
-    materials.set(uri, { name: module.name, uri, ...(digest !== undefined && { digest }) });
+    if (wheels.has(target.label)) continue;
+    for (const module of await modulesOf(target, graph, looks)) {
+      modules.push(module);
+      for (const material of materialsOf(module)) materials.set(material.uri ?? '', material);
+    }
   }
   const toolchains = await toolchainsOf(targets);
   modules.push(...standardLibrary(toolchains.go));
@@ -64,6 +70,26 @@ export async function ingredientsOf(
     toolchains,
     bases: targets.filter((each) => isImage(each) && !own.has(each.label)).map((each) => each.label),
   };
+}
+
+/** What a target brings in from outside of the workspace. */
+async function modulesOf(target: Target, graph: Graph, looks: Looks): Promise<Module[]> {
+  const module = moduleOf(target);
+  if (module === undefined) return npmPackages(target, looks.built);
+  const sums = module.ecosystem === 'pypi' ? await wheelSums(target, graph, looks) : {};
+  return [{ ...module, ...sums, licences: await licencesFor(module, target, looks.built) }];
+}
+
+/** As a provenance names it: by its archives where it came in several. */
+function materialsOf(module: Module): ResourceDescriptor[] {
+  if (module.archives !== undefined)
+    return module.archives.map((archive) => ({
+      name: archive.name,
+      uri: modulePurl(module, archive),
+      digest: { sha256: archive.sha256 },
+    }));
+  const digest = digestOf(module);
+  return [{ name: module.name, uri: modulePurl(module), ...(digest !== undefined && { digest }) }];
 }
 
 /** Those that the target gives count, then those that the library states itself. */
@@ -96,8 +122,8 @@ function isImage({ action }: Target): boolean {
   return action.kind === 'builtin' && (action.name === 'image' || action.name === 'image_index');
 }
 
-/** What a target brings in from outside of the workspace; undefined where it brings nothing. */
-function moduleOf(target: Target, graph: Graph): Module | undefined {
+/** The one thing that most of such targets bring in; undefined where a target brings nothing, or many. */
+function moduleOf(target: Target): Module | undefined {
   const { action, label, licences = [], hashes } = target;
   const common = { licences, label };
   if (action.kind === 'builtin') {
@@ -111,16 +137,12 @@ function moduleOf(target: Target, graph: Graph): Module | undefined {
       case 'python_wheel': {
         // From an address: the labels of the rule say what it is.
         const [, named, told] = target.labels.map((each) => /^(?:whl|pip):(.+?)==(.+)$/.exec(each)).find(Boolean) ?? [];
-        const hashes = Array.isArray(config?.hashes) ? (config.hashes as string[]) : [];
-        const sums = [...hashes, ...wheelsOf(target).flatMap((each) => graph.targets.get(each)?.hashes ?? [])];
         return {
           ...common,
           ecosystem: 'pypi',
           namespace: '',
           name: text('name') || named || target.name,
           version: text('version') || told || '',
-          // Of several wheels that would do, nobody says which one was taken.
-          sha256: sums.length === 1 ? plainSum(sums[0]!) : undefined,
         };
       }
       case 'go_repo':
@@ -150,18 +172,6 @@ function moduleOf(target: Target, graph: Graph): Module | undefined {
       .split('/')
       .at(-1) || target.name;
   return { ...common, ecosystem: 'generic', namespace: '', name, version: '', sha256, url };
-}
-
-/** Targets that give the wheels of a Python library. */
-function wheelsOf({ action, srcs }: Target): Label[] {
-  if (action.kind !== 'builtin' || action.name !== 'python_wheel') return [];
-  return (srcs.named.wheel ?? []).flatMap((input) => (input.kind === 'label' ? [input.label] : []));
-}
-
-/** A SHA-256 sum as rules take it, in plain hex. */
-function plainSum(text: string): string | undefined {
-  const sum = text.replace(/^sha256:\s*/, '').toLowerCase();
-  return /^[0-9a-f]{64}$/.test(sum) ? sum : undefined;
 }
 
 /** Images of registries that a Dockerfile names: all of them by digest, or it would not have been built. */
@@ -203,9 +213,13 @@ async function pinnedBases(
 const fetchingRules = new Set(['remote_file', 'http_archive', 'new_http_archive', 'github_repo', 'gitlab_repo']);
 
 /** in-toto attestation v1, digest_set.md. */
-function digestOf({ sha256, goSum }: Module): Readonly<Record<string, string>> | undefined {
+function digestOf({ sha256, goSum, integrity = '' }: Module): Readonly<Record<string, string>> | undefined {
   if (goSum !== undefined) return { dirHash: Buffer.from(goSum.slice('h1:'.length), 'base64').toString('hex') };
-  return sha256 === undefined || sha256 === '' ? undefined : { sha256 };
+  if (sha256 !== undefined && sha256 !== '') return { sha256 };
+  const sums = sumsOfIntegrity(integrity);
+  return sums.length === 0
+    ? undefined
+    : Object.fromEntries(sums.map(({ alg, content }) => [alg.toLowerCase().replace('-', ''), content]));
 }
 
 /** A Go program has the standard library in it, whose vulnerabilities are told of under this name. */

@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { sumOfWheel } from '../../build/index.ts';
 import { cacheFolder, writeAtomically } from '../../disk/index.ts';
+import { isFault } from '../../fault/index.ts';
 import {
   billOfMaterials,
   type Digest,
@@ -63,9 +65,19 @@ export async function imageBill(
 }
 
 async function ingredientsFor(builder: WorkspaceBuilder, { label }: BuiltImage): Promise<Ingredients> {
-  return ingredientsOf(builder.graph, label, async (dependency) => {
-    const { targets } = await builder.build([dependency]);
-    return targets.get(dependency)?.outputs ?? [];
+  return ingredientsOf(builder.graph, label, {
+    async built(dependency) {
+      const { targets } = await builder.build([dependency]);
+      return targets.get(dependency)?.outputs ?? [];
+    },
+    // Without pip or a network it is not known, and all that it may be are named.
+    taken: (library) =>
+      sumOfWheel(library, { cacheFolder: cacheFolder(), signal: new AbortController().signal }).catch(
+        (error: unknown) => {
+          if (isFault(error)) return undefined;
+          throw error;
+        },
+      ),
   });
 }
 

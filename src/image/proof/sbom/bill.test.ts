@@ -71,6 +71,8 @@ async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
+const base64 = (algorithm: string) => hash(algorithm, 'a', 'base64');
+
 const modules: Module[] = [
   {
     ecosystem: 'maven',
@@ -83,6 +85,26 @@ const modules: Module[] = [
   },
   { ecosystem: 'golang', namespace: 'golang.org/x', name: 'text', version: 'v0.14.0', licences: [] },
   { ecosystem: 'pypi', namespace: '', name: 'Typing_Extensions', version: '4.1', licences: ['PSF-2.0', 'own words'] },
+  {
+    ecosystem: 'pypi',
+    namespace: '',
+    name: 'many',
+    version: '1.0',
+    licences: [],
+    archives: [
+      { name: 'many-1.0-cp311.whl', sha256: 'ab'.repeat(32), licences: ['MIT'] },
+      { name: 'many-1.0-cp312.whl', sha256: 'cd'.repeat(32), licences: ['ISC'] },
+    ],
+  },
+  { ecosystem: 'pypi', namespace: '', name: 'one-of', version: '1', licences: [], possible: ['12'.repeat(32)] },
+  {
+    ecosystem: 'npm',
+    namespace: '@s',
+    name: 'a',
+    version: '1.0.0',
+    licences: ['MIT'],
+    integrity: `sha1-${base64('sha1')} sha512-${base64('sha512')} sha256-YWJj`,
+  },
   { ecosystem: 'generic', namespace: '', name: 'tool.tar.gz', version: '', licences: [], url: 'https://x.example/a b' },
 ];
 
@@ -115,6 +137,9 @@ describe('the bill of an image', () => {
       'postgresql',
       'text',
       'Typing_Extensions',
+      'many',
+      'one-of',
+      'a',
       'tool.tar.gz',
       '/app/it.jar',
     ]);
@@ -140,6 +165,27 @@ describe('the bill of an image', () => {
     expect(components.find(({ name }) => name === 'postgresql')).toMatchObject({
       purl: 'pkg:maven/org.postgresql/postgresql@42.7.8?type=jar',
       licenses: [{ license: { id: 'BSD-2-Clause' } }],
+    });
+    expect(components.find(({ name }) => name === 'many')).toMatchObject({
+      components: [
+        {
+          name: 'many-1.0-cp311.whl',
+          purl: 'pkg:pypi/many@1.0?file_name=many-1.0-cp311.whl',
+          hashes: [{ alg: 'SHA-256', content: 'ab'.repeat(32) }],
+          licenses: [{ license: { id: 'MIT' } }],
+        },
+        { name: 'many-1.0-cp312.whl', licenses: [{ license: { id: 'ISC' } }] },
+      ],
+    });
+    expect(components.find(({ name }) => name === 'one-of')).toMatchObject({
+      properties: [{ name: 'banksman:possible-sha256', value: '12'.repeat(32) }],
+    });
+    expect(components.find(({ name }) => name === 'a')).toMatchObject({
+      purl: 'pkg:npm/%40s/a@1.0.0',
+      hashes: [
+        { alg: 'SHA-1', content: hash('sha1', 'a') },
+        { alg: 'SHA-512', content: hash('sha512', 'a') },
+      ],
     });
     expect(components.find(({ name }) => name === '/app/it.jar')).toMatchObject({
       type: 'file',

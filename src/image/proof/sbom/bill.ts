@@ -3,7 +3,7 @@ import { canonicalJson } from '../../canonical.ts';
 import type { Digest } from '../../digest.ts';
 import type { Inventory } from './inventory.ts';
 import { spdxId } from './licence.ts';
-import { debianPurl, type Module, modulePurl } from './module.ts';
+import { debianPurl, type Module, modulePurl, sumsOfIntegrity } from './module.ts';
 import { packageUrl } from './package-url.ts';
 
 export interface BillRequest {
@@ -90,9 +90,22 @@ function packageComponent(
 }
 
 function moduleComponent(module: Module): Component {
-  const { namespace, name, version, sha256, goSum, licences, label } = module;
+  const {
+    namespace,
+    name,
+    version,
+    sha256,
+    integrity = '',
+    goSum,
+    licences,
+    label,
+    archives = [],
+    possible = [],
+  } = module;
   const purl = modulePurl(module);
+  const hashes = sha256 === undefined ? sumsOfIntegrity(integrity) : [{ alg: 'SHA-256', content: sha256 }];
   const properties = [
+    ...possible.map((sum) => ({ name: 'banksman:possible-sha256', value: sum })),
     ...(goSum === undefined ? [] : [{ name: 'banksman:go-sum', value: goSum }]),
     ...(label === undefined ? [] : [{ name: 'banksman:label', value: label }]),
   ];
@@ -103,8 +116,19 @@ function moduleComponent(module: Module): Component {
     name,
     ...(version !== '' && { version }),
     purl,
-    ...(sha256 !== undefined && { hashes: [{ alg: 'SHA-256', content: sha256 }] }),
+    ...(hashes.length > 0 && { hashes }),
     ...licencesOf(licences),
+    ...(archives.length > 0 && {
+      components: archives.map((archive) => ({
+        'bom-ref': modulePurl(module, archive),
+        type: 'library',
+        name: archive.name,
+        ...(version !== '' && { version }),
+        purl: modulePurl(module, archive),
+        hashes: [{ alg: 'SHA-256', content: archive.sha256 }],
+        ...licencesOf(archive.licences),
+      })),
+    }),
     ...(properties.length > 0 && { properties }),
   };
 }
