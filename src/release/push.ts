@@ -1,8 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import type { Workspace } from '../graph/index.ts';
 import {
-  ImageFault,
   pushImage,
   type RegistryAccessOptions,
   type RegistrySettings,
@@ -10,6 +7,8 @@ import {
 } from '../image/index.ts';
 import type { Progress } from '../progress/index.ts';
 import type { RegistryAccess } from './types.ts';
+
+export { workspaceRegistries } from './building/registries.ts';
 
 /** Brings images to the registry that the environment's cluster pulls from. What is there is not sent again. */
 export async function pushImages(
@@ -34,34 +33,6 @@ export async function pushImages(
     }
   };
   await Promise.all([worker(), worker(), worker(), worker()]);
-}
-
-/** What the workspace says of registries, with the certificates that it names. @throws ImageFault image/registry-unreachable */
-export async function workspaceRegistries(
-  workspace: Pick<Workspace, 'root' | 'registries' | 'place'>,
-): Promise<RegistrySettings | undefined> {
-  if (workspace.registries === undefined) return undefined;
-  const read = async (path: string | undefined) => {
-    if (path === undefined) return undefined;
-    return readFile(resolve(workspace.root, path), 'utf8').catch((cause: Error) => {
-      throw new ImageFault(
-        'image/registry-unreachable',
-        `${path}, which banksman.yaml names for a registry, can't be read`,
-        {
-          place: workspace.place,
-          notes: [cause.message],
-          cause,
-        },
-      );
-    });
-  };
-  const entries = Object.entries(workspace.registries).map(async ([name, { ca, cert, key, plainHttp, mirrors }]) => {
-    const texts = { ca: await read(ca), cert: await read(cert), key: await read(key) };
-    const known = Object.entries(texts).filter(([, text]) => text !== undefined);
-    const rest = { ...(plainHttp !== undefined && { plainHttp }), ...(mirrors !== undefined && { mirrors }) };
-    return [name, { ...Object.fromEntries(known), ...rest }] as const;
-  });
-  return Object.fromEntries(await Promise.all(entries));
 }
 
 /** How registries are reached: one that is not reached by its name, and what the workspace says of others. */

@@ -324,7 +324,9 @@ export function unreachable(host: string, cause: unknown): ImageFault {
     next = `put the authority that signed the registry's certificate into /etc/docker/certs.d/${host}/ca.crt, or name it in banksman.yaml: registries: { ${JSON.stringify(host)}: { ca: FILE } }`;
   if (plain)
     next = `the registry speaks without TLS: let it use TLS, or say in banksman.yaml: registries: { ${JSON.stringify(host)}: { plain_http: true } }`;
-  return new ImageFault('image/registry-unreachable', `the registry ${host} can't be reached: ${message || code}`, {
+  // Node's advice is of its own options, which whoever runs this has no use for.
+  const what = message.replace(/; if the root CA is installed locally.*$/, '') || code;
+  return new ImageFault('image/registry-unreachable', `the registry ${host} can't be reached: ${what}`, {
     cause,
     next,
   });

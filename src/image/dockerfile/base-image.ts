@@ -120,7 +120,11 @@ async function floating(
         : String(error);
     return new DockerfileFault('dockerfile/floating-image', message, {
       place,
-      notes: [`${reference.registry} could not be asked for the digest: ${why}`],
+      notes: [
+        `${reference.registry} could not be asked for the digest: ${why}`,
+        // What makes the registry answer comes before what it would have said.
+        ...(error instanceof ImageFault && error.next !== undefined && !timer.aborted ? [`first ${error.next}`] : []),
+      ],
       next: `pin it: ${text}@sha256:... with the digest that the registry has for it`,
       cause: error,
     });

@@ -14,6 +14,7 @@ import {
 } from '../../image/index.ts';
 import { ReleaseFault } from '../fault.ts';
 import { badRule, type Config, configOf, readRecord, readText, readTexts } from './action-config.ts';
+import { workspaceRegistries } from './registries.ts';
 
 /** Makes the image of a target with a Dockerfile. */
 export async function makeFromDockerfile(
@@ -46,6 +47,7 @@ export async function makeFromDockerfile(
     run: await runSettings(config, target, workspace),
     architecture,
     platform: given.platform,
+    registries: await workspaceRegistries(workspace),
     progress,
     signal,
   } satisfies DockerfileImageRequest);
