@@ -4,6 +4,7 @@ import { accessSync, constants } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -213,5 +214,26 @@ describe.skipIf(!clients)('clients of other people', () => {
     expect(JSON.parse(await readFile(join(folder, 'workspace/lock.json'), 'utf8'))).toMatchObject({
       images: [{ digest }],
     });
+  }, 60_000);
+
+  test("a Dockerfile's FROM is had from the registry as banksman.yaml says it is reached", async () => {
+    const root = join(folder, 'from');
+    await mkdir(root);
+    execFileSync('git', ['init', '-q', root]);
+    const environment = { ...process.env, HOME: folder, REGISTRY_AUTH_FILE: undefined, DOCKER_CONFIG: undefined };
+    const image = async (from: string, settings = `registries: { "${host}": { ca: ../certs/ca.crt } }`) => {
+      await writeFile(join(root, 'banksman.yaml'), `name: x\n${settings}\n`);
+      await writeFile(join(root, 'BUILD'), 'docker_image(name = "image", dockerfile = "Dockerfile")\n');
+      await writeFile(join(root, 'Dockerfile'), `FROM ${host}/${from}\nCOPY <<EOF /new\nEOF\n`);
+      const done = execFile(banksman, ['image', 'inspect', '//:image', '--json'], { env: environment, cwd: root });
+      const read = async (stream: Readable | null) => String(await stream?.toArray());
+      const [out, err] = await Promise.all([read(done.stdout), read(done.stderr)]);
+      return `${out}${err}`;
+    };
+    const unreachable = await image('public/hello:v1', '');
+    expect(unreachable).toContain('could not be asked for the digest');
+    expect(unreachable).toContain('first put the authority that signed');
+    expect(await image('public/hello:v1')).toContain(`pin what it is now: ${host}/public/hello:v1@${digest}`);
+    expect(await image(`public/hello@${digest}`)).toContain('/app/hello');
   }, 60_000);
 });

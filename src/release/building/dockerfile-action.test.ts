@@ -1,12 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { createServer } from 'node:https';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
-import { createRegistryHandler, hexOf, openBlobStore, pushImage, readImageLayout } from '../../image/index.ts';
-import { testCertificates } from '../../image/testing/certificates.ts';
-import { testFolder } from '../../image/testing/folder.ts';
-import { listenLocally } from '../../image/testing/local-registry.ts';
-import { silent } from '../../progress/index.ts';
+import { hexOf, readImageLayout } from '../../image/index.ts';
 import { imageWorkspace, listed } from '../testing/image-workspace.ts';
 
 /** Paths of all layers, the lowest first, and the configuration. */
@@ -102,37 +97,6 @@ it('an image for several architectures knows for which it is made', async () => 
       `-rw-r--r-- 0/0 for-${architecture}`,
     ]);
   }
-});
-
-it('FROM reaches registries as banksman.yaml says', async () => {
-  const folder = await testFolder();
-  const { ca, server } = await testCertificates(folder);
-  const handler = createRegistryHandler(await openBlobStore(join(folder, 'blobs')), { root: join(folder, 'registry') });
-  const host = await listenLocally(createServer(server, handler));
-  const dockerfile = (from: string) => `FROM ${host}/${from}\nCOPY a /a\n`;
-  const workspace = await imageWorkspace({
-    'p/BUILD': `
-docker_image(name = "base", dockerfile = "Dockerfile.base")
-docker_image(name = "image", srcs = ["a"], dockerfile = "Dockerfile")
-`,
-    'p/Dockerfile.base': 'FROM scratch\nUSER 7\n',
-    'p/Dockerfile': dockerfile('hub/base:1'),
-    'p/a': 'a',
-    'ca.pem': ca,
-  });
-  const layout = await workspace.layout('//p:base');
-  const { digest } = await readImageLayout(layout);
-  const transport = { ca, credentials: 'anonymous' } as const;
-  await pushImage({ layout, reference: `${host}/hub/base:1`, transport, progress: silent });
-  await expect(workspace.layout('//p:image')).rejects.toMatchObject({
-    notes: [expect.stringContaining('could not be asked'), expect.stringMatching(/^first put the authority/)],
-  });
-  await workspace.write({ 'banksman.yaml': `name: test\nregistries: { "${host}": { ca: ca.pem } }\n` });
-  await expect(workspace.layout('//p:image')).rejects.toMatchObject({
-    next: `pin what it is now: ${host}/hub/base:1@${digest}`,
-  });
-  await workspace.write({ 'p/Dockerfile': dockerfile(`hub/base@${digest}`) });
-  expect((await contentOf(await workspace.layout('//p:image'))).configuration.config).toMatchObject({ User: '7' });
 });
 
 it.each([
