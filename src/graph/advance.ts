@@ -78,7 +78,8 @@ export async function advance(
     .filter((target) => target !== undefined && !loaded.has(target.package)) as Target[];
 
   const broken = new Set(loader.faults.keys());
-  const checked = { targets, tree, buildFiles, broken };
+  const made = (name: string) => packageOf(name)?.targets.values() ?? [];
+  const checked = { targets, tree, buildFiles, broken, made };
   const faults = [
     ...loader.faults.values(),
     ...[...evaluated, ...reconsidered].flatMap((target) => checkDependencies(checked, target)),

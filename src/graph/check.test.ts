@@ -1,7 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createWorkspace, type Files, faultsOf } from './test-workspace.ts';
+import { loadTargets } from './load.ts';
+import { createWorkspace, type Files, faultsOf, testRules } from './test-workspace.ts';
+import { openWorkspace } from './workspace.ts';
 
 const faults = (files: Files) => faultsOf(() => createWorkspace(files, { git: false }).load());
 const sound = async (files: Files) =>
@@ -26,6 +28,25 @@ describe('dependencies', () => {
         next: expect.stringMatching(/mean \/\/a:[xy]/) as string,
       },
       { code: 'graph/missing-target', place: { line: 6 }, next: 'did you mean //b:b?' },
+    ]);
+  });
+
+  it('says how a target comes out of a lock file', async () => {
+    const rule =
+      'name = "debian", action = "debian_packages", config = {"locked_by": "banksman lock debian"}, outs = ["o"]';
+    const files = (dep: string, more = ''): Files => ({
+      'a/BUILD': `genrule(name = "x", deps = ["//d:${dep}"])`,
+      'd/BUILD': `build_rule(${rule}, visibility = ["PUBLIC"])\n${more}`,
+    });
+    const advice = 'name zlib1g in //d:debian, unless it is there, and run: banksman lock debian';
+    expect(await faults(files('zlib1g'))).toMatchObject([{ code: 'graph/missing-target', next: advice }]);
+    expect(await faults(files('zlib1g', 'genrule(name = "zlib1", visibility = ["PUBLIC"])'))).toMatchObject([
+      { next: 'did you mean //d:zlib1?', notes: [`or ${advice}`] },
+    ]);
+    const { root } = createWorkspace(files('debian'), { git: false });
+    const opened = await openWorkspace(root);
+    expect(await faultsOf(() => loadTargets(opened, ['//d:zlib1g'], { ruleFiles: testRules }))).toMatchObject([
+      { next: advice, notes: ['d/BUILD makes //d:debian'] },
     ]);
   });
 

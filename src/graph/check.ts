@@ -17,6 +17,8 @@ export interface CheckedTargets {
   readonly buildFiles: readonly string[];
   /** Packages whose evaluation failed: what they would have made is not called missing. */
   readonly broken: ReadonlySet<string>;
+  /** All targets of a package, where more of it was evaluated than is checked. */
+  readonly made?: (packageName: string) => Iterable<Target>;
 }
 
 /** Everything that is wrong between targets, each with both sides. */
@@ -30,7 +32,7 @@ export function checkTargets(checked: CheckedTargets): GraphFault[] {
 }
 
 /** What is wrong with what one target depends on. */
-export function checkDependencies({ targets, broken }: CheckedTargets, target: Target): GraphFault[] {
+export function checkDependencies({ targets, broken, made }: CheckedTargets, target: Target): GraphFault[] {
   const faults: GraphFault[] = [];
   const told = new Set<Label>();
   for (const { label, role, named } of dependenciesOf(target)) {
@@ -38,7 +40,7 @@ export function checkDependencies({ targets, broken }: CheckedTargets, target: T
     if (dependency === undefined) {
       if (broken.has(splitLabel(label).package) || told.has(label)) continue;
       told.add(label);
-      faults.push(missingTarget(targets, target, label));
+      faults.push(missingTarget(targets, target, label, made?.(splitLabel(label).package) ?? targets.values()));
       continue;
     }
     if (named !== undefined && !groupNames(dependency).includes(named)) {
@@ -85,12 +87,36 @@ export function checkDependencies({ targets, broken }: CheckedTargets, target: T
   return faults;
 }
 
-function missingTarget(targets: ReadonlyMap<Label, Target>, target: Target, label: Label): GraphFault {
+function missingTarget(
+  targets: ReadonlyMap<Label, Target>,
+  target: Target,
+  label: Label,
+  beside: Iterable<Target>,
+): GraphFault {
   const near = nearestLabel(label, targets);
+  const lock = lockAdvice(label, beside);
   return new GraphFault('graph/missing-target', `${target.label} depends on ${label}, which does not exist`, {
     place: dependencyPlace(target, label),
-    next: near === undefined ? 'create that target, or remove it from the dependencies' : `did you mean ${near}?`,
+    notes: near === undefined || lock === undefined ? [] : [`or ${lock}`],
+    next:
+      near === undefined ? (lock ?? 'create that target, or remove it from the dependencies') : `did you mean ${near}?`,
   });
+}
+
+/**
+ * What to do for a target that a lock file would have brought. A rule whose lock makes targets says in its configuration which
+ * command writes it: `locked_by`.
+ *
+ * @param beside targets of the package that the label names
+ */
+export function lockAdvice(label: Label, beside: Iterable<Target>): string | undefined {
+  const wanted = splitLabel(label);
+  for (const { action, label: rule } of beside) {
+    if (action.kind !== 'builtin' || splitLabel(rule).package !== wanted.package) continue;
+    const { locked_by: command } = action.config as { locked_by?: unknown };
+    if (typeof command === 'string') return `name ${wanted.name} in ${rule}, unless it is there, and run: ${command}`;
+  }
+  return undefined;
 }
 
 /** The label where the BUILD file writes it, in whichever of its forms. */

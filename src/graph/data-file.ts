@@ -35,6 +35,7 @@ export function jsonFile(path: string, text: string): Value {
     throw new GraphFault('graph/bad-data', `${path} is not valid JSON`, {
       place: placeOfSyntaxError(path, text, (cause as Error).message),
       notes: [(cause as Error).message],
+      next: 'mend it; a lock file can also be removed and written anew',
       cause,
     });
   }

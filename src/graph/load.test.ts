@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { silent } from '../progress/index.ts';
-import { loadGraph, loadTargets } from './load.ts';
+import { loadGraph, loadTargets, loadUnchecked } from './load.ts';
 import { createWorkspace, type Files, faultsOf, testRules } from './test-workspace.ts';
 import type { Label, Target } from './types.ts';
 import { openWorkspace } from './workspace.ts';
@@ -413,6 +413,17 @@ describe('many packages', () => {
       { code: 'graph/missing-target', place: { file: 'a/BUILD' } },
     ]);
     expect(await reaching('//nowhere/...')).toMatchObject([{ code: 'graph/missing-package' }]);
+  });
+
+  it('unchecked has targets that lead to nothing, and none of half a workspace', async () => {
+    const { root, write } = createWorkspace({ 'a/BUILD': 'genrule(name = "x", deps = [":missing"])' });
+    const opened = await openWorkspace(root);
+    const unchecked = () => loadUnchecked(opened, { ruleFiles: testRules });
+    expect([...(await unchecked()).keys()]).toEqual(['//a:x']);
+    write({ 'b/BUILD': 'read_json("x.lock.json")', 'b/x.lock.json': '{"a":' });
+    expect(await faultsOf(unchecked)).toMatchObject([
+      { code: 'graph/bad-data', place: { file: 'b/x.lock.json' }, next: expect.stringContaining('written anew') },
+    ]);
   });
 
   it('takes names of BUILD files from banksman.yaml, the first one there in each folder', async () => {

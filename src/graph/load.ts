@@ -1,6 +1,6 @@
 import { isFault, nearest } from '../fault/index.ts';
 import type { Progress } from '../progress/index.ts';
-import { checkTargets } from './check.ts';
+import { checkTargets, lockAdvice } from './check.ts';
 import { dependenciesOf } from './dependency.ts';
 import { GraphFault } from './fault.ts';
 import { type GrowingTargets, growTargets } from './grow.ts';
@@ -105,13 +105,17 @@ function withNeeded(loader: PackageLoader, names: readonly string[]): Package[] 
 }
 
 /**
- * Every target that can be evaluated, unchecked: for commands that mend what makes the graph as a whole wrong, such as a
- * lock file without a package that is already depended on.
+ * Every target, unchecked: for commands that mend what makes the graph as a whole wrong, such as a lock file without a
+ * package that is already depended on.
+ *
+ * @throws GraphFault | LanguageFault where a package can't be evaluated
  */
 export async function loadUnchecked(workspace: Workspace, options: LoadOptions): Promise<ReadonlyMap<Label, Target>> {
   const evaluation = await openEvaluation(workspace, options);
   return evaluation.attempt((loader) => {
     const targets = loader.find('').flatMap((name) => [...(loader.load(name)?.targets.values() ?? [])]);
+    // What a package that is wrong would have asked for is not known: a lock without it would be wrong, too.
+    if (loader.faults.size > 0) throw joinFaults([...loader.faults.values()]);
     return new Map(targets.map((target) => [target.label, target]));
   });
 }
@@ -293,7 +297,8 @@ function checkedGraph(
   found: readonly LoadFault[],
 ): Graph {
   const broken = new Set(loader.faults.keys());
-  const faults = [...found, ...checkTargets({ targets, tree, buildFiles: workspace.buildFiles, broken })];
+  const made = (name: string) => packages.get(name)?.targets.values() ?? [];
+  const faults = [...found, ...checkTargets({ targets, tree, buildFiles: workspace.buildFiles, broken, made })];
   if (faults.length > 0) throw joinFaults(faults);
   const graph: Graph = { workspace, tree, packages, targets };
   const isFixed = [...targets.values()].every(({ postBuild }) => postBuild === undefined);
@@ -319,9 +324,12 @@ function wantedLabels(loader: PackageLoader, pattern: LabelPattern): Label[] {
   if (pattern.kind === 'package') return all;
   if (name !== undefined && loaded.targets.has(name)) return [pattern.label];
   const near = nearestLabel(pattern.label, new Map(all.map((label) => [label, true])));
+  const lock = lockAdvice(pattern.label, loaded.targets.values());
+  const others = `${loaded.file} makes ${all.filter((label) => !splitLabel(label).name.startsWith('_')).join(', ') || 'no targets'}`;
   throw new GraphFault('graph/missing-target', `there is no target ${pattern.label}`, {
     place: { file: loaded.file },
-    next: near === undefined ? `${loaded.file} makes ${all.join(', ') || 'no targets'}` : `did you mean ${near}?`,
+    notes: lock === undefined ? [] : [near === undefined ? others : `or ${lock}`],
+    next: near === undefined ? (lock ?? others) : `did you mean ${near}?`,
   });
 }
 
