@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { writeAtomically } from '../../../disk/index.ts';
+import type { Place } from '../../../fault/index.ts';
 import {
   type Label,
   loadUnchecked,
@@ -15,6 +16,7 @@ import {
   type DebianSource,
   debianArchitecture,
   formatDebianLock,
+  ImageFault,
   isArchitecture,
   lockDebian,
   parseDebianLock,
@@ -54,6 +56,7 @@ export function define(command: Command, context: CommandContext): void {
 /** What a debian_packages target asks for; see src/rules/debian.build_defs. */
 interface LockTarget {
   readonly label: Label;
+  readonly place: Place;
   readonly suite: string;
   readonly packages: readonly string[];
   readonly exclude: readonly string[];
@@ -65,8 +68,8 @@ interface LockTarget {
 
 function lockTarget(target: Target): LockTarget | undefined {
   if (target.action.kind !== 'builtin' || target.action.name !== 'debian_packages') return undefined;
-  const config = target.action.config as unknown as Omit<LockTarget, 'label'>;
-  return { label: target.label, ...config };
+  const config = target.action.config as unknown as Omit<LockTarget, 'label' | 'place'>;
+  return { label: target.label, place: target.place, ...config };
 }
 
 /** Unchecked: a lock without a package that is depended on already is what this command mends. */
@@ -105,7 +108,13 @@ async function lockOne(
     for (const { name, from, to } of changed) progress.say(`  ${name} ${from ?? '(new)'} -> ${to ?? '(left out)'}`);
     return;
   }
-  const lock = await lockDebian({ source, packages: target.packages, exclude: target.exclude, progress, signal });
+  const lock = await lockDebian({ source, packages: target.packages, exclude: target.exclude, progress, signal }).catch(
+    (error: unknown) => {
+      if (!(error instanceof ImageFault) || error.place !== undefined) throw error;
+      const { code, message, notes, next } = error;
+      throw new ImageFault(code, message, { place: target.place, notes, next, cause: error });
+    },
+  );
   await writeAtomically(path, formatDebianLock(lock));
   const changed = changedVersions(before, lock);
   terminal.print(
