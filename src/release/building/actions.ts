@@ -15,6 +15,7 @@ import type { DebianSource } from '../../image/index.ts';
 import type { Progress } from '../../progress/index.ts';
 import { badRule, onlyOutput } from './action-config.ts';
 import { dockerfileFacts, hasDockerfile } from './dockerfile-facts.ts';
+import { packagesOfImages } from './needed-packages.ts';
 import { isPackage, packageOf } from './package-target.ts';
 
 /**
@@ -39,8 +40,9 @@ function debianPackage(graph: () => Graph): BuiltinAction {
     const key = `${suite} ${architecture}`;
     let batch = batches.get(key);
     if (batch === undefined) {
+      const asked = architecture === machineArchitecture() ? undefined : packagesOfImages(graph(), architecture);
       const packages = [...graph().targets.values()]
-        .filter(isPackage)
+        .filter((each) => isPackage(each) && (asked === undefined || asked.has(each.label)))
         .map(packageOf)
         .filter((each) => each.suite === suite && each.lockArchitecture === architecture)
         .map(({ request }) => request);
