@@ -24,6 +24,10 @@ export interface Candidate {
   readonly kind: RolloutKind;
   readonly requestedBy: string;
   readonly emergency?: string | undefined;
+  /** Id of a rollout that was asked for. */
+  readonly rollout?: string | undefined;
+  /** Of a removal: what takes the place of the service. */
+  readonly replacedBy?: Label | undefined;
   /** Gates that it has to pass; those of the environment unless told. */
   readonly gates?: readonly string[] | undefined;
 }
@@ -44,13 +48,15 @@ export async function answersFor(
 ): Promise<readonly GateAnswer[]> {
   const gates = environment.gates ?? [];
   const required = candidate.gates ?? requiredGates(gates, candidate.kind, candidate.emergency);
-  const [placement, upstream, releases, approvals, reports, reviews] = await Promise.all([
+  const removes = candidate.kind === 'removal';
+  const [placement, upstream, releases, approvals, reports, reviews, replacement] = await Promise.all([
     store.read(service, environment.name),
     environment.after === undefined ? undefined : store.read(service, environment.after),
     store.releases(service),
     store.approvals(service, environment.name),
     store.testReports(candidate.release.id),
     store.emergencyReviews(service, environment.name),
+    candidate.replacedBy === undefined ? undefined : store.read(candidate.replacedBy, environment.name),
   ]);
   const known = releases.find(({ id }) => id === candidate.release.id);
   const asksProvenance = gates.some(({ kind, name }) => kind === 'provenance' && required.includes(name));
@@ -67,11 +73,16 @@ export async function answersFor(
     now,
     release: candidate.release,
     kind: candidate.kind,
-    authors: authorsBetween(releases, liveRollout(placement)?.release, candidate.release),
+    // Who asks for a removal is its author: nothing else is brought in by it.
+    authors: removes
+      ? [candidate.requestedBy]
+      : authorsBetween(releases, servedRelease(placement), candidate.release),
     requestedBy: candidate.requestedBy,
     upstream,
     tests: testProofs(reports),
-    approvals,
+    // A word on a removal is none on the release that goes, and the other way round.
+    approvals: approvals.filter(({ rollout }) => rollout === (removes ? candidate.rollout : undefined)),
+    replacement,
     metrics,
     provenance,
     emergency: candidate.emergency,
@@ -90,6 +101,12 @@ function authorsBetween(
   const own = releases.find(({ id }) => id === release.id);
   if (own === undefined) return undefined;
   return [...new Set([own, ...brought].flatMap(({ authors }) => authors))];
+}
+
+/** What is there; nothing behind a removal. */
+function servedRelease(placement: Placement): ReleaseRef | undefined {
+  const live = liveRollout(placement);
+  return live?.state === 'removed' ? undefined : live?.release;
 }
 
 /** Rollouts that went past the gates, each with what a second person said of it. */

@@ -167,8 +167,8 @@ export async function execute(options: ExecutorOptions, leadership: Leadership):
     placement: Placement,
     rollout: Rollout,
   ): Promise<Placement> => {
-    const { release, kind, by: requestedBy, emergency, gates } = rollout;
-    const candidate = { release, kind, requestedBy, emergency, gates };
+    const { id, release, kind, by: requestedBy, emergency, gates, replacedBy } = rollout;
+    const candidate = { rollout: id, release, kind, requestedBy, emergency, gates, replacedBy };
     const answers = await answersFor(store, post.service, environment, candidate, now(), signal);
     if (findRollout(placement, rollout.id)?.state === 'superseded') return placement;
     return (await tell(post.service, post.environment, { kind: 'gates', rollout: rollout.id, answers })).placement;

@@ -5,12 +5,17 @@ import { inWindow, outsideFreeze } from './calendar.ts';
 import { emergenciesReviewed, emergencyGate } from './emergency.ts';
 import { metricWithin } from './metric.ts';
 import { provenanceVerified } from './provenance.ts';
+import { replaced } from './replacement.ts';
 import { soak } from './soak.ts';
 import { testsPassed } from './tests.ts';
 import type { GateFacts } from './types.ts';
 
 const emergencyName = 'emergency';
 const reviewName = 'review';
+/** The gate of a removal: the service that takes the place is healthy. */
+export const replacementName = 'replacement';
+/** What a removal has to pass as well: the others are about what comes in. */
+const ofRemovals: readonly GateForm['kind'][] = ['approvals', 'window', 'freeze', 'metric'];
 
 /**
  * The gates that a rollout has to pass. A way back is not kept waiting by what is there to keep bad releases out, and an emergency
@@ -23,6 +28,11 @@ export function requiredGates(
 ): readonly string[] {
   const always = gates.filter((gate) => gate.kind === 'provenance').map(({ name }) => name);
   if (kind === 'rollback' || kind === 'return') return always;
+  if (kind === 'removal') {
+    if (emergency !== undefined) return [emergencyName];
+    const own = gates.filter((gate) => ofRemovals.includes(gate.kind)).map(({ name }) => name);
+    return own.length === 0 ? [] : [...own, reviewName];
+  }
   if (emergency !== undefined) return [emergencyName, ...always];
   return gates.length === 0 ? [] : [...gates.map(({ name }) => name), reviewName];
 }
@@ -35,6 +45,7 @@ export function answerGates(
 ): readonly GateAnswer[] {
   return required.map((name) => {
     if (name === emergencyName) return emergencyGate(name, facts.emergency, facts.requestedBy);
+    if (name === replacementName) return replaced(name, facts.replacement);
     if (name === reviewName) return emergenciesReviewed(name, facts.emergencies, facts.now);
     const gate = gates.find((each) => each.name === name);
     if (gate !== undefined) return answerGate(gate, facts);

@@ -8,6 +8,7 @@ import { told } from './length.ts';
 import { metricWithin } from './metric.ts';
 import { isSamePerson } from './person.ts';
 import { provenanceVerified } from './provenance.ts';
+import { replaced } from './replacement.ts';
 import { soak } from './soak.ts';
 import { testsPassed } from './tests.ts';
 import type { Approval, GateFacts } from './types.ts';
@@ -35,6 +36,32 @@ function serve(
 
 const staging = emptyPlacement('//bank/ledger:ledger' as Label, 'staging');
 
+describe('a removal', () => {
+  const gates: GateForm[] = [
+    { kind: 'soak', name: 'soak', duration: 1, place },
+    { kind: 'tests', name: 'tests', targets: ['//bank/ledger:test' as Label], place },
+    { kind: 'approvals', name: 'approvals', count: 1, place },
+    { kind: 'freeze', name: 'freezes', spans: [], place },
+    { kind: 'provenance', name: 'provenance', policy: 'p.yaml', place },
+  ];
+
+  it('has to pass what is about the environment, and nothing that is about a release that comes in', () => {
+    expect(requiredGates(gates, 'removal', undefined)).toEqual(['approvals', 'freezes', 'review']);
+    expect(requiredGates(gates, 'removal', 'it leaks card numbers')).toEqual(['emergency']);
+    expect(requiredGates([gates[0]!], 'removal', undefined)).toEqual([]);
+  });
+
+  it('waits for what takes its place', () => {
+    const gateway = emptyPlacement('//bank/door:door' as Label, 'prod');
+    expect(replaced('replacement', undefined)).toMatchObject({ holds: false });
+    expect(replaced('replacement', gateway)).toMatchObject({
+      holds: false,
+      reason: '//bank/door:door is not there yet in prod',
+    });
+    expect(replaced('replacement', serve(gateway, 1, 0))).toMatchObject({ holds: true, since: 10 });
+  });
+});
+
 describe('soak', () => {
   const ask = (upstream: Placement, now: number) => soak('soak', 1000, one, upstream, now);
 
@@ -44,6 +71,20 @@ describe('soak', () => {
     expect(ask(upstream, 1009)).toMatchObject({ holds: false });
     expect(ask(upstream, 1010)).toMatchObject({ holds: true, since: 1010 });
     expect(ask(upstream, 9000)).toMatchObject({ holds: true, since: 1010 });
+  });
+
+  it('does not count what was before the service was removed there', () => {
+    const out = { id: 'x', release: one, kind: 'removal', by: 'ada', gates: [], terms } as const;
+    const removed = (
+      [
+        { kind: 'plan', at: 3000, request: out },
+        { kind: 'gates', at: 3000, rollout: 'x', answers: [] },
+      ] satisfies Happening[]
+    ).reduce((now: Placement, each) => advance(now, each).placement, serve(staging, 1, 0));
+    expect(ask(removed, 9000)).toMatchObject({ holds: false, reason: 'the service was removed from staging' });
+    const again = serve(removed, 1, 10_000);
+    expect(ask(again, 10_500)).toMatchObject({ holds: false, since: 10_010 });
+    expect(ask(again, 11_010)).toMatchObject({ holds: true });
   });
 
   it('counts from healthy, not from the start, and not what is only on its way', () => {

@@ -1,4 +1,4 @@
-export { answerGates, requiredGates } from './answer.ts';
+export { answerGates, replacementName, requiredGates } from './answer.ts';
 export { openEmergencies } from './emergency.ts';
 export { moment, told } from './length.ts';
 export { metricVerdict } from './metric.ts';

@@ -1,4 +1,4 @@
-import type { GateAnswer, Placement, ReleaseRef, Time } from '../model/index.ts';
+import { type GateAnswer, isRemoval, type Placement, type ReleaseRef, type Time } from '../model/index.ts';
 import { told } from './length.ts';
 
 /**
@@ -16,6 +16,10 @@ export function soak(
 ): GateAnswer {
   const where = upstream?.environment ?? 'the environment before';
   const spans = upstream === undefined ? [] : healthySpans(upstream, release.id, now);
+  if (spans === 'removed') {
+    const opens = `be brought into ${where} again, and be healthy there for ${told(duration)}`;
+    return { gate, holds: false, reason: `the service was removed from ${where}`, opens };
+  }
   if (spans === 'rolled-back') {
     return {
       gate,
@@ -57,14 +61,17 @@ interface Span {
 }
 
 /** When a release served: from healthy until the next rollout began to change objects. */
-function healthySpans({ rollouts }: Placement, id: string, now: Time): readonly Span[] | 'rolled-back' {
+function healthySpans({ rollouts }: Placement, id: string, now: Time): readonly Span[] | 'rolled-back' | 'removed' {
   const started = rollouts
     .filter((rollout) => rollout.started !== undefined)
     .toSorted((a, b) => (a.started ?? 0) - (b.started ?? 0));
   const spans: Span[] = [];
   let left = false;
+  // What was before the service was removed there says nothing any more.
+  const removed = started.findLastIndex(isRemoval);
+  if (removed !== -1 && removed === started.length - 1) return 'removed';
   started.forEach(({ release, steps, state }, index) => {
-    if (release.id !== id) return;
+    if (release.id !== id || index <= removed) return;
     const healthy = steps.find((step) => step.state === 'healthy')?.at;
     if (healthy === undefined && state !== 'rolled-back') return;
     left = state === 'rolled-back';

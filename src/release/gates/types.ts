@@ -18,6 +18,8 @@ export interface GateFacts {
   readonly provenance?: ProvenanceVerdict | undefined;
   /** Why it can't wait for the gates. */
   readonly emergency?: string | undefined;
+  /** Of a removal: what takes the place of the service, in the same environment. */
+  readonly replacement?: Placement | undefined;
   /** Emergencies of this service in this environment that were started. */
   readonly emergencies: readonly Emergency[];
 }
@@ -40,6 +42,8 @@ export interface Approval {
   readonly roles: readonly string[];
   readonly verdict: 'approves' | 'withdraws';
   readonly at: Time;
+  /** The removal that the word is about; undefined where it is about bringing the release in. */
+  readonly rollout?: string | undefined;
 }
 
 export interface MetricSample {

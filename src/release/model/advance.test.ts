@@ -4,6 +4,7 @@ import type { Label } from '../../graph/index.ts';
 import { advance } from './advance.ts';
 import { emptyPlacement, findRollout } from './change.ts';
 import { holdsOn, isInForce } from './hold.ts';
+import { provenReleases } from './promotion.ts';
 import { goodReleases, lastGoodRelease } from './rollback.ts';
 import { stageEnds } from './stage.ts';
 import {
@@ -13,6 +14,7 @@ import {
   hasStarted,
   isActive,
   isWaiting,
+  isRemoval,
   liveRollout,
   transitions,
 } from './state.ts';
@@ -387,6 +389,102 @@ describe('a progressive delivery', () => {
   });
 });
 
+describe('a removal', () => {
+  const asked = (from: Placement, id: string, at: number, more: Partial<ReleaseRequest> = {}) =>
+    play(from, {
+      kind: 'plan',
+      at,
+      request: { ...request(id, liveRollout(from)?.release.order ?? 1, 'removal'), gates: ['approvals'], ...more },
+    });
+  const approved = [answer('approvals')];
+  const gone = (from: Placement, id: string, at: number) =>
+    play(
+      asked(from, id, at),
+      { kind: 'gates', at, rollout: id, answers: approved },
+      { kind: 'applied', at, rollout: id },
+      { kind: 'ready', at, rollout: id, verifies: false },
+    );
+  const served = play(empty, ...brought('a', 1, 0), ...brought('b', 2, 10));
+
+  it('waits for its gates, and ends as removed, from which nothing serves', () => {
+    const waiting = asked(served, 'x', 20, { why: 'moved to the core' });
+    expect(states(waiting)).toMatchObject({ b: 'healthy', x: 'planned' });
+    expect(advance(waiting, { kind: 'gates', at: 21, rollout: 'x', answers: open }).refused).toBe('gate-closed');
+    const begun = play(waiting, { kind: 'gates', at: 22, rollout: 'x', answers: approved });
+    expect(findRollout(begun, 'x')).toMatchObject({ state: 'applying', release: release(2), from: 'release-2' });
+    const removed = gone(served, 'x', 20);
+    expect(findRollout(removed, 'x')?.steps.map(({ state }) => state)).toEqual(['planned', 'applying', 'progressing', 'removed']);
+    expect(liveRollout(removed)?.id).toBe('x');
+    expect(workOf(removed)).toEqual([]);
+  });
+
+  it('is refused where nothing is, and where it is being done', () => {
+    const plan = (from: Placement) =>
+      advance(from, { kind: 'plan', at: 30, request: request('y', 1, 'removal') }).refused;
+    expect(plan(empty)).toBe('not-there');
+    expect(plan(play(asked(served, 'x', 20), { kind: 'gates', at: 21, rollout: 'x', answers: approved }))).toBe('not-there');
+    expect(plan(gone(served, 'x', 20))).toBe('not-there');
+  });
+
+  it('keeps everything automatic away from when it is asked for, until a person brings the service in again', () => {
+    const automatic = (from: Placement) =>
+      advance(from, { kind: 'plan', at: 40, request: request('d', 4, 'automatic') }).refused;
+    expect(automatic(asked(served, 'x', 20))).toBe('held');
+    const removed = gone(served, 'x', 20);
+    expect(automatic(removed)).toBe('held');
+    expect(provenReleases(removed)).toEqual([]);
+    const again = play(removed, ...brought('c', 2, 50));
+    expect(states(again)).toMatchObject({ x: 'removed', c: 'healthy' });
+    expect(findRollout(again, 'c')?.from).toBeUndefined();
+    expect(holdsOn(again, 9, 60)).toEqual([]);
+    expect(automatic(again)).toBeUndefined();
+    expect(provenReleases(again)).toEqual([release(2)]);
+  });
+
+  it('replaces what waits, takes over from what is under way, and is replaced by what a person asks for later', () => {
+    const staged = play(
+      served,
+      { kind: 'plan', at: 20, request: request('c', 3) },
+      { kind: 'gates', at: 20, rollout: 'c', answers: open },
+      { kind: 'plan', at: 21, request: request('d', 4) },
+    );
+    const waiting = asked(staged, 'x', 22);
+    expect(states(waiting)).toMatchObject({ c: 'applying', d: 'superseded', x: 'planned' });
+    expect(states(play(waiting, { kind: 'gates', at: 23, rollout: 'x', answers: approved }))).toMatchObject({
+      c: 'superseded',
+      x: 'applying',
+    });
+    expect(states(play(waiting, { kind: 'plan', at: 23, request: request('e', 4) }))).toMatchObject({ x: 'superseded' });
+  });
+
+  it('that fails leaves things as they are for a person, who may go back', () => {
+    const stuck = play(
+      asked(served, 'x', 20),
+      { kind: 'gates', at: 20, rollout: 'x', answers: approved },
+      { kind: 'applied', at: 21, rollout: 'x' },
+      { kind: 'tick', at: 200 },
+    );
+    expect(states(stuck)).toMatchObject({ x: 'failed' });
+    expect(stuck.rollouts).toHaveLength(3);
+    expect(holdsOn(stuck, 9, 201)).toHaveLength(1);
+    expect(lastGoodRelease(stuck)).toEqual(release(2));
+    const back = play(stuck, ...brought('r', 2, 210, 'rollback'));
+    expect(states(back)).toMatchObject({ r: 'healthy', x: 'failed' });
+    expect(states(play(stuck, { kind: 'plan', at: 210, request: request('y', 2, 'removal') }))).toMatchObject({
+      y: 'planned',
+    });
+  });
+
+  it('is not undone by the return of what failed behind it', () => {
+    const failed = play(
+      gone(served, 'x', 20),
+      ...brought('c', 3, 30).slice(0, 3),
+      { kind: 'failed', at: 31, rollout: 'c', why: 'crashes' },
+    );
+    expect(states(failed)).toEqual({ a: 'healthy', b: 'healthy', x: 'removed', c: 'failed' });
+  });
+});
+
 /** Happenings in any order, about rollouts that exist and some that do not, with times that also go back. */
 const identifiers = ['a', 'b', 'c', 'd', 'e', 'a-return', 'b-return', 'c-return', 'nobody'];
 const id = fc.constantFrom(...identifiers);
@@ -402,7 +500,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
       .record({
         id: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
         order: fc.integer({ min: 1, max: 4 }),
-        kind: fc.constantFrom<RolloutKind>('automatic', 'promotion', 'rollback'),
+        kind: fc.constantFrom<RolloutKind>('automatic', 'promotion', 'rollback', 'removal'),
         onFailure: fc.constantFrom<Terms['onFailure']>('return', 'stop'),
         stages: fc.constantFrom(undefined, stages),
         at,
@@ -620,6 +718,26 @@ describe('over any order of happenings', () => {
       }),
       runs,
     );
+  });
+
+  it('what was removed comes back only by a person', () => {
+    let removals = 0;
+    fc.assert(
+      fc.property(story, (happenings) => {
+        for (const { before, after } of steps(happenings)) {
+          const out = liveRollout(before);
+          if (out === undefined || !isRemoval(out)) continue;
+          removals++;
+          const now = liveRollout(after);
+          if (now === undefined || now.id === out.id) continue;
+          // Who lifts its hold says that it may come back by itself.
+          const lifted = before.holds.some(({ id, ended }) => id === `${out.id}-hold` && ended !== undefined);
+          if (!lifted) expect(['promotion', 'rollback', 'removal']).toContain(now.kind);
+        }
+      }),
+      runs,
+    );
+    expect(removals).toBeGreaterThan(0);
   });
 
   it('a release that failed here is never brought in automatically again', () => {

@@ -3,7 +3,7 @@ import { enter, findRollout, replace } from './change.ts';
 import { giveUp, succeed } from './conclude.ts';
 import { addHold, endHold, expireHolds } from './hold.ts';
 import { afterStage, stageEnds } from './stage.ts';
-import { hasEnded, isActive } from './state.ts';
+import { hasEnded, isActive, isRemoval } from './state.ts';
 import type { Happening, Note, Outcome, Placement, Rollout, RolloutState, Time } from './types.ts';
 
 /**
@@ -23,7 +23,7 @@ export function advance(placement: Placement, happening: Happening): Outcome {
       );
     case 'ready':
       return inStage(placement, happening, 'progressing', (rollout) =>
-        happening.verifies || rollout.stage !== undefined
+        !isRemoval(rollout) && (happening.verifies || rollout.stage !== undefined)
           ? replace(placement, enter(rollout, 'verifying', at))
           : succeed(placement, rollout, at),
       );

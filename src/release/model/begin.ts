@@ -2,8 +2,17 @@ import { enter, findRollout, replace, replaceAll } from './change.ts';
 import { addHold, isHeld } from './hold.ts';
 import { newestStarted } from './rollback.ts';
 import { enterStage, firstStage } from './stage.ts';
-import { activeRollout, goesBack, hasStarted, isActive, isWaiting, liveRollout } from './state.ts';
-import type { GateAnswer, Outcome, Placement, ReleaseRequest, Rollout, Time } from './types.ts';
+import {
+  activeRollout,
+  goesBack,
+  hasStarted,
+  isActive,
+  isBeingRemoved,
+  isRemoval,
+  isWaiting,
+  liveRollout,
+} from './state.ts';
+import type { GateAnswer, Hold, Outcome, Placement, ReleaseRequest, Rollout, Time } from './types.ts';
 
 /**
  * A release is asked for. It waits for its gates; nothing that is under way is touched before they open. One that waits
@@ -12,10 +21,18 @@ import type { GateAnswer, Outcome, Placement, ReleaseRequest, Rollout, Time } fr
 export function plan(placement: Placement, request: ReleaseRequest, at: Time): Outcome {
   if (findRollout(placement, request.id) !== undefined) return { placement, refused: 'known' };
   const live = liveRollout(placement);
-  if (live?.release.id === request.release.id && (live.state === 'healthy' || isActive(live))) {
+  const leaves = live !== undefined && isRemoval(live) && (live.state === 'removed' || isActive(live));
+  if (request.kind === 'removal') {
+    if (live === undefined || leaves) return { placement, refused: 'not-there' };
+  } else if (
+    live?.release.id === request.release.id &&
+    !isRemoval(live) &&
+    (live.state === 'healthy' || isActive(live))
+  ) {
     return { placement, refused: 'already-there' };
   }
   if (request.kind === 'automatic') {
+    if (isBeingRemoved(placement)) return { placement, refused: 'held' };
     if (request.release.order <= newestStarted(placement)) return { placement, refused: 'older' };
     if (isHeld(placement, request, at)) return { placement, refused: 'held' };
   }
@@ -73,11 +90,13 @@ export function pass(placement: Placement, id: string, answers: readonly GateAns
 }
 
 function start(placement: Placement, rollout: Rollout, answers: readonly GateAnswer[], at: Time): Placement {
-  const from = liveRollout(placement)?.release.id;
+  const live = liveRollout(placement);
+  // Behind a removal that was carried out there is nothing.
+  const from = live?.state === 'removed' ? undefined : live?.release.id;
   const active = activeRollout(placement);
   const why = `by rollout ${rollout.id}`;
   // A person's way back ends only by another person's wish.
-  const passes = (other: Rollout) => other.kind === 'return' || rollout.kind === 'promotion';
+  const passes = (other: Rollout) => other.kind === 'return' || rollout.kind === 'promotion' || isRemoval(rollout);
   const alone = replaceAll(
     placement,
     (other) =>
@@ -88,5 +107,11 @@ function start(placement: Placement, rollout: Rollout, answers: readonly GateAns
   );
   const started = placement.rollouts.filter(hasStarted).length;
   const starting = { ...rollout, answers, started, ...(from !== undefined && { from }) };
-  return replace(alone, enterStage(starting, firstStage(alone, rollout), at));
+  const entered = replace(alone, enterStage(starting, firstStage(alone, rollout), at));
+  return isRemoval(rollout) ? addHold(entered, removalHold(rollout, at)) : entered;
+}
+
+/** What a person took out, nothing automatic brings in again. */
+function removalHold({ id, by, why }: Rollout, at: Time): Hold {
+  return { id: `${id}-hold`, by, why: `removed${why === undefined ? '' : `: ${why}`}`, at };
 }

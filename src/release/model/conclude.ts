@@ -1,19 +1,31 @@
 import { enter, findRollout, replace } from './change.ts';
-import { addHold, endPassedHolds } from './hold.ts';
+import { addHold, endHold, endPassedHolds } from './hold.ts';
 import { releaseBefore } from './rollback.ts';
-import { goesBack, hasStarted, isActive, isWaiting } from './state.ts';
+import { goesBack, hasStarted, isActive, isRemoval, isWaiting } from './state.ts';
 import type { Placement, Rollout, Time } from './types.ts';
 
-/** It serves. Holds that it has passed end; where it went back, what was left is marked. */
+/** It serves, or it is gone. Holds that it has passed end; where it went back, what was left is marked. */
 export function succeed(placement: Placement, rollout: Rollout, at: Time): Placement {
-  const healthy = replace(placement, enter(rollout, 'healthy', at));
+  if (isRemoval(rollout)) return replace(placement, enter(rollout, 'removed', at));
+  const healthy = endRemovalHolds(replace(placement, enter(rollout, 'healthy', at)), rollout, at);
   return goesBack(rollout) ? markLeft(healthy, rollout, at) : endPassedHolds(healthy, rollout, at);
+}
+
+/** A person has brought the service in again: that it was once removed keeps nothing away any more. */
+function endRemovalHolds(placement: Placement, { release }: Rollout, at: Time): Placement {
+  const why = `brought in again by release ${release.id.slice(0, 12)}`;
+  return placement.rollouts
+    .filter(isRemoval)
+    .map(({ id }) => `${id}-hold`)
+    .filter((id) => placement.holds.some((hold) => hold.id === id && hold.ended === undefined))
+    .reduce((next, id) => endHold(next, id, { at, by: 'banksman', why }), placement);
 }
 
 function markLeft(placement: Placement, back: Rollout, at: Time): Placement {
   const left = placement.rollouts.findLast(
     (other) =>
       other.id !== back.id &&
+      !isRemoval(other) &&
       other.release.id === back.from &&
       other.release.id !== back.release.id &&
       (other.state === 'healthy' || other.state === 'failed') &&
@@ -47,6 +59,8 @@ export function giveUp(
     at,
     upTo: rollout.release.order,
   });
+  // What was to go is not brought back by anybody but a person.
+  if (isRemoval(rollout)) return held;
   if (goesBack(rollout) || (rollout.terms.onFailure === 'stop' && rollout.stage === undefined)) return held;
   const to = releaseBefore(held, rollout);
   const id = `${rollout.id}-return`;

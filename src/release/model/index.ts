@@ -12,6 +12,8 @@ export {
   hasEnded,
   hasStarted,
   isActive,
+  isBeingRemoved,
+  isRemoval,
   isWaiting,
   liveRollout,
   transitions,

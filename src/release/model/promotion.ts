@@ -1,6 +1,6 @@
 import { holdsOn } from './hold.ts';
 import { newestStarted } from './rollback.ts';
-import { liveRollout, waitingRollouts } from './state.ts';
+import { isRemoval, liveRollout, waitingRollouts } from './state.ts';
 import type { Placement, ReleaseRef, Time } from './types.ts';
 
 /** The release that a placement serves: healthy, and nothing started since. */
@@ -12,7 +12,10 @@ export function healthyRelease(placement: Placement): ReleaseRef | undefined {
 /** What was ever healthy here and was not rolled back from, the newest first: what the environment behind may take. */
 export function provenReleases({ rollouts }: Placement): readonly ReleaseRef[] {
   const last = new Map<string, { readonly release: ReleaseRef; readonly good: boolean }>();
-  for (const { release, state, steps } of rollouts) {
+  // What was proven before the service was removed is not what the environment stands for any more.
+  const removed = Math.max(-1, ...rollouts.filter(isRemoval).map(({ started = -1 }) => started));
+  for (const { release, state, steps, started = -1 } of rollouts) {
+    if (started < removed) continue;
     if (steps.some((step) => step.state === 'healthy') || state === 'rolled-back') {
       last.set(release.id, { release, good: state === 'healthy' });
     }
@@ -47,7 +50,8 @@ export function nextAutomatic(
     ({ release, kind }) =>
       (release.id === chosen.id && (kind === 'automatic' || kind === 'promotion')) ||
       // What a person asked for is not pushed aside by what nobody asked for.
-      kind === 'promotion',
+      kind === 'promotion' ||
+      kind === 'removal',
   );
   return waits ? undefined : chosen;
 }

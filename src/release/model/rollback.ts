@@ -1,4 +1,4 @@
-import { baseRollout, goesBack, hasStarted, liveRollout } from './state.ts';
+import { baseRollout, goesBack, hasStarted, isRemoval, liveRollout } from './state.ts';
 import type { Placement, ReleaseRef, Rollout } from './types.ts';
 
 /**
@@ -6,7 +6,8 @@ import type { Placement, ReleaseRef, Rollout } from './types.ts';
  * were not themselves rolled back from since. So a second rollback goes further back, never forth again.
  */
 export function goodReleases(placement: Placement): readonly ReleaseRef[] {
-  const live = liveRollout(placement)?.release.id;
+  const last = liveRollout(placement);
+  const live = last === undefined || isRemoval(last) ? undefined : last.release.id;
   const judged = new Map<string, Rollout>();
   const deployed = new Map<string, number>();
   placement.rollouts.forEach((rollout, index) => {
@@ -24,9 +25,13 @@ export function goodReleases(placement: Placement): readonly ReleaseRef[] {
     .map(({ release }) => release);
 }
 
-/** What a return goes to: what served when the rollout began, where that was healthy; else the best of those that were. */
+/**
+ * What a return goes to: what served when the rollout began, where that was healthy; else the best of those that were. Where the
+ * service had been removed before, there is nothing to go to.
+ */
 export function releaseBefore(placement: Placement, rollout: Rollout): ReleaseRef | undefined {
   const base = baseRollout(placement, rollout.started);
+  if (base !== undefined && isRemoval(base)) return undefined;
   return base?.state === 'healthy' && base.release.id !== rollout.release.id
     ? base.release
     : lastGoodRelease(placement);

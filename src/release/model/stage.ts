@@ -1,5 +1,5 @@
 import { enter } from './change.ts';
-import { baseRollout, goesBack } from './state.ts';
+import { baseRollout, goesBack, isRemoval } from './state.ts';
 import type { Placement, Rollout, Stage, Time } from './types.ts';
 
 /** The stage that a rollout is in; undefined where all its objects are to be applied. */
@@ -15,11 +15,11 @@ export function stageEnds(rollout: Rollout | undefined): Time | undefined {
 }
 
 /**
- * The stage that a rollout begins with. Ways back and emergencies are applied whole: they may not wait. So is what comes where
+ * The stage that a rollout begins with. Ways back, removals and emergencies are applied whole: they may not wait. So is what comes where
  * nothing healthy serves, since there is nothing that could take the other share.
  */
 export function firstStage(placement: Placement, rollout: Rollout): number | undefined {
-  if (goesBack(rollout) || rollout.emergency !== undefined) return undefined;
+  if (goesBack(rollout) || isRemoval(rollout) || rollout.emergency !== undefined) return undefined;
   if (rollout.terms.stages === undefined || rollout.terms.stages.length === 0) return undefined;
   return servesWell(placement, Number.POSITIVE_INFINITY) ? 0 : undefined;
 }

@@ -5,11 +5,12 @@ export const transitions: Readonly<Record<RolloutState, readonly RolloutState[]>
   planned: ['gated', 'applying', 'superseded', 'cancelled'],
   gated: ['applying', 'superseded', 'cancelled'],
   applying: ['progressing', 'failed', 'superseded', 'cancelled'],
-  progressing: ['verifying', 'healthy', 'failed', 'superseded', 'cancelled'],
+  progressing: ['verifying', 'healthy', 'removed', 'failed', 'superseded', 'cancelled'],
   // From a stage to the next one, or to the whole.
   verifying: ['applying', 'healthy', 'failed', 'superseded', 'cancelled'],
   healthy: ['rolled-back'],
   failed: ['rolled-back'],
+  removed: [],
   'rolled-back': [],
   superseded: [],
   cancelled: [],
@@ -36,6 +37,16 @@ export function hasStarted({ started }: Pick<Rollout, 'started'>): boolean {
 /** It goes to a release that was there before. */
 export function goesBack({ kind }: Pick<Rollout, 'kind'>): boolean {
   return kind === 'rollback' || kind === 'return';
+}
+
+/** It takes the service out of the environment. */
+export function isRemoval({ kind }: Pick<Rollout, 'kind'>): boolean {
+  return kind === 'removal';
+}
+
+/** Somebody has asked for the service to be taken out, and that has not ended. */
+export function isBeingRemoved({ rollouts }: Placement): boolean {
+  return rollouts.some((rollout) => isRemoval(rollout) && !hasEnded(rollout));
 }
 
 export function activeRollout({ rollouts }: Placement): Rollout | undefined {

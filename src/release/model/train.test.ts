@@ -150,6 +150,26 @@ describe('nextAutomatic', () => {
     expect(nextAutomatic(wait('promotion', 2), candidates, () => true, 0)).toBeUndefined();
   });
 
+  it('brings nothing in again that was removed, or is to be', () => {
+    const out = { id: 'x', release: { id: 'r1', order: 1 }, kind: 'removal', by: 'ada', gates: [], terms } as const;
+    const planned = advance(at('prod', 'ledger', 1), { kind: 'plan', at: 1, request: out }).placement;
+    const upstream = [happen(at('staging', 'ledger', 1), 's2', 2, 'healthy')];
+    const plan = (there: Placement) => planTrain(upstream, new Map([[there.service, there]]), () => []);
+    expect(plan(planned)).toMatchObject({ cars: [], stay: [{ why: 'it was removed from prod' }] });
+    const gone = (
+      [
+        { kind: 'gates', at: 1, rollout: 'x', answers: [] },
+        { kind: 'applied', at: 1, rollout: 'x' },
+        { kind: 'ready', at: 1, rollout: 'x', verifies: false },
+      ] satisfies Happening[]
+    ).reduce((now: Placement, each) => advance(now, each).placement, planned);
+    expect(gone.rollouts.at(-1)?.state).toBe('removed');
+    expect(plan(gone)).toMatchObject({ cars: [] });
+    // A train that is under way already does not push the removal aside.
+    const train = { id: 't', cars: [{ service: gone.service, release: { id: 'r2', order: 2 }, after: [] }] };
+    expect(lookAtTrain(train, new Map([[planned.service, planned]]))).toMatchObject({ start: [], ended: true });
+  });
+
   it('takes from upstream what was healthy there and was not rolled back from', () => {
     const twice = happen(at('staging', 'ledger', 1), 's2', 2, 'healthy');
     expect(provenReleases(twice).map(({ order }) => order)).toEqual([2, 1]);

@@ -1,7 +1,7 @@
 import type { Label } from '../../graph/index.ts';
 import { findRollout } from './change.ts';
 import { healthyRelease } from './promotion.ts';
-import { hasEnded, liveRollout } from './state.ts';
+import { hasEnded, isBeingRemoved, isRemoval, liveRollout } from './state.ts';
 import type { Placement, ReleaseRef } from './types.ts';
 
 /** Several services that go into an environment together, each after those that it needs. */
@@ -46,7 +46,9 @@ export function planTrain(
         ? `it is not healthy in ${placement.environment}`
         : there && healthyRelease(there)?.id === release.id
           ? 'it is there already'
-          : undefined;
+          : there && isOut(there)
+            ? `it was removed from ${there.environment}`
+            : undefined;
     if (why !== undefined || release === undefined) stay.push({ service, why: why ?? '' });
     else going.set(service, release);
   }
@@ -68,6 +70,12 @@ export function planTrain(
     return circle.length > 1 && circle[0] === service ? [circle] : [];
   });
   return { cars: inOrder(cars), stay, circles };
+}
+
+/** It was taken out, or is to be: a person brings it in again by itself, and no train. */
+function isOut(placement: Placement): boolean {
+  const live = liveRollout(placement);
+  return isBeingRemoved(placement) || (live !== undefined && isRemoval(live));
 }
 
 function reachable(service: Label, needs: (service: Label) => readonly Label[]): ReadonlySet<Label> {
@@ -124,7 +132,8 @@ function ownState(train: Train, car: Car, placement: Placement | undefined): Car
   const rollout = findRollout(placement, carRollout(train, car));
   if (rollout === undefined) {
     const live = liveRollout(placement);
-    return live?.state === 'healthy' && live.release.id === car.release.id ? 'arrived' : undefined;
+    if (live?.state === 'healthy' && live.release.id === car.release.id) return 'arrived';
+    return isOut(placement) ? 'stays' : undefined;
   }
   if (!hasEnded(rollout)) return 'goes';
   // A newer release that took over and serves is as good as the one that was to come.

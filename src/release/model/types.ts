@@ -14,6 +14,7 @@ export type RolloutState =
   | 'progressing'
   | 'verifying'
   | 'healthy'
+  | 'removed'
   | 'failed'
   | 'rolled-back'
   | 'superseded'
@@ -24,8 +25,9 @@ export type RolloutState =
  * - promotion: a person asked for the release
  * - rollback: a person asked for an earlier release
  * - return: the core itself goes back, since a rollout failed
+ * - removal: a person asked for the service to be taken out; its release is the one that was there
  */
-export type RolloutKind = 'automatic' | 'promotion' | 'rollback' | 'return';
+export type RolloutKind = 'automatic' | 'promotion' | 'rollback' | 'return' | 'removal';
 
 /** A release, as far as decisions need it. */
 export interface ReleaseRef {
@@ -118,6 +120,10 @@ export interface ReleaseRequest {
   readonly adopt?: boolean | undefined;
   /** Delete namespaces, volumes, their claims and definitions too where they left the manifests. */
   readonly deletesData?: boolean | undefined;
+  /** Of a removal: namespaces, volumes, their claims and definitions that go too, each by its name: `PersistentVolumeClaim/data`. */
+  readonly deletes?: readonly string[] | undefined;
+  /** Of a removal: the service that takes its place, and has to be healthy here before. */
+  readonly replacedBy?: Label | undefined;
 }
 
 /** A pause of automatic rollouts. */
@@ -148,7 +154,7 @@ export type Happening =
   | { readonly kind: 'plan'; readonly at: Time; readonly request: ReleaseRequest }
   | { readonly kind: 'gates'; readonly at: Time; readonly rollout: string; readonly answers: readonly GateAnswer[] }
   | { readonly kind: 'applied'; readonly at: Time; readonly rollout: string; readonly stage?: number | undefined }
-  /** Every object is as kstatus calls current. After each stage it is verified, whatever `verifies` says of the whole. */
+  /** Every object is as kstatus calls current; gone, for a removal. After each stage it is verified, whatever `verifies` says of the whole. */
   | {
       readonly kind: 'ready';
       readonly at: Time;
@@ -173,6 +179,7 @@ export type Refusal =
   | 'wrong-state' // or another stage
   | 'too-early' // the stage lasts longer
   | 'already-there' // the release is the one that is healthy now
+  | 'not-there' // nothing to remove
   | 'older' // an automatic rollout never goes back
   | 'held'
   | 'gate-closed';
