@@ -1,5 +1,6 @@
 export { type ApplyOptions, applyObject, applyPlan, ObjectFault, type PlannedObject, planApply } from './apply.ts';
 export { differences } from './compare.ts';
+export { mapConcurrently } from './concurrent.ts';
 export { type ConnectOptions, connect } from './connect.ts';
 export { type Cause, type Diagnosis, diagnose, type HttpProbe, type Symptoms } from './diagnose.ts';
 export { type FieldCause, isKubeFault, KubeFault, type KubeFaultCode } from './fault.ts';
@@ -35,7 +36,9 @@ export {
   asMember,
   groupKinds,
   idLabel,
+  isPrecious,
   kindsAnnotation,
+  listMembers,
   partOfLabel,
   prune,
   toolingAnnotation,

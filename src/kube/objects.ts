@@ -92,13 +92,15 @@ export interface DeleteOptions extends Call {
   /** Only the object with this uid, so that one made anew under the same name stays. */
   readonly uid?: string | undefined;
   readonly gracePeriodSeconds?: number | undefined;
+  /** It stays until what it owns is gone. */
+  readonly foreground?: boolean | undefined;
   readonly dryRun?: boolean;
 }
 
-/** Deletes an object; what it owns follows in the background. @returns false where it was not there */
+/** Deletes an object; what it owns follows in the background unless told. @returns false where it was not there */
 export async function deleteObject(cluster: Cluster, name: ObjectName, options: DeleteOptions = {}): Promise<boolean> {
   const path = objectPath(await cluster.resource(name), name);
-  const { uid, gracePeriodSeconds, dryRun, signal } = options;
+  const { uid, gracePeriodSeconds, foreground, dryRun, signal } = options;
   try {
     await cluster.request({
       method: 'DELETE',
@@ -107,7 +109,7 @@ export async function deleteObject(cluster: Cluster, name: ObjectName, options: 
       body: {
         apiVersion: 'v1',
         kind: 'DeleteOptions',
-        propagationPolicy: 'Background',
+        propagationPolicy: foreground ? 'Foreground' : 'Background',
         ...(gracePeriodSeconds !== undefined && { gracePeriodSeconds }),
         ...(uid !== undefined && { preconditions: { uid } }),
       },

@@ -38,6 +38,10 @@ export function asMember(object: KubeObject, id: string): KubeObject {
 /** Their loss can't be undone by applying anything. */
 const precious = ['Namespace', 'PersistentVolumeClaim', 'PersistentVolume', 'CustomResourceDefinition'];
 
+export function isPrecious({ kind }: Pick<KubeObject, 'kind'>): boolean {
+  return precious.includes(kind);
+}
+
 export interface PruneOptions {
   readonly id: string;
   readonly namespace: string;
@@ -61,19 +65,9 @@ export async function prune(
   options: PruneOptions,
 ): Promise<{ readonly deleted: readonly KubeObject[]; readonly kept: readonly KubeObject[] }> {
   const stays = new Set(options.keep.map(identity));
-  const lists = await mapConcurrently(options.kinds, 8, async (groupKind) => {
-    const kind = await servedKind(cluster, groupKind, options.signal);
-    if (kind === undefined) return [];
-    const { namespaced } = await cluster.resource(kind);
-    const { items } = await listObjects(cluster, kind, {
-      namespace: namespaced ? options.namespace : undefined,
-      labelSelector: `${partOfLabel}=${options.id}`,
-      signal: options.signal,
-    });
-    return items;
-  });
-  const left = lists.flat().filter((object) => !stays.has(identity(object)) && !object.metadata.deletionTimestamp);
-  const kept = options.preciousToo ? [] : left.filter(({ kind }) => precious.includes(kind));
+  const members = await listMembers(cluster, options);
+  const left = members.filter((object) => !stays.has(identity(object)) && !object.metadata.deletionTimestamp);
+  const kept = options.preciousToo ? [] : left.filter(isPrecious);
   const deleted = left.filter((object) => !kept.includes(object));
   if (options.dryRun) return { deleted, kept };
   for (const group of inOrder(deleted).reverse()) {
@@ -86,6 +80,25 @@ export async function prune(
     );
   }
   return { deleted, kept };
+}
+
+/** All objects of a set that are there, those on their way out among them. */
+export async function listMembers(
+  cluster: Cluster,
+  { id, namespace, kinds, signal }: Pick<PruneOptions, 'id' | 'namespace' | 'kinds' | 'signal'>,
+): Promise<readonly KubeObject[]> {
+  const lists = await mapConcurrently(kinds, 8, async (groupKind) => {
+    const kind = await servedKind(cluster, groupKind, signal);
+    if (kind === undefined) return [];
+    const { namespaced } = await cluster.resource(kind);
+    const { items } = await listObjects(cluster, kind, {
+      namespace: namespaced ? namespace : undefined,
+      labelSelector: `${partOfLabel}=${id}`,
+      signal,
+    });
+    return items;
+  });
+  return lists.flat();
 }
 
 function identity({ apiVersion, kind, metadata }: KubeObject): string {

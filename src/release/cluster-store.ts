@@ -166,8 +166,8 @@ function isRollout(value: unknown): value is Rollout {
   const { id, release, kind, by, startedAt, result } = value;
   return (
     [id, release, by, startedAt].every(isText) &&
-    (kind === 'deploy' || kind === 'rollback') &&
-    ['progressing', 'healthy', 'failed', 'superseded'].includes(String(result))
+    (kind === 'deploy' || kind === 'rollback' || kind === 'removal') &&
+    ['progressing', 'healthy', 'removed', 'failed', 'superseded'].includes(String(result))
   );
 }
 

@@ -28,6 +28,7 @@ export class ReleaseFault extends Fault<
   | 'release/record-too-large'
   | 'release/bad-metric'
   | 'release/gate-closed'
+  | 'release/needs-yes'
   | 'release/not-leader'
   | 'release/train-known'
   | 'release/other-commit'

@@ -73,6 +73,7 @@ export { openProofSettings, type ProofSettings, requireProofSettings } from './p
 export { imageBill } from './proof/statements.ts';
 export { attachedBill, verifyReference } from './proof/verify.ts';
 export { pushImages, reachOf, registryTransport, workspaceRegistries } from './push.ts';
+export { type Leaving, type PreciousObject, requireYes, type Whereabouts, whatLeaves } from './removal.ts';
 export { renderService } from './render.ts';
 export { type RollbackOptions, rollback } from './rollback.ts';
 export { ensureNamespace, openSession, type Session } from './session.ts';

@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Label } from '../graph/index.ts';
 import { ReleaseFault } from './fault.ts';
-import { beginRollout, dropLease, endRollout, lastRollout, type ServiceRecord, takeLease } from './record.ts';
+import {
+  appliedRelease,
+  beginRollout,
+  dropLease,
+  endRollout,
+  lastRollout,
+  type ServiceRecord,
+  takeLease,
+} from './record.ts';
 import type { ReleaseStore } from './store.ts';
 import type { Release, Rollout } from './types.ts';
 
@@ -13,7 +21,8 @@ const leasePatience = 90_000;
 export interface Beginning {
   readonly store: ReleaseStore;
   readonly service: Label;
-  readonly release: Release;
+  /** Undefined for a removal. */
+  readonly release: Release | undefined;
   readonly rollout: Rollout;
   /** Kinds of the objects that will be there, as an ApplySet names them. */
   readonly kinds: readonly string[];
@@ -49,7 +58,7 @@ export async function beginRecord(beginning: Beginning): Promise<ServiceRecord> 
         onRepeat?.();
         return { ...leased, kinds: all };
       }
-      const from = last?.release;
+      const from = appliedRelease(record);
       return { ...beginRollout(leased, release, { ...rollout, ...(from !== undefined && { from }) }), kinds: all };
     });
     if (!busy) return written;

@@ -46,8 +46,12 @@ export function findRelease(record: ServiceRecord, id: string): Release | undefi
   return record.releases.find((release) => release.id === id);
 }
 
-/** Begins a rollout: one that was under way is superseded by it. */
-export function beginRollout(record: ServiceRecord, release: Release, rollout: Rollout): ServiceRecord {
+/**
+ * Begins a rollout: one that was under way is superseded by it.
+ *
+ * @param release undefined where it brings none in: a removal
+ */
+export function beginRollout(record: ServiceRecord, release: Release | undefined, rollout: Rollout): ServiceRecord {
   const rollouts = [
     ...record.rollouts.map(
       (earlier): Rollout =>
@@ -55,7 +59,8 @@ export function beginRollout(record: ServiceRecord, release: Release, rollout: R
     ),
     rollout,
   ];
-  const releases = findRelease(record, release.id) ? record.releases : [...record.releases, release];
+  const isKnown = release === undefined || findRelease(record, release.id) !== undefined;
+  const releases = isKnown ? record.releases : [...record.releases, release];
   return trim({ ...record, releases, rollouts });
 }
 
@@ -71,10 +76,16 @@ export function endRollout(
   return { ...record, rollouts };
 }
 
+/** What was applied last; undefined where it was removed since. */
+export function appliedRelease(record: ServiceRecord): string | undefined {
+  const last = lastRollout(record);
+  return last?.result === 'removed' ? undefined : last?.release;
+}
+
 /** A newer rollout of another release has begun. */
 export function isSuperseded(record: ServiceRecord, rollout: Pick<Rollout, 'id' | 'release'>): boolean {
   const last = lastRollout(record);
-  return last !== undefined && last.id !== rollout.id && last.release !== rollout.release;
+  return last !== undefined && last.id !== rollout.id && (last.release !== rollout.release || last.kind === 'removal');
 }
 
 /**
@@ -120,7 +131,7 @@ export function rollbackTarget(record: ServiceRecord): Release {
     if (result === 'healthy' && (kind === 'deploy' || !deployedAt.has(release))) deployedAt.set(release, index);
   });
   const candidates = [...goodAt.keys()]
-    .filter((id) => id !== last.release && (leftAt.get(id) ?? -1) < (goodAt.get(id) ?? 0))
+    .filter((id) => (id !== last.release || last.kind === 'removal') && (leftAt.get(id) ?? -1) < (goodAt.get(id) ?? 0))
     .sort((a, b) => (deployedAt.get(b) ?? 0) - (deployedAt.get(a) ?? 0));
   const target = candidates.map((id) => findRelease(record, id)).find((release) => release !== undefined);
   if (target !== undefined) return target;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type Fault, isFault } from '../fault/index.ts';
 import type { KubeObject, Mirror, PlannedObject } from '../kube/index.ts';
 import { ReleaseFault } from './fault.ts';
-import { isSuperseded, lastRollout, type ServiceRecord } from './record.ts';
+import { appliedRelease, isSuperseded, lastRollout, type ServiceRecord } from './record.ts';
 import { appliedRecord, beginRecord, endRecord, keepRecordLease } from './record-steps.ts';
 import {
   applyObjects,
@@ -167,7 +167,7 @@ function isAsItShouldBe(record: ServiceRecord, plan: readonly PlannedObject[], {
 }
 
 function newRollout({ release, kind, proof }: RolloutRequest, record: ServiceRecord): Rollout {
-  const from = lastRollout(record)?.release;
+  const from = appliedRelease(record);
   return {
     id: randomBytes(8).toString('hex'),
     release: release.id,

@@ -1,7 +1,7 @@
 import { type KubeObject, listObjects, type Objects } from '../kube/index.ts';
 import { assess, hasHealth, observedKinds } from './assess.ts';
 import { serviceSetId } from './cluster-store.ts';
-import { findRelease, lastRollout, type ServiceRecord } from './record.ts';
+import { appliedRelease, findRelease, lastRollout, type ServiceRecord } from './record.ts';
 import { openSession } from './session.ts';
 import type { ClusterAccess, Environment, Release, Rollout, Service, ServiceStatus } from './types.ts';
 
@@ -63,13 +63,14 @@ function statusOf(
     name: service.name,
     owner: service.owner,
     environment,
-    release: last?.release,
+    release: appliedRelease(record),
     origin: release?.origin,
     images: release?.images ?? [],
     lastRollout: last,
     pods: assessment.pods,
   };
   if (last === undefined) return { ...base, health: 'absent', message: 'never deployed here' };
+  if (last.result === 'removed') return { ...base, health: 'absent', message: `removed by ${last.by}` };
   // Pods that are on their way out after a rollout do not make a service less healthy.
   const health = assessment.onlyLeaving ? 'healthy' : assessment.state;
   const failed = last.result === 'failed' && health !== 'healthy';

@@ -76,13 +76,14 @@ export interface Release {
   readonly createdAt: string;
 }
 
-export type RolloutResult = 'progressing' | 'healthy' | 'failed' | 'superseded';
+export type RolloutResult = 'progressing' | 'healthy' | 'removed' | 'failed' | 'superseded';
 
 /** One attempt to bring a release into an environment. */
 export interface Rollout {
   readonly id: string;
   readonly release: string;
-  readonly kind: 'deploy' | 'rollback';
+  /** A removal's release is the one that was there. */
+  readonly kind: 'deploy' | 'rollback' | 'removal';
   /** The release that was applied before. */
   readonly from?: string | undefined;
   /** `user@machine` */

@@ -74,9 +74,7 @@ export async function answersFor(
     release: candidate.release,
     kind: candidate.kind,
     // Who asks for a removal is its author: nothing else is brought in by it.
-    authors: removes
-      ? [candidate.requestedBy]
-      : authorsBetween(releases, servedRelease(placement), candidate.release),
+    authors: removes ? [candidate.requestedBy] : authorsBetween(releases, servedRelease(placement), candidate.release),
     requestedBy: candidate.requestedBy,
     upstream,
     tests: testProofs(reports),

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readEntries } from '../../audit/index.ts';
 import type { Database } from '../../database/index.ts';
 import type { Environment, Label } from '../../graph/index.ts';
-import { asMember, isKubeFault, type Kind, type KubeObject } from '../../kube/index.ts';
+import { asMember, isKubeFault, type Kind, type KubeObject, partOfLabel } from '../../kube/index.ts';
 import { serviceSetId } from '../cluster-store.ts';
-import { isInForce, type Placement } from '../model/index.ts';
+import { isInForce, isRemoval, liveRollout, type Placement } from '../model/index.ts';
 import type { Actor, LeaderLease, PlacementStore } from '../placement/index.ts';
 import { listPlaces } from '../placement/index.ts';
 import type { Session } from '../session.ts';
@@ -208,7 +208,7 @@ function createWatcher(options: DriftOptions) {
     const { service, environment, marks } = place;
     const placement = await store.read(service, environment.name);
     const release = settledRelease(placement);
-    if (release === undefined) return;
+    if (release === undefined) return await forget(place, placement);
     const session = await clusters.open(environment);
     const informer = informerOf(session, environment);
     if (place.release !== release.id) {
@@ -232,15 +232,57 @@ function createWatcher(options: DriftOptions) {
       if (known === undefined || mayDiffer(known, sighting) || drift !== undefined) {
         const compared = await compareObject(session.cluster, object, session.namespace, now(), signal);
         const { since } = known?.drift ?? { since: undefined };
-        drift = compared.drift && { ...compared.drift, since: since ?? compared.drift.since };
-        live.set(key, compared.live);
         const is = compared.live;
+        const taken = compared.drift && (await takenBy(place, object, is, session.namespace));
+        drift = compared.drift && {
+          ...compared.drift,
+          since: since ?? compared.drift.since,
+          ...(taken && { left: taken }),
+        };
+        live.set(key, is);
         const mark = is && markOf(is);
         marks.set(key, { mark, version: is?.metadata.resourceVersion, held: compared.held, drift });
       }
       if (drift !== undefined) due.push(drift);
     }
     await settle(place, placement, release.id, session, due, live);
+  };
+
+  /** Two services never take an object from each other in turn: one that took it over, as after a renaming, keeps it. */
+  const takenBy = async (
+    { environment }: Place,
+    object: KubeObject,
+    live: KubeObject | undefined,
+    namespace: string,
+  ): Promise<string | undefined> => {
+    const set = live?.metadata.labels?.[partOfLabel];
+    if (set === undefined || set === object.metadata.labels?.[partOfLabel]) return undefined;
+    const known = await listPlaces(options.database);
+    const owner = known.find(
+      (each) => each.environment === environment.name && serviceSetId(each.service, namespace) === set,
+    );
+    return owner && `${owner.service} has taken it over`;
+  };
+
+  /** Nothing of a service that was removed is wanted any more, and what was told of its drift is over. */
+  const forget = async (place: Place, placement: Placement): Promise<void> => {
+    const live = liveRollout(placement);
+    if (live === undefined || !isRemoval(live)) return;
+    const { service, environment } = place;
+    for (const [key, each] of bySet) if (each === place) bySet.delete(key);
+    place.marks.clear();
+    place.objects = [];
+    delete place.release;
+    if (live.state !== 'removed') return;
+    const drift: Drift = {
+      service,
+      environment: environment.name,
+      release: live.release.id,
+      objects: [],
+      corrections: {},
+    };
+    const actor: Actor = { who: 'banksman', source: options.source };
+    await writeDrift(options.database, drift, [], actor, now(), options.lease);
   };
 
   /** Puts right what may be, and writes down how it is. */

@@ -9,6 +9,7 @@ import {
   type Happening,
   hasEnded,
   isActive,
+  isRemoval,
   type Outcome,
   type Placement,
   type Rollout,
@@ -19,11 +20,13 @@ import {
 import { watchStage } from '../progressive/index.ts';
 import { endRecord } from '../record-steps.ts';
 import { renderBundle } from '../render.ts';
+import { kindsOf } from '../service-objects.ts';
 import { settle } from '../settle.ts';
 import { removeVerification, splitVerification, verifyRelease } from '../verify/index.ts';
 import { type Applied, applyRelease } from './apply.ts';
 import { guarded, type Leadership } from './leadership.ts';
 import { isPassing, toldInOneLine } from './passing.ts';
+import { type RemovalJob, removeObjects, unlessItself, untilGone } from './remove.ts';
 import type { Turns } from './turns.ts';
 import type { ExecutorOptions, Job } from './types.ts';
 
@@ -55,7 +58,12 @@ export async function drive(drive: Drive): Promise<void> {
   const { id } = rollout;
   let prepared: Prepared | undefined;
   let applied: Applied | undefined;
+  let removal: Removal | undefined;
   const step = async (): Promise<Rollout> => {
+    if (isRemoval(rollout)) {
+      removal ??= { job: await prepareRemoval(drive, rollout) };
+      return await told(drive, await takeOut(drive, rollout, removal));
+    }
     prepared ??= await prepare(drive, rollout);
     const { manifests } = prepared;
     const job: Job = { ...prepared.job, rollout, stage: stageOf(rollout) };
@@ -81,21 +89,23 @@ export async function drive(drive: Drive): Promise<void> {
     if (why !== undefined) return await told(drive, { kind: 'failed', rollout: id, why });
     return await told(drive, { kind: 'verified', rollout: id, stage: rollout.stage });
   };
-  let job: Job | undefined;
+  let job: Pick<Job, 'session' | 'service' | 'verification'> | undefined;
   try {
     while (isActive(rollout)) {
       const next = await persistently(drive, rollout, step);
-      job = prepared?.job ?? job;
+      job = prepared?.job ?? removal?.job ?? job;
       // What was opened may be what was wrong.
-      if (next === 'again') prepared = undefined;
-      else {
+      if (next === 'again') {
+        prepared = undefined;
+        removal = undefined;
+      } else {
         // Each stage is applied anew, and so is the whole behind them.
         if (next.stage !== rollout.stage) applied = undefined;
         rollout = next;
       }
     }
   } finally {
-    await closeRecord(drive, job ?? prepared?.job, rollout);
+    await closeRecord(drive, job ?? prepared?.job ?? removal?.job, rollout);
   }
 }
 
@@ -130,6 +140,43 @@ async function prepare(
   const { served, verification } = splitVerification(documents);
   const job = { service, environment, rollout, content, documents: served, verification, session, signal };
   return { job, manifests: text };
+}
+
+interface Removal {
+  readonly job: RemovalJob & Pick<Job, 'verification'>;
+  /** Kinds that are looked through, once what is there has been deleted. */
+  kinds?: readonly string[];
+}
+
+async function prepareRemoval(drive: Drive, rollout: Rollout): Promise<Removal['job']> {
+  const { options, leadership, environment, placement, contents, signal, tell } = drive;
+  const { service } = placement;
+  return {
+    service,
+    session: guarded(await options.clusters.open(environment), leadership),
+    rollout,
+    placement,
+    async releaseKinds() {
+      const release = await options.store.release(rollout.release.id);
+      if (release === undefined) return [];
+      const { bundle, images } = await contents(release.reference, signal);
+      return kindsOf(renderBundle(bundle, images, environment));
+    },
+    note: async (text) => void (await tell({ kind: 'note', rollout: rollout.id, text })),
+    verification: [],
+    signal,
+  };
+}
+
+/** Deletes, and waits until all is gone. Also after a kill while it waited: what came back meanwhile goes too. */
+async function takeOut(drive: Drive, rollout: Rollout, removal: Removal): Promise<Happened> {
+  const { id: about } = rollout;
+  removal.kinds ??= await inTurn(drive, () => removeObjects(removal.job));
+  if (rollout.state === 'applying') return { kind: 'applied', rollout: about };
+  const due = Date.now() + (rollout.due - drive.options.now());
+  const why = await untilGone(removal.job, removal.kinds, due);
+  if (why !== undefined) return { kind: 'failed', rollout: about, why };
+  return { kind: 'ready', rollout: about, verifies: false };
 }
 
 async function inTurn<Result>({ turns, signal, rollout }: Drive, body: () => Promise<Result>): Promise<Result> {
@@ -248,15 +295,19 @@ async function persistently(drive: Drive, rollout: Rollout, step: () => Promise<
 const pauses = new WeakMap<Rollout, { readonly pause: number; readonly where: string }>();
 
 /** The record in the cluster is told as well, as far as that is possible: the database's is the one that counts. */
-async function closeRecord({ leadership, signal }: Drive, job: Job | undefined, rollout: Rollout): Promise<void> {
+async function closeRecord(
+  { leadership, signal }: Drive,
+  job: Pick<Job, 'session' | 'service' | 'verification'> | undefined,
+  rollout: Rollout,
+): Promise<void> {
   if (job === undefined || !leadership.holds()) return;
   const state = signal.reason instanceof EndedOtherwise ? signal.reason.state : rollout.state;
   if (state !== 'healthy' && !hasEnded({ state })) return;
-  const result = state === 'healthy' || state === 'superseded' ? state : 'failed';
+  const result = state === 'healthy' || state === 'removed' || state === 'superseded' ? state : 'failed';
   const reason = result === 'failed' ? (rollout.steps.at(-1)?.why ?? state) : undefined;
   const { store } = job.session;
   const unlessPassing = (error: unknown) => {
-    if (!isPassing(error)) throw error;
+    if (!isPassing(error)) unlessItself({ session: job.session, rollout })(error);
   };
   await endRecord(store, job.service, rollout, { result, reason }, rollout.id).catch(unlessPassing);
   // One that was cancelled or overtaken while its jobs ran.

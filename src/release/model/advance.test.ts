@@ -13,8 +13,8 @@ import {
   hasEnded,
   hasStarted,
   isActive,
-  isWaiting,
   isRemoval,
+  isWaiting,
   liveRollout,
   transitions,
 } from './state.ts';
@@ -413,7 +413,12 @@ describe('a removal', () => {
     const begun = play(waiting, { kind: 'gates', at: 22, rollout: 'x', answers: approved });
     expect(findRollout(begun, 'x')).toMatchObject({ state: 'applying', release: release(2), from: 'release-2' });
     const removed = gone(served, 'x', 20);
-    expect(findRollout(removed, 'x')?.steps.map(({ state }) => state)).toEqual(['planned', 'applying', 'progressing', 'removed']);
+    expect(findRollout(removed, 'x')?.steps.map(({ state }) => state)).toEqual([
+      'planned',
+      'applying',
+      'progressing',
+      'removed',
+    ]);
     expect(liveRollout(removed)?.id).toBe('x');
     expect(workOf(removed)).toEqual([]);
   });
@@ -422,7 +427,9 @@ describe('a removal', () => {
     const plan = (from: Placement) =>
       advance(from, { kind: 'plan', at: 30, request: request('y', 1, 'removal') }).refused;
     expect(plan(empty)).toBe('not-there');
-    expect(plan(play(asked(served, 'x', 20), { kind: 'gates', at: 21, rollout: 'x', answers: approved }))).toBe('not-there');
+    expect(plan(play(asked(served, 'x', 20), { kind: 'gates', at: 21, rollout: 'x', answers: approved }))).toBe(
+      'not-there',
+    );
     expect(plan(gone(served, 'x', 20))).toBe('not-there');
   });
 
@@ -454,7 +461,9 @@ describe('a removal', () => {
       c: 'superseded',
       x: 'applying',
     });
-    expect(states(play(waiting, { kind: 'plan', at: 23, request: request('e', 4) }))).toMatchObject({ x: 'superseded' });
+    expect(states(play(waiting, { kind: 'plan', at: 23, request: request('e', 4) }))).toMatchObject({
+      x: 'superseded',
+    });
   });
 
   it('that fails leaves things as they are for a person, who may go back', () => {
@@ -476,11 +485,12 @@ describe('a removal', () => {
   });
 
   it('is not undone by the return of what failed behind it', () => {
-    const failed = play(
-      gone(served, 'x', 20),
-      ...brought('c', 3, 30).slice(0, 3),
-      { kind: 'failed', at: 31, rollout: 'c', why: 'crashes' },
-    );
+    const failed = play(gone(served, 'x', 20), ...brought('c', 3, 30).slice(0, 3), {
+      kind: 'failed',
+      at: 31,
+      rollout: 'c',
+      why: 'crashes',
+    });
     expect(states(failed)).toEqual({ a: 'healthy', b: 'healthy', x: 'removed', c: 'failed' });
   });
 });

@@ -283,7 +283,7 @@ function eventsBetween(before: Placement, after: Placement, actor: Actor): Audit
   const events: AuditEvent[] = [];
   for (const [index, rollout] of after.rollouts.entries()) {
     const was = before.rollouts[index];
-    const { id, state, kind, by, release, emergency } = rollout;
+    const { id, state, kind, by, release, emergency, deletes, replacedBy } = rollout;
     // A rollout may go through several states at once; each is told.
     for (const step of rollout.steps.slice(was?.steps.length ?? 0)) {
       events.push({
@@ -298,6 +298,8 @@ function eventsBetween(before: Placement, after: Placement, actor: Actor): Audit
           kind,
           by,
           ...(emergency !== undefined && { emergency }),
+          ...(deletes !== undefined && { deletes }),
+          ...(replacedBy !== undefined && { replacedBy }),
           ...(step.stage !== undefined && { stage: step.stage }),
           ...(step.state === 'applying' &&
             state === 'applying' &&
