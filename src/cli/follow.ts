@@ -20,7 +20,7 @@ interface Place {
 /** Milliseconds between two looks. The server is asked about a few rollouts, and a person waits. */
 const lookEvery = 500;
 /** States that a rollout does not leave by itself; a healthy one may be gone back from later. */
-const ended = ['healthy', 'failed', 'superseded', 'cancelled', 'rolled-back'];
+const ended = ['healthy', 'removed', 'failed', 'superseded', 'cancelled', 'rolled-back'];
 
 /** A service's path in the API. */
 export function placePath(service: string, environment: string): string {
@@ -78,7 +78,7 @@ export async function follow(
         const at = Date.parse(steps.at(-1)?.at ?? found.due);
         if (ended.includes(state)) {
           const seconds = ((at - Date.parse(steps[0]?.at ?? found.due)) / 1000).toFixed(1);
-          const mark = state === 'healthy' ? terminal.paint.good('✓') : terminal.paint.bad('✗');
+          const mark = state === 'healthy' || state === 'removed' ? terminal.paint.good('✓') : terminal.paint.bad('✗');
           const told = `release ${shortRelease(release.id)}${terminal.paint.faint(`  ${seconds} s`)}`;
           if (!quiet) terminal.print(`${mark} ${service.padEnd(width)}  ${paintState(state, terminal.paint)}  ${told}`);
           return found;
@@ -96,16 +96,25 @@ export async function follow(
 /**
  * Lets the command fail where one of them did.
  *
+ * @param good the state that is meant
  * @throws Fault release/rollout-failed with each reason
  */
-export function requireHealthy(rollouts: readonly RolloutView[], wanted: readonly Followed[]): void {
+export function requireHealthy(
+  rollouts: readonly RolloutView[],
+  wanted: readonly Followed[],
+  good: 'healthy' | 'removed' = 'healthy',
+): void {
   const bad = rollouts.flatMap(({ state, steps }, index) =>
-    state === 'healthy' ? [] : [{ ...wanted[index]!, why: steps.at(-1)?.why ?? state }],
+    state === good ? [] : [{ ...wanted[index]!, why: steps.at(-1)?.why ?? state }],
   );
   if (bad.length === 0) return;
   const [first] = bad;
-  throw new Fault('release/rollout-failed', `${count(bad.length, 'rollout')} did not become healthy`, {
-    notes: bad.map(({ service, environment, why }) => `${service} in ${environment}: ${why}`),
-    next: `see every step: banksman history ${first?.service} --env ${first?.environment}`,
-  });
+  throw new Fault(
+    'release/rollout-failed',
+    `${count(bad.length, 'rollout')} ${good === 'healthy' ? 'did not become healthy' : 'did not take out what it should'}`,
+    {
+      notes: bad.map(({ service, environment, why }) => `${service} in ${environment}: ${why}`),
+      next: `see every step: banksman history ${first?.service} --env ${first?.environment}`,
+    },
+  );
 }

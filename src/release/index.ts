@@ -20,7 +20,14 @@ export {
   openClusters,
 } from './executor/index.ts';
 export { ReleaseFault } from './fault.ts';
-export { type EmergencyReview, isSamePerson, openEmergencies, requiredGates, termsOf } from './gates/index.ts';
+export {
+  type EmergencyReview,
+  isSamePerson,
+  openEmergencies,
+  replacementName,
+  requiredGates,
+  termsOf,
+} from './gates/index.ts';
 export { type ReleaseKind, usualKind } from './kind.ts';
 export { followLogs, type LogsOptions } from './logs.ts';
 export { type MadeRelease, type MakeReleasesOptions, makeReleases } from './make-release.ts';
@@ -73,7 +80,7 @@ export { openProofSettings, type ProofSettings, requireProofSettings } from './p
 export { imageBill } from './proof/statements.ts';
 export { attachedBill, verifyReference } from './proof/verify.ts';
 export { pushImages, reachOf, registryTransport, workspaceRegistries } from './push.ts';
-export { type Leaving, type PreciousObject, requireYes, type Whereabouts, whatLeaves } from './removal.ts';
+export { type Leaving, type PreciousObject, previewRemoval, requireYes, tryDeleting } from './removal.ts';
 export { renderService } from './render.ts';
 export { type RollbackOptions, rollback } from './rollback.ts';
 export { ensureNamespace, openSession, type Session } from './session.ts';

@@ -3,6 +3,7 @@ import {
   type Cluster,
   deleteObject,
   getObject,
+  groupKinds,
   idLabel,
   inOrder,
   isKubeFault,
@@ -15,6 +16,7 @@ import {
 } from '../kube/index.ts';
 import { serviceSetId } from './cluster-store.ts';
 import { ReleaseFault } from './fault.ts';
+import type { Session } from './session.ts';
 
 /** What a service has in an environment, looked at before it is taken out. */
 export interface Leaving {
@@ -98,6 +100,33 @@ export async function deleteLeaving(
       await deleteObject(cluster, { apiVersion, kind, ...metadata }, { uid, foreground: true, dryRun, signal });
     });
   }
+}
+
+/**
+ * What would leave.
+ *
+ * @param written the objects as the service's release makes them: their kinds are looked through where the record has been lost
+ */
+export async function previewRemoval(
+  { cluster, namespace, store }: Pick<Session, 'cluster' | 'namespace' | 'store'>,
+  service: Label,
+  written: () => Promise<readonly KubeObject[]>,
+  signal: AbortSignal,
+): Promise<Leaving> {
+  const { kinds } = await store.read(service);
+  const where = { cluster, namespace, service, signal };
+  return await whatLeaves(where, kinds.length > 0 ? kinds : groupKinds(await written()));
+}
+
+/** Whether the cluster would let all that a person agreed to be deleted, by dry run. @throws KubeFault kube/forbidden */
+export async function tryDeleting(
+  { cluster, namespace }: Pick<Session, 'cluster' | 'namespace'>,
+  service: Label,
+  { precious }: Leaving,
+  agreed: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  await deleteLeaving({ cluster, namespace, service, signal }, { goes: [], precious }, agreed, { dryRun: true });
 }
 
 /** What is still there of that which was to go, those on their way out among them. */

@@ -10,8 +10,8 @@ import {
 } from './gates/index.ts';
 import {
   type GateAnswer,
-  liveRollout,
   type Placement,
+  presentRollout,
   type ReleaseRef,
   type Rollout,
   type RolloutKind,
@@ -74,7 +74,9 @@ export async function answersFor(
     release: candidate.release,
     kind: candidate.kind,
     // Who asks for a removal is its author: nothing else is brought in by it.
-    authors: removes ? [candidate.requestedBy] : authorsBetween(releases, servedRelease(placement), candidate.release),
+    authors: removes
+      ? [candidate.requestedBy]
+      : authorsBetween(releases, presentRollout(placement)?.release, candidate.release),
     requestedBy: candidate.requestedBy,
     upstream,
     tests: testProofs(reports),
@@ -99,12 +101,6 @@ function authorsBetween(
   const own = releases.find(({ id }) => id === release.id);
   if (own === undefined) return undefined;
   return [...new Set([own, ...brought].flatMap(({ authors }) => authors))];
-}
-
-/** What is there; nothing behind a removal. */
-function servedRelease(placement: Placement): ReleaseRef | undefined {
-  const live = liveRollout(placement);
-  return live?.state === 'removed' ? undefined : live?.release;
 }
 
 /** Rollouts that went past the gates, each with what a second person said of it. */

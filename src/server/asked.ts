@@ -65,6 +65,7 @@ export async function happen(context: Context, request: Request, happened: Happe
 
 const refusals: Readonly<Partial<Record<model.Refusal, string>>> = {
   'already-there': 'that release is there already',
+  'not-there': 'nothing of it is there, or it is being removed already',
   'wrong-state': 'it has ended',
   'unknown-rollout': 'there is no such rollout',
 };

@@ -13,6 +13,7 @@ const expected: Readonly<Record<Action, string>> = {
   'rollout.promote': '-oiy--',
   'train.start': '-yyy--',
   'rollout.rollback': '-oiy--',
+  'rollout.remove': '-oiy--',
   'rollout.cancel': '-oiy--',
   'rollout.emergency': '-oiy--',
   'approval.give': '-oiy--',

@@ -20,6 +20,7 @@ export const actions = [
   'rollout.promote',
   'train.start',
   'rollout.rollback',
+  'rollout.remove',
   'rollout.cancel',
   'rollout.emergency',
   'approval.give',
@@ -54,6 +55,7 @@ export const rights: Readonly<Record<Action, Readonly<Record<Role, Right>>>> = {
   // Each of its cars is looked at by itself as well.
   'train.start': row('no', 'yes', 'yes', 'yes', 'no', 'no'),
   'rollout.rollback': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
+  'rollout.remove': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
   'rollout.cancel': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
   'rollout.emergency': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
   'approval.give': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),

@@ -1,4 +1,4 @@
-import { list, object, type Schema, text, time } from './schema.ts';
+import { label, list, object, type Schema, text, time } from './schema.ts';
 
 const kind: Schema = { type: 'string', enum: ['service', 'infrastructure'] };
 const order: Schema = { type: 'integer' };
@@ -30,6 +30,10 @@ export function listSchemas(rollout: { readonly properties: Readonly<Record<stri
       'since',
     ]),
     behind: { type: 'integer' },
+    removed: object(
+      { release: object({ id: text(), order }, ['id', 'order']), rollout: text(), by: text(), since: time },
+      ['release', 'rollout', 'by', 'since'],
+    ),
     open: list(open),
     held: list(hold),
   };
@@ -56,6 +60,7 @@ export function changeSchemas(knownRelease: Schema) {
     'fields',
   ]);
   const ref = object({ id: text(), order }, ['id', 'order']);
+  const named = object({ kind: text(), name: text(), namespace: text() }, ['kind', 'name']);
   const car = { service: text(), release: ref, after: list(text()) };
   const state: Schema = { type: 'string', enum: ['waits', 'goes', 'arrived', 'failed', 'stays'] };
   const train = object(
@@ -89,6 +94,53 @@ export function changeSchemas(knownRelease: Schema) {
       'releases',
       'objects',
     ]),
+    removal: object(
+      {
+        release: ref,
+        gates: list(text()),
+        goes: list(named),
+        precious: list(
+          object(
+            {
+              kind: text(),
+              name: text(),
+              namespace: text(),
+              // What is lost with it.
+              loses: text(),
+              // An object that deletes it with itself.
+              goesWith: text(),
+              // Services that have objects in it too.
+              others: list(text()),
+            },
+            ['kind', 'name', 'loses', 'others'],
+          ),
+        ),
+        note: { type: 'string' },
+        replacement: object(
+          {
+            service: text(),
+            release: knownRelease,
+            takesOver: list(named),
+            objects: list(changes),
+            unchanged: { type: 'integer' },
+          },
+          ['service', 'takesOver', 'objects', 'unchanged'],
+        ),
+      },
+      ['release', 'gates', 'goes', 'precious'],
+    ),
+    remove: object(
+      {
+        why: text(),
+        emergency: text(),
+        // Names of namespaces, volumes, claims and definitions that go too: PersistentVolumeClaim/data.
+        deletes: list(text()),
+        // The label of the service that takes its place, and a release of it.
+        replacedBy: label,
+        release: text(),
+      },
+      ['why'],
+    ),
     trainPlan: object(
       {
         cars: list(object(car, ['service', 'release', 'after'])),

@@ -19,9 +19,14 @@ export function serviceView({ service, kind, owner, newest }: ListedService) {
 
 /** What runs, since when, what is under way or waits, and what holds it. */
 export function listedPlacementView({ summary, live }: ListedPlacement, newest: number, now: number) {
-  const running = summary.live;
+  const last = summary.live;
+  const running = last?.state === 'removed' ? undefined : last;
   return {
-    state: running?.state ?? ('absent' as const),
+    state: last?.state ?? ('absent' as const),
+    ...(last !== running &&
+      last !== undefined && {
+        removed: { release: last.release, rollout: last.rollout, by: last.by, since: iso(last.since) },
+      }),
     ...(running !== undefined && {
       live: {
         release: live === undefined ? running.release : listedReleaseView(live),

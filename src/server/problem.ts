@@ -28,6 +28,7 @@ const statuses: Readonly<Record<string, number>> = {
   'release/unknown-release': 404,
   'release/bad-artifact': 422,
   'release/no-good-release': 409,
+  'release/needs-yes': 409,
   'release/not-leader': 409,
   'release/other-commit': 409,
   'release/no-emergency': 404,

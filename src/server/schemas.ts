@@ -60,6 +60,8 @@ const rollout = object(
     notes: list(note),
     adopt: { type: 'boolean' },
     deletesData: { type: 'boolean' },
+    deletes: list(text()),
+    replacedBy: text(),
   },
   ['id', 'release', 'kind', 'by', 'state', 'due', 'gates', 'steps'],
 );
@@ -155,7 +157,8 @@ export const schemas = {
     ['release'],
   ),
   rollback: object({ release: text(), why: text() }, ['why']),
-  approve: object({ release: text(), withdraw: { type: 'boolean' }, why: text() }, ['release']),
+  // `rollout` where the word is about a removal: of that release, and of no other removal.
+  approve: object({ release: text(), rollout: text(), withdraw: { type: 'boolean' }, why: text() }, ['release']),
   reason: object({ why: text() }, ['why']),
   beginHold: object({ why: text(), until: time }, ['why']),
   addRelease: object({ reference: text() }, ['reference']),

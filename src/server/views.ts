@@ -30,6 +30,8 @@ export function rolloutView({
   notes = [],
   adopt,
   deletesData,
+  deletes,
+  replacedBy,
 }: model.Rollout) {
   return {
     id,
@@ -49,6 +51,8 @@ export function rolloutView({
     ...(notes.length > 0 && { notes: notes.map((note) => ({ ...note, at: iso(note.at) })) }),
     ...(adopt && { adopt }),
     ...(deletesData && { deletesData }),
+    ...(deletes !== undefined && { deletes }),
+    ...(replacedBy !== undefined && { replacedBy }),
   };
 }
 

@@ -56,6 +56,7 @@ export const commands: readonly CommandEntry[] = [
     summary: 'promote all that is healthy, in the order in which services need each other',
     load: () => import('./train.ts'),
   },
+  { name: 'remove', summary: 'take a service out of an environment', load: () => import('./remove.ts') },
   { name: 'diff', summary: 'compare two releases, or what two environments serve', load: () => import('./diff.ts') },
   { name: 'bisect', summary: 'find the first bad release', load: () => import('./bisect.ts') },
   { name: 'approve', summary: 'approve a release for an environment', load: () => import('./approve.ts') },

@@ -38,6 +38,13 @@ export function changesLines(
   }
   if (note !== undefined) lines.push(`${paint.warn('note')}: ${note}; what is written is compared`);
   else if (against === 'release') lines.push(paint.faint('compared as they are written, without the cluster'));
+  lines.push(...objectLines(objects, unchanged, paint));
+  return lines;
+}
+
+/** Object by object, field by field. */
+export function objectLines(objects: ChangesView['objects'], unchanged: number | undefined, paint: Paint): string[] {
+  const lines: string[] = [];
   for (const { kind, name, change, fields } of objects) {
     const mark = change === 'added' ? paint.good('+') : change === 'removed' ? paint.bad('-') : paint.warn('~');
     lines.push(`${mark} ${kind}/${name}`);

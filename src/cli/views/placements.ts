@@ -15,6 +15,7 @@ export interface PlacementView {
     readonly since: string;
   };
   readonly behind?: number;
+  readonly removed?: { readonly by: string; readonly since: string };
   readonly open: readonly OpenView[];
   readonly held: readonly HoldView[];
 }
@@ -42,7 +43,7 @@ export interface HoldView {
 /** What runs, since when, of which commit; below it what is under way or waits, and what holds it. */
 export function placementLines(placements: readonly PlacementView[], paint: Paint): string[] {
   const width = Math.max(0, ...placements.map(({ service }) => service.length));
-  return placements.flatMap(({ service, kind, state, live, behind = 0, open, held }) => [
+  return placements.flatMap(({ service, kind, state, live, behind = 0, removed, open, held }) => [
     [
       service.padEnd(width),
       paintState(state, paint, 'progressing'.length),
@@ -52,6 +53,7 @@ export function placementLines(placements: readonly PlacementView[], paint: Pain
             `release ${shortRelease(live.release.id)} (${live.release.order})`,
             paint.faint(`since ${live.since}${commitText(live.release.commit)}  by ${live.by}`),
           ]),
+      ...(removed === undefined ? [] : [paint.faint(`since ${removed.since}  by ${removed.by}`)]),
       ...(behind > 0 ? [`${behind} newer`] : []),
       ...(kind === 'infrastructure' ? [paint.faint('infrastructure')] : []),
     ].join('  '),

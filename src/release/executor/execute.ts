@@ -44,6 +44,8 @@ interface Post {
   looking: 'no' | 'yes' | 'again';
   /** When it has to be looked at next. */
   next: number;
+  /** A service in the same environment that has to be healthy before what waits here. */
+  waitsFor?: Label | undefined;
 }
 
 /**
@@ -135,6 +137,9 @@ export async function execute(options: ExecutorOptions, leadership: Leadership):
     if (release === undefined) told.delete(key);
     else told.set(key, release);
     trainsAreDue = true;
+    for (const post of posts.values()) {
+      if (post.waitsFor === service && post.environment === environment) wake(post);
+    }
     for (const { name, after, automatic } of environments.values()) {
       // Those that wait for their soak see it too.
       if (after === environment && (automatic || posts.has(`${name} ${service}`))) wake(postOf(service, name));
@@ -216,7 +221,9 @@ export async function execute(options: ExecutorOptions, leadership: Leadership):
   };
 
   const plan = (post: Post, placement: Placement, again = Number.POSITIVE_INFINITY) => {
-    const waits = waitingRollouts(placement).length > 0;
+    const waiting = waitingRollouts(placement);
+    const waits = waiting.length > 0;
+    post.waitsFor = waiting.find(({ replacedBy }) => replacedBy !== undefined)?.replacedBy;
     const moment = Math.min(nextMoment(placement, now()) ?? Number.POSITIVE_INFINITY, again);
     // Beyond its moment it is watched for its last word.
     post.next = Math.min(Math.max(moment, now() + poll), waits ? now() + gatePause : Number.POSITIVE_INFINITY);

@@ -16,6 +16,7 @@ export {
   isRemoval,
   isWaiting,
   liveRollout,
+  presentRollout,
   transitions,
   waitingRollouts,
 } from './state.ts';

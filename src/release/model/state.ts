@@ -67,11 +67,17 @@ export function baseRollout({ rollouts }: Placement, before = Number.POSITIVE_IN
     );
 }
 
-/** The rollout whose objects are in the cluster: the one that started last. */
+/** The rollout that started last. Its objects are in the cluster, unless it is a removal. */
 export function liveRollout({ rollouts }: Placement): Rollout | undefined {
   let live: Rollout | undefined;
   for (const rollout of rollouts) {
     if (rollout.started !== undefined && rollout.started > (live?.started ?? -1)) live = rollout;
   }
   return live;
+}
+
+/** The rollout whose objects are in the cluster; undefined where there are none: never brought in, or removed since. */
+export function presentRollout(placement: Placement): Rollout | undefined {
+  const live = liveRollout(placement);
+  return live?.state === 'removed' ? undefined : live;
 }

@@ -88,7 +88,7 @@ async function writeSummary(connection: Connection, placement: Placement): Promi
     [
       service,
       environment,
-      summary.live?.release.id ?? null,
+      summary.live?.state === 'removed' ? null : (summary.live?.release.id ?? null),
       summary.live?.state ?? 'absent',
       summary.open.some(isWaiting),
       heldUntil(summary) ?? null,

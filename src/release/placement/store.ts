@@ -136,7 +136,11 @@ export async function openPlacementStore(
           ...actor,
           action: approval.verdict === 'approves' ? 'approval.give' : 'approval.withdraw',
           subject: subjectOf(service, environment),
-          after: { release: approval.release, roles: approval.roles },
+          after: {
+            release: approval.release,
+            roles: approval.roles,
+            ...(approval.rollout !== undefined && { rollout: approval.rollout }),
+          },
         });
       });
       notify(service, environment);

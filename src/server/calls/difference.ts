@@ -1,5 +1,5 @@
 import type { Environment, Label } from '../../graph/index.ts';
-import { isKubeFault } from '../../kube/index.ts';
+import { isKubeFault, nameOf } from '../../kube/index.ts';
 import {
   compareReleases,
   type KnownRelease,
@@ -55,7 +55,7 @@ async function preview(context: Context, request: Request): Promise<unknown> {
   }
   const releases = await context.store.releases(service);
   const wanted = releases.find(({ id }) => id === to.id) as KnownRelease;
-  const live = model.liveRollout(placement)?.release;
+  const live = model.presentRollout(placement)?.release;
   const from = releases.find(({ id }) => id === live?.id);
   const content = await context.fetchRelease(wanted.reference, request.signal);
   const base = {
@@ -119,15 +119,11 @@ async function difference(context: Context, request: Request): Promise<unknown> 
   async function sideOf(text: string): Promise<{ release: KnownRelease; environment?: Environment }> {
     const environment = context.environments.get(text);
     if (environment === undefined) return { release: await releaseIn(context, request, text) };
-    const live = model.liveRollout(await context.store.read(service as Label, environment.name));
+    const live = model.presentRollout(await context.store.read(service as Label, environment.name));
     if (live === undefined) {
-      throw new ServerFault(
-        'server/unknown-release',
-        `nothing of ${service} was ever brought into ${environment.name}`,
-        {
-          next: 'name a release',
-        },
-      );
+      throw new ServerFault('server/unknown-release', `nothing of ${service} is in ${environment.name}`, {
+        next: 'name a release',
+      });
     }
     return { release: await releaseIn(context, request, live.release.id), environment };
   }
@@ -141,6 +137,30 @@ function between(
 ): readonly KnownRelease[] {
   const [low, high] = [from?.order ?? to.order - 1, to.order].sort((a, b) => a - b) as [number, number];
   return releases.filter(({ order }) => order > low && order <= high);
+}
+
+/** What a release of another service would change, and the names of all its objects. */
+export async function changesOf(
+  context: Context,
+  request: Request,
+  service: Label,
+  environment: Environment,
+  release: KnownRelease,
+): Promise<{ readonly view: ReturnType<typeof previewView>; readonly names: readonly string[] }> {
+  const content = await context.fetchRelease(release.reference, request.signal);
+  const names = servedObjects(content, environment).map(nameOf);
+  const live = model.presentRollout(await context.store.read(service, environment.name))?.release;
+  const from = live && (await context.store.release(live.id));
+  const written = async () => await againstRelease(context, environment, content, from, request.signal);
+  if (context.clusters === undefined) return { view: previewView(await written()), names };
+  try {
+    const session = await context.clusters.open(environment);
+    const preview = await previewInCluster(service, content, environment, session, request.signal);
+    return { view: previewView(preview), names };
+  } catch (error) {
+    if (!isKubeFault(error)) throw error;
+    return { view: previewView(await written()), names };
+  }
 }
 
 function previewView({ against, objects, unchanged }: Preview) {

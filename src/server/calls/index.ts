@@ -8,6 +8,7 @@ import { holdCalls } from './hold.ts';
 import { listCalls } from './list.ts';
 import { placementCalls } from './placement.ts';
 import { releaseCalls } from './release.ts';
+import { removalCalls } from './removal.ts';
 import { rolloutCalls } from './rollout.ts';
 import { testCalls } from './test.ts';
 import { tokenCalls } from './token.ts';
@@ -20,6 +21,7 @@ export const calls: readonly Call[] = [
   ...listCalls,
   ...driftCalls,
   ...rolloutCalls,
+  ...removalCalls,
   ...differenceCalls,
   ...trainCalls,
   ...emergencyCalls,

@@ -31,7 +31,7 @@ export const placementCalls: readonly Call[] = [
     gives: 'placement',
     async answer(context, request) {
       const placement = await placementOf(context, request);
-      return placementView(placement, model.liveRollout(placement));
+      return placementView(placement, model.presentRollout(placement));
     },
   },
   {
@@ -62,6 +62,8 @@ async function why(context: Context, request: Request): Promise<unknown> {
     environment,
     {
       release,
+      rollout: own?.id,
+      replacedBy: own?.replacedBy,
       kind: own?.kind ?? 'promotion',
       requestedBy: own?.by ?? request.person.name,
       emergency: own?.emergency,

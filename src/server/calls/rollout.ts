@@ -57,9 +57,25 @@ export const rolloutCalls: readonly Call[] = [
     async answer(context, request) {
       const environment = environmentIn(context, request);
       const release = await releaseIn(context, request, textIn(request, 'release') ?? '');
+      const rollout = textIn(request, 'rollout');
+      if (rollout !== undefined) {
+        const asked = model.findRollout(await placementOf(context, request), rollout);
+        if (asked?.kind !== 'removal' || asked.release.id !== release.id) {
+          throw new ServerFault('server/refused', `there is no removal ${rollout} of that release here`, {
+            next: 'leave the rollout out to approve that a release comes in',
+          });
+        }
+      }
       const { name, roles } = request.person;
       const verdict = request.body.withdraw === true ? ('withdraws' as const) : ('approves' as const);
-      const approval = { release: release.id, by: name, roles, verdict, at: context.now() };
+      const approval = {
+        release: release.id,
+        by: name,
+        roles,
+        verdict,
+        at: context.now(),
+        ...(rollout !== undefined && { rollout }),
+      };
       await context.store.approve(serviceIn(request), environment.name, approval, actorOf(request));
       return {};
     },
