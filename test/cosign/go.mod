@@ -1,4 +1,4 @@
-// The cosign that tests of src/image/proof verify against, at one version. Built by test/support/cosign.ts.
+// The cosign that tests of src/image/proof verify against, at one version. Built by test/support/go-programs.ts.
 module banksman/test/cosign
 
 go 1.26.0

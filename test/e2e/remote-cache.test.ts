@@ -1,130 +1,15 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { type ChildProcess, execFile } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { cacheFolder, withLock, writeAtomically } from '../../src/disk/index.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type RemoteCache, remoteCaches } from '../support/remote-caches.ts';
 import { banksman, eventually, freePort, makeWorkspace, type Outcome } from './workspace.ts';
 
-/**
- * BuildGrid is a server of the Remote Execution API that others have written: with TLS, and tokens (JWT) as bearer. It is
- * installed once, in about half a minute.
- */
 const run = promisify(execFile);
-
-let folder: string;
-let program: string;
-let port: number;
-let server: ChildProcess | undefined;
-let token: string;
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'banksman-e2e-remote-'));
-  program = await installServer();
-  await makeCertificate();
-  const secret = randomBytes(32).toString('hex');
-  await writeFile(join(folder, 'secret'), secret);
-  token = signToken(secret);
-  port = await freePort();
-  await startServer();
-});
-
-afterAll(async () => {
-  await stopServer();
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function installServer(): Promise<string> {
-  const list = join(import.meta.dirname, 'buildgrid.txt');
-  const sum = createHash('sha256')
-    .update(await readFile(list))
-    .digest('hex')
-    .slice(0, 12);
-  const at = cacheFolder('test', `buildgrid-${sum}`);
-  await withLock(`${at}.lock`, async () => {
-    if ((await stat(join(at, 'whole')).catch(() => undefined)) !== undefined) return;
-    await rm(at, { recursive: true, force: true });
-    await run('python3', ['-m', 'venv', at]);
-    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps', '-r', list];
-    await run(join(at, 'bin/python'), pip);
-    await writeAtomically(join(at, 'whole'), '');
-  });
-  return join(at, 'bin/bgd');
-}
-
-async function makeCertificate(): Promise<void> {
-  const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1';
-  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  const files = ['-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')];
-  await run('openssl', ['req', '-x509', ...curve, ...files, '-days', '2', '-subj', '/CN=localhost', '-addext', names]);
-}
-
-/** RFC 7519, with HMAC and SHA-256. */
-function signToken(secret: string): string {
-  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const text = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub: 'e2e', exp: Math.floor(Date.now() / 1000) + 7200 })}`;
-  return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`;
-}
-
-async function startServer(): Promise<void> {
-  const config = `
-server:
-  - !channel
-    address: "127.0.0.1:${port}"
-    insecure-mode: false
-    credentials:
-      tls-server-key: ${folder}/key.pem
-      tls-server-cert: ${folder}/cert.pem
-authorization:
-  method: jwt
-  secret: ${folder}/secret
-  algorithm: hs256
-storages:
-  - !disk-storage &content
-    path: ${folder}/content
-caches:
-  - !lru-action-cache &results
-    storage: *content
-    max-cached-refs: 1000
-    allow-updates: true
-    cache-failed-actions: false
-instances:
-  - name: main
-    services:
-      - !action-cache
-        cache: *results
-      - !cas
-        storage: *content
-      - !bytestream
-        storage: *content
-thread-pool-size: 20
-`;
-  await writeFile(join(folder, 'server.yml'), config);
-  server = spawn(program, ['server', 'start', join(folder, 'server.yml')], { stdio: 'ignore' });
-  await eventually('the server listens', () => reachable());
-}
-
-function reachable(): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
-}
-
-async function stopServer(): Promise<void> {
-  const running = server;
-  server = undefined;
-  if (running === undefined || running.exitCode !== null) return;
-  const ended = new Promise((resolve) => running.once('exit', resolve));
-  running.kill('SIGKILL');
-  await ended;
-}
 
 const files = {
   'banksman.yaml': '',
@@ -144,22 +29,23 @@ interface Machine {
   run(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome>;
 }
 
-const machines: { remove(): Promise<void> }[] = [];
-afterAll(async () => {
-  for (const each of machines) await each.remove();
-});
+const everything = ['build', '//:one', '//:tree', '//:large', '//:program'];
 
-/** A workspace and a local cache that nobody else has. */
-async function machine(some: Readonly<Record<string, string>> = files): Promise<Machine> {
-  const settings = `{ url: "grpcs://localhost:${port}", token_env: CACHE_TOKEN, ca: "${folder}/cert.pem", instance: main }`;
-  const workspace = await makeWorkspace({ ...some, 'banksman.yaml': `name: x\nremote_cache: ${settings}\n` });
-  machines.push(workspace);
-  const cache = join(folder, `cache-${randomBytes(4).toString('hex')}`);
-  await mkdir(cache);
-  return {
-    root: workspace.root,
-    run: (args, env = {}) => banksman(workspace.root, args, { BANKSMAN_CACHE: cache, CACHE_TOKEN: token, ...env }),
-  };
+async function makeCertificate(folder: string): Promise<void> {
+  const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1';
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  const files = ['-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')];
+  await run('openssl', ['req', '-x509', ...curve, ...files, '-days', '2', '-subj', '/CN=localhost', '-addext', names]);
+}
+
+function reachable(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
 }
 
 /** Everything that was built, with contents. */
@@ -183,105 +69,153 @@ const sumOf = async (path: string) =>
     .digest('hex');
 const warnings = ({ stderr, stdout }: Outcome) =>
   `${stderr}${stdout}`.split('\n').filter((line) => line.includes('remote cache') && line.includes('warning'));
-const everything = ['build', '//:one', '//:tree', '//:large', '//:program'];
+describe.each(Object.entries(remoteCaches))('%s', (_, make) => {
+  let folder: string;
+  let port: number;
+  let cache: RemoteCache;
+  let server: ChildProcess | undefined;
+  const machines: { remove(): Promise<void> }[] = [];
 
-test('two machines share what one has made, over TLS with a token', async () => {
-  const first = await machine();
-  const made = await first.run(everything);
-  expect(made).toMatchObject({ code: 0 });
-  expect(made.stderr).toContain(`${actions} actions ran, 0 cached`);
-  expect(warnings(made)).toEqual([]);
-
-  const second = await machine();
-  const had = await second.run(everything);
-  expect(had).toMatchObject({ code: 0 });
-  expect(had.stderr).toContain(`0 actions ran, ${actions} cached (${actions} from the remote cache)`);
-  expect(await contents(second)).toEqual(await contents(first));
-  expect(await contents(first)).toHaveLength(10);
-  expect((await run(join(second.root, 'banksman-out/bin/program'))).stdout).toBe('works\n');
-
-  expect((await first.run(['test', '//:t', '--json'])).stdout).toContain('"cached": false');
-  const tested = JSON.parse((await second.run(['test', '//:t', '--json'])).stdout);
-  expect(tested).toMatchObject([{ label: '//:t', passed: true, cached: true }]);
-  expect(JSON.parse((await second.run(['test', '//:t', '--json', '--rerun'])).stdout)).toMatchObject([
-    { cached: false },
-  ]);
-});
-
-test('a server that does not let us in, or whose certificate nobody vouches for, is said so once', async () => {
-  const stranger = await machine();
-  const refused = await stranger.run(everything, { CACHE_TOKEN: signToken('another secret') });
-  expect(refused).toMatchObject({ code: 0 });
-  expect(refused.stderr).toContain(`${actions} actions ran`);
-  expect(warnings(refused)).toEqual([expect.stringContaining('does not let this machine in')]);
-
-  const doubtful = await machine();
-  await writeFile(join(doubtful.root, 'banksman.yaml'), 'name: x\n');
-  const url = { BANKSMAN_REMOTE_CACHE: `grpcs://localhost:${port}` };
-  const unknown = await doubtful.run(everything, url);
-  expect(unknown).toMatchObject({ code: 0 });
-  expect(warnings(unknown)).toEqual([expect.stringMatching(/can't be reached.*certificate/)]);
-});
-
-test('content that is damaged on the server is made here instead', async () => {
-  const only = { ...files, 'in.txt': 'text to be damaged\n' };
-  const first = await machine(only);
-  expect(await first.run(everything)).toMatchObject({ code: 0 });
-  const sums = new Set([
-    await sumOf(join(first.root, 'banksman-out/gen/one.txt')),
-    await sumOf(join(first.root, 'banksman-out/gen/large')),
-  ]);
-  let damaged = 0;
-  for (const entry of await readdir(join(folder, 'content'), { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name);
-    if (!entry.isFile()) continue;
-    const bytes = await readFile(path);
-    if (!sums.has(createHash('sha256').update(bytes).digest('hex'))) continue;
-    bytes[0] = (bytes[0] ?? 0) ^ 1;
-    await writeFile(path, bytes);
-    damaged++;
-  }
-  expect(damaged).toBe(sums.size);
-  const second = await machine(only);
-  const outcome = await second.run(everything);
-  expect(outcome).toMatchObject({ code: 0 });
-  expect(warnings(outcome)).toEqual([expect.stringContaining('damaged result, which is made here instead')]);
-  expect(await contents(second)).toEqual(await contents(first));
-});
-
-test('a server that is killed in the middle is done without, and used again when it is back', async () => {
-  const slow = {
-    ...files,
-    BUILD: `[genrule(name = f"s{i}", srcs = ["in.txt"], outs = [f"s{i}"], cmd = f"sleep 0.3; echo {i} > $OUT") for i in range(20)]`,
-    'in.txt': 'killed\n',
-  };
-  const first = await machine(slow);
-  const before = (await readdir(join(folder, 'content'), { recursive: true })).length;
-  const building = first.run(['build', '//...', '-j', '2']);
-  await eventually('first results are sent', async () => {
-    return (await readdir(join(folder, 'content'), { recursive: true })).length > before + 6;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'banksman-e2e-remote-'));
+    await makeCertificate(folder);
+    cache = await make(folder);
+    port = await freePort();
+    await startServer();
+  }, 600_000);
+  afterAll(async () => {
+    await stopServer();
+    for (const each of machines) await each.remove();
+    await rm(folder, { recursive: true, force: true });
   });
-  await stopServer();
-  const outcome = await building;
-  expect(outcome).toMatchObject({ code: 0 });
-  expect(outcome.stderr).toContain('20 actions ran');
-  expect(warnings(outcome)).toEqual([expect.stringContaining("can't be reached, so this machine works alone")]);
 
-  const started = performance.now();
-  const alone = await (await machine()).run(everything);
-  expect(alone).toMatchObject({ code: 0 });
-  expect(warnings(alone)).toHaveLength(1);
-  expect(performance.now() - started).toBeLessThan(15_000);
+  async function startServer(): Promise<void> {
+    server = cache.start(port);
+    await eventually('the server listens', () => reachable(port));
+  }
 
-  await startServer();
-  const third = await machine(slow);
-  expect(warnings(await third.run(['build', '//...']))).toEqual([]);
-  expect((await (await machine(slow)).run(['build', '//...'])).stderr).toContain('(20 from the remote cache)');
-});
+  async function stopServer(): Promise<void> {
+    const running = server;
+    server = undefined;
+    if (running === undefined || running.exitCode !== null) return;
+    const ended = new Promise((resolve) => running.once('exit', resolve));
+    running.kill('SIGKILL');
+    await ended;
+  }
 
-test('nothing is asked of it when it is switched off', async () => {
-  const alone = await machine();
-  const outcome = await alone.run(everything, { BANKSMAN_REMOTE_CACHE: 'off' });
-  expect(outcome).toMatchObject({ code: 0 });
-  expect(outcome.stderr).toContain(`${actions} actions ran`);
+  /** A workspace and a local cache that nobody else has. */
+  async function machine(some: Readonly<Record<string, string>> = files): Promise<Machine> {
+    const instance = cache.instance === undefined ? '' : `, instance: ${cache.instance}`;
+    const settings = `{ url: "grpcs://localhost:${port}", token_env: CACHE_TOKEN, ca: "${folder}/cert.pem"${instance} }`;
+    const workspace = await makeWorkspace({ ...some, 'banksman.yaml': `name: x\nremote_cache: ${settings}\n` });
+    machines.push(workspace);
+    const own = join(folder, `cache-${randomBytes(4).toString('hex')}`);
+    await mkdir(own);
+    return {
+      root: workspace.root,
+      run: (args, env = {}) =>
+        banksman(workspace.root, args, { BANKSMAN_CACHE: own, CACHE_TOKEN: cache.token, ...env }),
+    };
+  }
+
+  test('two machines share what one has made, over TLS with a token', async () => {
+    const first = await machine();
+    const made = await first.run(everything);
+    expect(made).toMatchObject({ code: 0 });
+    expect(made.stderr).toContain(`${actions} actions ran, 0 cached`);
+    expect(warnings(made)).toEqual([]);
+
+    const second = await machine();
+    const had = await second.run(everything);
+    expect(had).toMatchObject({ code: 0 });
+    expect(had.stderr).toContain(`0 actions ran, ${actions} cached (${actions} from the remote cache)`);
+    expect(await contents(second)).toEqual(await contents(first));
+    expect(await contents(first)).toHaveLength(10);
+    expect((await run(join(second.root, 'banksman-out/bin/program'))).stdout).toBe('works\n');
+
+    expect((await first.run(['test', '//:t', '--json'])).stdout).toContain('"cached": false');
+    const tested = JSON.parse((await second.run(['test', '//:t', '--json'])).stdout);
+    expect(tested).toMatchObject([{ label: '//:t', passed: true, cached: true }]);
+    expect(JSON.parse((await second.run(['test', '//:t', '--json', '--rerun'])).stdout)).toMatchObject([
+      { cached: false },
+    ]);
+  });
+
+  test('a server that does not let us in, or whose certificate nobody vouches for, is said so once', async () => {
+    const stranger = await machine();
+    const refused = await stranger.run(everything, { CACHE_TOKEN: cache.wrongToken });
+    expect(refused).toMatchObject({ code: 0 });
+    expect(refused.stderr).toContain(`${actions} actions ran`);
+    expect(warnings(refused)).toEqual([expect.stringContaining('does not let this machine in')]);
+
+    const doubtful = await machine();
+    await writeFile(join(doubtful.root, 'banksman.yaml'), 'name: x\n');
+    const url = { BANKSMAN_REMOTE_CACHE: `grpcs://localhost:${port}` };
+    const unknown = await doubtful.run(everything, url);
+    expect(unknown).toMatchObject({ code: 0 });
+    expect(warnings(unknown)).toEqual([expect.stringMatching(/can't be reached.*certificate/)]);
+  });
+
+  test('content that is damaged on the server is made here instead', async () => {
+    const only = { ...files, 'in.txt': 'text to be damaged\n' };
+    const first = await machine(only);
+    expect(await first.run(everything)).toMatchObject({ code: 0 });
+    const sums = new Set([
+      await sumOf(join(first.root, 'banksman-out/gen/one.txt')),
+      await sumOf(join(first.root, 'banksman-out/gen/large')),
+    ]);
+    let damaged = 0;
+    for (const entry of await readdir(cache.content, { recursive: true, withFileTypes: true })) {
+      const path = join(entry.parentPath, entry.name);
+      if (!entry.isFile()) continue;
+      const bytes = await readFile(path);
+      if (!sums.has(createHash('sha256').update(bytes).digest('hex'))) continue;
+      bytes[0] = (bytes[0] ?? 0) ^ 1;
+      await writeFile(path, bytes);
+      damaged++;
+    }
+    expect(damaged).toBe(sums.size);
+    const second = await machine(only);
+    const outcome = await second.run(everything);
+    expect(outcome).toMatchObject({ code: 0 });
+    expect(warnings(outcome)).toEqual([expect.stringContaining('damaged result, which is made here instead')]);
+    expect(await contents(second)).toEqual(await contents(first));
+  });
+
+  test('a server that is killed in the middle is done without, and used again when it is back', async () => {
+    const slow = {
+      ...files,
+      BUILD: `[genrule(name = f"s{i}", srcs = ["in.txt"], outs = [f"s{i}"], cmd = f"sleep 0.3; echo {i} > $OUT") for i in range(20)]`,
+      'in.txt': 'killed\n',
+    };
+    const first = await machine(slow);
+    const before = (await readdir(cache.content, { recursive: true })).length;
+    const building = first.run(['build', '//...', '-j', '2']);
+    await eventually('first results are sent', async () => {
+      return (await readdir(cache.content, { recursive: true })).length > before + 6;
+    });
+    await stopServer();
+    const outcome = await building;
+    expect(outcome).toMatchObject({ code: 0 });
+    expect(outcome.stderr).toContain('20 actions ran');
+    expect(warnings(outcome)).toEqual([expect.stringContaining("can't be reached, so this machine works alone")]);
+
+    const started = performance.now();
+    const alone = await (await machine()).run(everything);
+    expect(alone).toMatchObject({ code: 0 });
+    expect(warnings(alone)).toHaveLength(1);
+    expect(performance.now() - started).toBeLessThan(15_000);
+
+    await startServer();
+    const third = await machine(slow);
+    expect(warnings(await third.run(['build', '//...']))).toEqual([]);
+    expect((await (await machine(slow)).run(['build', '//...'])).stderr).toContain('(20 from the remote cache)');
+  });
+
+  test('nothing is asked of it when it is switched off', async () => {
+    const alone = await machine();
+    const outcome = await alone.run(everything, { BANKSMAN_REMOTE_CACHE: 'off' });
+    expect(outcome).toMatchObject({ code: 0 });
+    expect(outcome.stderr).toContain(`${actions} actions ran`);
+  });
 });

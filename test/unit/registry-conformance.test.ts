@@ -10,9 +10,9 @@ import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { createRegistryHandler, hashPassword, openBlobStore } from '../../src/image/index.ts';
-import { findSuite } from '../support/conformance.ts';
+import { findProgram } from '../support/go-programs.ts';
 
-const [present, workflows] = [findSuite('present'), findSuite('workflows')];
+const [present, workflows] = [findProgram('conformance'), findProgram('conformance-workflows')];
 const banksman = fileURLToPath(new URL('../../bin/banksman', import.meta.url));
 
 async function folderForTest(): Promise<string> {

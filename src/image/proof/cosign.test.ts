@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { findCosign } from '../../../test/support/cosign.ts';
+import { findProgram } from '../../../test/support/go-programs.ts';
 import { type Digest, hexOf } from '../digest.ts';
 import { testFolder } from '../testing/folder.ts';
 import { withoutReferrers } from '../testing/local-registry.ts';
@@ -25,7 +25,7 @@ import { formatStatement, predicateTypes, type Statement } from './statement.ts'
 import { tagStatements } from './tagged.ts';
 import { verifyImage } from './verify.ts';
 
-const program = findCosign();
+const program = findProgram('cosign');
 
 /** Runs cosign with nothing of this machine's user. @returns its exit code with what it printed */
 async function cosign(folder: string, args: readonly string[], env: Record<string, string> = {}) {
