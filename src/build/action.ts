@@ -16,7 +16,7 @@ import type { RemoteCache } from './remote/remote-cache.ts';
 import { type Sandbox, type Shown, scratchMount, shownFile } from './sandbox.ts';
 import { makeScratch, type Scratch, toolsFolder } from './scratch.ts';
 import { type OpenSecrets, openSecrets } from './secrets.ts';
-import { describeSource, sourceInPlace } from './source.ts';
+import { describeSource, linkOf, sourceInPlace } from './source.ts';
 import { inputKey, outputNames, pathOf } from './target.ts';
 import { resolveTool } from './tool.ts';
 import type { BuiltFile, BuiltinAction, LaidInputs, ToolOutput, ToolRequest } from './types.ts';
@@ -545,7 +545,10 @@ async function runBuiltin(
     if (what.kind === 'outputs') return what.artifacts.map((artifact) => file(artifact, below));
     if (what.kind === 'source') {
       const there = below === '' ? inPlace?.get(what.path) : undefined;
-      return [there ?? (await describeSource(join(scratch.root, below, what.path), what.path))];
+      if (there !== undefined) return [there];
+      const link = linkOf(what.hash);
+      const found = await describeSource(join(scratch.root, below, what.path), what.path);
+      return [{ ...found, ...(link !== undefined && { link }) }];
     }
     if (what.kind === 'system') return [await describeSource(what.absolute, what.path)];
     const { name, path, identity } = what.tool;

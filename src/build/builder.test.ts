@@ -198,6 +198,30 @@ build_rule(name = "stopped", deps = [":stop"], outs = ["5"], cmd = "ls *.txt *.[
     expect(await text((await w.build('//:x')).files[0]?.absolute)).toBe('one');
     await w.write({ real: 'two' });
     expect(await text((await w.build('//:x')).files[0]?.absolute)).toBe('two');
+    await rm(join(w.root, 'link'));
+    await w.write({
+      BUILD: 'build_rule(name = "x", srcs = ["link"], outs = ["o"], cmd = "cat $SRC/* > $OUT")',
+      'folder/f': 'three',
+    });
+    await symlink('folder', join(w.root, 'link'));
+    expect(await text((await w.build('//:x')).files[0]?.absolute)).toBe('three');
+  });
+
+  it.each([
+    ['/etc/passwd', 'out of the workspace'],
+    ['../../../etc/passwd', 'out of the workspace'],
+    ['second', 'out of the workspace'],
+    ['gone', 'to nothing'],
+    ['link', 'back to itself'],
+  ])('refuses a link to %s, %s', async (to, where) => {
+    const w = await workspace({
+      BUILD: 'build_rule(name = "x", srcs = ["link"], outs = ["o"], cmd = "cat $SRC > $OUT")',
+    });
+    await symlink('/etc/passwd', join(w.root, 'second'));
+    await symlink(to, join(w.root, 'link'));
+    const fault = await faultOf(w.build('//:x'));
+    expect(fault).toMatchObject({ code: 'build/bad-source', place: { file: 'BUILD' } });
+    expect(fault.message).toContain(`is a link that leads ${where}`);
   });
 });
 

@@ -11,6 +11,7 @@ import { type Artifact, artifactIdentity } from './artifact.ts';
 import { standIns, type Targets, visibleDependencies, withData, withGrouped } from './closure.ts';
 import { BuildFault } from './fault.ts';
 import { shownFile } from './sandbox.ts';
+import { linkOf } from './source.ts';
 import { systemPath, systemSum } from './system-file.ts';
 import { allInputs, inputKey, labelsIn, pathOf } from './target.ts';
 import { resolveTool, type Tool } from './tool.ts';
@@ -179,8 +180,23 @@ export function resolveSource(source: InputSource, target: Target, path: string)
       next: 'bring it back, or take it out of the target, and build again',
     });
   }
+  const [, end] = badLink.exec(hash) ?? [];
+  if (end !== undefined) {
+    const where = { outside: 'out of the workspace', nothing: 'to nothing', loop: 'back to itself' }[end];
+    throw new BuildFault('build/bad-source', `${path}, a source of ${target.label}, is a link that leads ${where}`, {
+      place: target.place,
+      notes: [`it says ${linkOf(hash.replace(/^via /, ''))}`],
+      next:
+        end === 'outside'
+          ? 'put the file itself into the workspace, or take the link out of the target: a source is the same for everybody'
+          : 'put right where it leads, or take it out of the target',
+    });
+  }
   return { kind: 'source', path, hash };
 }
+
+/** What the hash of a link says that does not lead to a file or folder of the workspace; see `SourceTree.contentHash`. */
+const badLink = /^(?:via )?(?:link "(?:[^"\\]|\\.)*" )+(outside|nothing|loop)$/;
 
 /** What tools, or targets among the data of a test, need when they run: without themselves. */
 export async function resolveToolData(source: InputSource, inputs: Inputs): Promise<Resolved[]> {

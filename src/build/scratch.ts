@@ -10,6 +10,7 @@ import {
   mkdir,
   readdir,
   readFile,
+  realpath,
   rm,
   symlink,
   utimes,
@@ -136,7 +137,7 @@ async function copySource(from: string, to: string): Promise<void> {
   const info = statSync(from);
   if (info.isDirectory()) {
     // Links in it are kept as they are; those that lead out of it dangle, as they would in a check-out of it alone.
-    await cp(from, to, { recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE });
+    await cp(await realpath(from), to, { recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE });
     for (const entry of await readdir(to, { recursive: true, withFileTypes: true })) {
       await lutimes(join(entry.parentPath, entry.name), mark, mark);
     }

@@ -19,7 +19,7 @@ export function createSourceWatch(root: string): SourceWatch {
   /** State of a file before its hash was computed. */
   const states = new Map<string, string>();
   const state = (path: string): string => {
-    const info = statSync(join(root, path), { bigint: true, throwIfNoEntry: false });
+    const info = stateOf(join(root, path));
     return info === undefined ? 'gone' : `${info.ino} ${info.size} ${info.mtimeNs} ${info.ctimeNs}`;
   };
   return {
@@ -40,4 +40,14 @@ export function createSourceWatch(root: string): SourceWatch {
       }
     },
   };
+}
+
+/** Undefined where nothing is, and for a link that leads back to itself: whoever lays it out tells of it. */
+function stateOf(path: string) {
+  try {
+    return statSync(path, { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ELOOP') return undefined;
+    throw error;
+  }
 }

@@ -37,6 +37,17 @@ async function describeFolder(top: string, below: string, entries: FolderEntry[]
   }
 }
 
+/**
+ * What a symbolic link says.
+ *
+ * @param hash as the graph's tree has it
+ * @returns undefined for what is none
+ */
+export function linkOf(hash: string): string | undefined {
+  const [, text] = /^link ("(?:[^"\\]|\\.)*") /.exec(hash) ?? [];
+  return text === undefined ? undefined : JSON.parse(text);
+}
+
 /** What git calls a file's bytes, with `x` in front for an executable one: hashes of links and folders say more. */
 const plainFile = /^x?([0-9a-f]{40}|[0-9a-f]{64})$/;
 

@@ -15,6 +15,8 @@ export interface BuiltFile {
   readonly executable: boolean;
   /** Of a source that is read where it lies: the id that git gives to its bytes. Taking `sha256` reads the file. */
   readonly sourceId?: string;
+  /** Of a source that is a symbolic link: what it says. All else here is of what it leads to. */
+  readonly link?: string;
 }
 
 /** What stands behind one `Input` of a target: a source file is one file, a label all its outputs. */

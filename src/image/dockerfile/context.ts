@@ -17,6 +17,8 @@ export interface ContextFile {
   readonly executable: boolean;
   /** The id that git gives to the bytes of a file that lies in the workspace; `sha256` is then taken when it is asked for. */
   readonly sourceId?: string | undefined;
+  /** What a symbolic link to something in the context says; it is one in the image, too. */
+  readonly link?: string | undefined;
 }
 
 /** More files than any image has are a mistake. */
@@ -50,7 +52,8 @@ export async function contextTree(files: readonly ContextFile[], ignored: PathFi
     else if (there.type !== 'directory' || node.type !== 'directory') throw twice(path);
   };
   for (const file of files) {
-    if (file.kind === 'file') put(file.path, ownFile(file));
+    if (file.link !== undefined) put(file.path, symbolicLink(file.link));
+    else if (file.kind === 'file') put(file.path, ownFile(file));
     else for await (const [path, node] of walk(file)) put(path === '' ? file.path : `${file.path}/${path}`, node);
   }
   return tree;
@@ -94,6 +97,10 @@ function fileNode(absolute: string, size: number, executable: boolean, identity:
   };
 }
 
+function symbolicLink(target: string): TreeNode {
+  return { type: 'symlink', mode: 0o777, uid: 0, gid: 0, target };
+}
+
 function folder(): TreeNode {
   return { type: 'directory', mode: 0o755, uid: 0, gid: 0, children: new Map() };
 }
@@ -107,7 +114,7 @@ async function* walk(top: ContextFile, below = ''): AsyncGenerator<[path: string
     const found = await lstat(absolute);
     if (found.isDirectory()) yield* walk(top, path);
     else if (found.isSymbolicLink()) {
-      yield [path, { type: 'symlink', mode: 0o777, uid: 0, gid: 0, target: await readlink(absolute) }];
+      yield [path, symbolicLink(await readlink(absolute))];
     } else if (found.isFile()) {
       yield [path, fileNode(absolute, found.size, (found.mode & 0o100) !== 0, `${top.sha256}/${path}`)];
     } else {

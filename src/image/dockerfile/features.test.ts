@@ -264,6 +264,10 @@ test('ADD takes files from elsewhere by their sum, and gives archives the owner 
   await expect(make(folder, { files: { Dockerfile: wrong } })).rejects.toMatchObject({
     code: 'dockerfile/remote-source',
   });
+  const unheard = wrong.replace(host, 'no-such-host.invalid');
+  await expect(make(folder, { files: { Dockerfile: unheard } })).rejects.toThrow(
+    /can't be had: .*(ENOTFOUND|EAI_AGAIN)/,
+  );
 });
 
 test('SHELL counts for what comes behind it, EXPOSE takes ranges, ENV beats ARG, ONBUILD is for images on it', async () => {

@@ -79,13 +79,19 @@ async function fetchInto(
     return stored.size;
   } catch (cause) {
     signal?.throwIfAborted();
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = reasonOf(cause);
     const next =
       cause instanceof ImageFault && cause.code === 'image/wrong-content'
         ? 'look whether the file is the right one, and correct the sum'
         : 'look whether the address is right and can be reached';
     throw bad(`${url.href} can't be had: ${why}`, next, cause);
   }
+}
+
+/** What `fetch` says is that it failed; why stands behind it. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error && error.message === 'fetch failed' ? error.cause.message : error.message;
 }
 
 async function* bounded(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

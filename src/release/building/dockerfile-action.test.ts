@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
 import { hexOf, readImageLayout } from '../../image/index.ts';
@@ -82,6 +83,35 @@ docker_image(name = "image", srcs = ["a", ":group"], dockerfile = "Dockerfile")
   expect((await contentOf(await workspace.layout('//p:image'))).read('a')).toBe('two');
   await workspace.write({ 'p/a': 'one' });
   expect((await contentOf(await workspace.layout('//p:image'))).digest).toBe(first.digest);
+});
+
+it('links to what the context has stay links; others are what they lead to, and none leads out of the workspace', async () => {
+  const workspace = await imageWorkspace({
+    'p/BUILD': `docker_image(name = "image", dockerfile = "Dockerfile",
+      srcs = glob(["**"], exclude = ["Dockerfile", "left"], include_symlinks = True))`,
+    'p/Dockerfile': 'FROM scratch\nCOPY . /all/\nCOPY up /followed\n',
+    'p/a': 'a',
+    'p/left': 'left',
+    'p/v1/deep/b': 'b',
+  });
+  for (const [path, to] of [
+    ['p/current', 'v1/'],
+    ['p/v1/up', '../a'],
+    ['p/up', 'v1/deep/../up'],
+    ['p/alone', 'left'],
+  ] as const)
+    symlinkSync(to, join(workspace.root, path));
+  expect((await contentOf(await workspace.layout('//p:image'))).files).toEqual([
+    '-rw-r--r-- 0/0 all/a',
+    '-rw-r--r-- 0/0 all/alone',
+    'lrwxrwxrwx 0/0 all/current -> v1/',
+    'lrwxrwxrwx 0/0 all/up -> v1/deep/../up',
+    '-rw-r--r-- 0/0 all/v1/deep/b',
+    'lrwxrwxrwx 0/0 all/v1/up -> ../a',
+    '-rw-r--r-- 0/0 followed',
+  ]);
+  symlinkSync('/etc/passwd', join(workspace.root, 'p/away'));
+  await expect(workspace.layout('//p:image')).rejects.toMatchObject({ code: 'build/bad-source' });
 });
 
 it('an image for several architectures knows for which it is made', async () => {

@@ -110,9 +110,11 @@ function contextFiles(request: BuiltinRequest, config: Config, folder: string): 
       files.set(before === undefined ? inside : `${inside}\0${path}`, { inside, file });
     }
   }
+  const known = pathsAbove([...files.values()].map(({ inside }) => inside));
   return [...files.values()].map(
     ({ inside, file }): ContextFile => ({
       path: inside,
+      link: file.path.startsWith(prefix) ? linkInside(inside, file.link, known) : undefined,
       absolute: file.absolute,
       kind: file.kind,
       get sha256() {
@@ -122,6 +124,18 @@ function contextFiles(request: BuiltinRequest, config: Config, folder: string): 
       sourceId: file.sourceId,
     }),
   );
+}
+
+/** Paths, and those of the folders that they lie in. */
+function pathsAbove(paths: readonly string[]): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const path of paths) for (let at = path; at !== '.' && !found.has(at); at = posix.dirname(at)) found.add(at);
+  return found;
+}
+
+/** A link to what the context does not have would lead to nothing in the image: what it leads to is taken in its place. */
+function linkInside(path: string, link: string | undefined, known: ReadonlySet<string>): string | undefined {
+  return link !== undefined && known.has(posix.join(posix.dirname(path), link).replace(/\/$/, '')) ? link : undefined;
 }
 
 function isSame(a: BuiltFile, b: BuiltFile): boolean {
