@@ -61,9 +61,11 @@ export {
   type PlacementSummary,
   requireLease,
   type ServiceFilter,
+  type Sighting,
   sumOfTests,
   type TestReport,
   takeLeaderLease,
+  tellSighting,
 } from './placement/index.ts';
 export { compareReleases, type Preview, previewInCluster, servedObjects } from './preview.ts';
 export { policyOf } from './proof/check.ts';

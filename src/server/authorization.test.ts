@@ -10,6 +10,7 @@ const expected: Readonly<Record<Action, string>> = {
   'placement.read': 'yyyyyy',
   'event.read': 'yyyyyy',
   'release.add': '-oiy--',
+  'workspace.tell': '-yyy--',
   'rollout.promote': '-oiy--',
   'train.start': '-yyy--',
   'rollout.rollback': '-oiy--',

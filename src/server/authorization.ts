@@ -17,6 +17,7 @@ export const actions = [
   'placement.read',
   'event.read',
   'release.add',
+  'workspace.tell',
   'rollout.promote',
   'train.start',
   'rollout.rollback',
@@ -51,6 +52,8 @@ export const rights: Readonly<Record<Action, Readonly<Record<Role, Right>>>> = {
   'placement.read': row('yes', 'yes', 'yes', 'yes', 'yes', 'yes'),
   'event.read': row('yes', 'yes', 'yes', 'yes', 'yes', 'yes'),
   'release.add': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
+  // Each service is looked at by itself as well.
+  'workspace.tell': row('no', 'yes', 'yes', 'yes', 'no', 'no'),
   'rollout.promote': row('no', 'own', 'infrastructure', 'yes', 'no', 'no'),
   // Each of its cars is looked at by itself as well.
   'train.start': row('no', 'yes', 'yes', 'yes', 'no', 'no'),

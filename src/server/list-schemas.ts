@@ -3,7 +3,9 @@ import { label, list, object, type Schema, text, time } from './schema.ts';
 const kind: Schema = { type: 'string', enum: ['service', 'infrastructure'] };
 const order: Schema = { type: 'integer' };
 const release = object({ id: text(), order, commit: text(), madeAt: time }, ['id', 'order']);
-const service = { service: text(), kind, owner: text(), newest: release };
+// `gone`: the workspace does not have it any more, since this commit.
+const gone = object({ commit: text(), at: time }, ['commit', 'at']);
+const service = { service: text(), kind, owner: text(), newest: release, gone };
 
 /** Schemas of what lists answer. */
 export function listSchemas(rollout: { readonly properties: Readonly<Record<string, Schema>> }, hold: Schema) {

@@ -13,8 +13,14 @@ function listedReleaseView({ id, order, commit, madeAt }: ListedRelease) {
   return { id, order, commit, madeAt: iso(madeAt) };
 }
 
-export function serviceView({ service, kind, owner, newest }: ListedService) {
-  return { service, kind, ...(owner !== undefined && { owner }), newest: listedReleaseView(newest) };
+export function serviceView({ service, kind, owner, newest, gone }: ListedService) {
+  return {
+    service,
+    kind,
+    ...(owner !== undefined && { owner }),
+    newest: listedReleaseView(newest),
+    ...(gone !== undefined && { gone: { commit: gone.commit, at: iso(gone.at) } }),
+  };
 }
 
 /** What runs, since when, what is under way or waits, and what holds it. */

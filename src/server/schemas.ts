@@ -161,6 +161,16 @@ export const schemas = {
   approve: object({ release: text(), rollout: text(), withdraw: { type: 'boolean' }, why: text() }, ['release']),
   reason: object({ why: text() }, ['why']),
   beginHold: object({ why: text(), until: time }, ['why']),
+  sighting: object(
+    {
+      commit: text(200),
+      committedAt: time,
+      gone: { ...list(label), maxItems: 500 },
+      there: { ...list(label), maxItems: 500 },
+    },
+    ['commit', 'committedAt'],
+  ),
+  seen: object({ services: list(text()) }, ['services']),
   addRelease: object({ reference: text() }, ['reference']),
   createToken: object({ ...person, expiresAt: time }, ['name', 'roles', 'services', 'expiresAt']),
   token: object({ id: text(), token: text() }, ['id', 'token']),

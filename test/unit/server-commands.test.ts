@@ -1,6 +1,12 @@
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readEntries } from '../../src/audit/index.ts';
+import { apiAt } from '../../src/cli/api.ts';
+import { tellSighting } from '../../src/cli/sighting.ts';
 import { type Database, openPglite } from '../../src/database/index.ts';
 import type { Environment, Label } from '../../src/graph/index.ts';
 import { openPlacementStore } from '../../src/release/index.ts';
@@ -110,6 +116,48 @@ describe('the commands that speak to a server', () => {
     expect(answers).toHaveLength(2);
     expect((await banksman(['cancel', ...at, '--why', 'enough'])).stdout).toMatch(/^rollout \S+ is cancelled\n$/);
     expect(await banksman(['cancel', ...at, '--why', 'enough'])).toMatchObject({ code: 2 });
+  }, 120_000);
+
+  it('tell what the workspace has no more, since which commit, and delete nothing', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'banksman-gone-'));
+    const git = (date: string, ...args: string[]) =>
+      execFileSync('git', ['-c', 'user.name=Ada', '-c', 'user.email=ada@bank.example', ...args], {
+        cwd: root,
+        env: { ...process.env, GIT_COMMITTER_DATE: date, GIT_AUTHOR_DATE: date },
+      }).toString();
+    const commit = (date: string) => {
+      git(date, 'commit', '--quiet', '--allow-empty', '--message', 'x');
+      return git(date, 'rev-parse', 'HEAD').trim();
+    };
+    const token = env.BANKSMAN_TOKEN as string;
+    const call = apiAt({ base: server.url, token, ca: undefined }, AbortSignal.timeout(60_000));
+    try {
+      git('2026-01-01T00:00:00Z', 'init', '--quiet');
+      const first = commit('2026-01-01T00:00:00Z');
+      expect(await tellSighting(call, root, ['//bank/...'], new Set())).toEqual([service]);
+      commit('2026-01-02T00:00:00Z');
+      expect(await tellSighting(call, root, ['//...'], new Set())).toEqual([]);
+      const gone = `not in the workspace since commit ${first.slice(0, 10)}`;
+      expect((await banksman(['status', '--env', 'prod'])).stdout).toContain(gone);
+      const listed = (await call('GET', '/v1/services')) as { items: { gone?: object }[] };
+      expect(listed.items[0]?.gone).toEqual({ commit: first, at: '2026-01-01T00:00:00.000Z' });
+      // What is told late of an earlier commit counts no more.
+      commit('2025-01-01T00:00:00Z');
+      await tellSighting(call, root, ['//...'], new Set([service]));
+      expect((await banksman(['status', '--env', 'prod'])).stdout).toContain(gone);
+      commit('2026-01-03T00:00:00Z');
+      await tellSighting(call, root, ['//...'], new Set([service]));
+      expect((await banksman(['status', '--env', 'prod'])).stdout).not.toContain('not in the workspace');
+      const told = await readEntries(database, { subject: service });
+      expect(told.map(({ event }) => event.action).slice(-2)).toEqual(['service.gone', 'service.back']);
+      const asked = { name: 'eve', roles: ['engineer'] as const, services: [], expiresAt: Date.now() + 60_000 };
+      const eve = await server.tokens.create(asked, { who: 'test', source: 'test' }, Date.now());
+      const other = apiAt({ base: server.url, token: eve.token, ca: undefined }, AbortSignal.timeout(60_000));
+      const refused = tellSighting(other, root, ['//...'], new Set());
+      await expect(refused).rejects.toMatchObject({ code: 'server/not-allowed' });
+    } finally {
+      await rm(root, { recursive: true, force: true });
+    }
   }, 120_000);
 
   it('tell what the server says, and send a token to nobody in the clear', async () => {

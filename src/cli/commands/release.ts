@@ -12,6 +12,7 @@ import { type ClusterChoice, localName, reachCluster, withClusterOptions, withEn
 import type { CommandContext } from '../context.ts';
 import { type Followed, follow, promoteOnce, requireHealthy } from '../follow.ts';
 import { reviewsOf, signing } from '../proof.ts';
+import { isRefused, tellSighting } from '../sighting.ts';
 import { UsageFault } from '../usage.ts';
 import { graphOptions, here } from '../workspace.ts';
 
@@ -49,14 +50,16 @@ Examples:
       const { workspace, currentPackage } = await here();
       const environment = environmentOf(workspace, options.env);
       const settings = await openProofSettings(signing(context));
+      const patterns = labels.length === 0 ? (environment.services ?? ['//...']) : labels;
       const builder = await createWorkspaceBuilder(workspace, {
         progress,
         signal,
-        patterns: labels.length === 0 ? (environment.services ?? ['//...']) : labels,
+        patterns,
         from: currentPackage,
       });
       const matched = new Set(builder.labels);
       let services = builder.services().filter(({ label }) => matched.has(label));
+      const found = new Set<string>(services.map(({ label }) => label));
       if (services.length === 0) {
         throw new UsageFault('cli/unknown-label', `no service matches ${labels.join(' ') || '//...'}`, {
           next: "see 'banksman query targets //... --services'",
@@ -80,7 +83,10 @@ Examples:
       });
       const server = await placeOf(options.server, context, localName(options, environment));
       const call = apiAt(server, signal);
-      if (server.token !== undefined || options.promote) await tell(call, releases);
+      if (server.token !== undefined || options.promote) {
+        await tell(call, releases);
+        await tellWhatIsGone(call, workspace.root, patterns, found, context);
+      }
       terminal.clear();
       if (options.json) terminal.print(JSON.stringify(releases, undefined, 2));
       else for (const { service, reference } of releases) terminal.print(`${service}  ${reference}`);
@@ -94,6 +100,27 @@ Examples:
 async function tell(call: Api, releases: readonly MadeRelease[]): Promise<void> {
   for (const { service, reference } of releases) {
     await call('POST', `/v1/services/${encodeURIComponent(service)}/releases`, { reference });
+  }
+}
+
+/** What the workspace has no more is shown by the server from now on, and goes on as it is. */
+async function tellWhatIsGone(
+  call: Api,
+  root: string,
+  patterns: readonly string[],
+  found: ReadonlySet<string>,
+  { progress }: CommandContext,
+): Promise<void> {
+  if (!patterns.every((pattern) => pattern.startsWith('//'))) return;
+  try {
+    for (const service of await tellSighting(call, root, patterns, found)) {
+      progress.say(
+        `note: ${service} is not in the workspace any more; it goes on where it runs: banksman remove ${service}`,
+      );
+    }
+  } catch (error) {
+    if (!isRefused(error)) throw error;
+    progress.say('note: who releases may not tell the server which services the workspace has no more');
   }
 }
 

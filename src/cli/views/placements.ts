@@ -15,6 +15,7 @@ export interface PlacementView {
     readonly since: string;
   };
   readonly behind?: number;
+  readonly gone?: { readonly commit: string; readonly at: string };
   readonly removed?: { readonly by: string; readonly since: string };
   readonly open: readonly OpenView[];
   readonly held: readonly HoldView[];
@@ -43,7 +44,7 @@ export interface HoldView {
 /** What runs, since when, of which commit; below it what is under way or waits, and what holds it. */
 export function placementLines(placements: readonly PlacementView[], paint: Paint): string[] {
   const width = Math.max(0, ...placements.map(({ service }) => service.length));
-  return placements.flatMap(({ service, kind, state, live, behind = 0, removed, open, held }) => [
+  return placements.flatMap(({ service, kind, state, live, behind = 0, removed, gone, open, held }) => [
     [
       service.padEnd(width),
       paintState(state, paint, 'progressing'.length),
@@ -55,6 +56,7 @@ export function placementLines(placements: readonly PlacementView[], paint: Pain
           ]),
       ...(removed === undefined ? [] : [paint.faint(`since ${removed.since}  by ${removed.by}`)]),
       ...(behind > 0 ? [`${behind} newer`] : []),
+      ...(gone === undefined ? [] : [paint.warn(`not in the workspace since commit ${gone.commit.slice(0, 10)}`)]),
       ...(kind === 'infrastructure' ? [paint.faint('infrastructure')] : []),
     ].join('  '),
     ...open.map((each) => `  ${openLine(each, paint)}`),

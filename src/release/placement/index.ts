@@ -19,3 +19,4 @@ export { type LabelFilter, labelFilterOf } from './pattern.ts';
 export { type Changed, openPlacementStore, type PlacementStore } from './store.ts';
 export type { LiveSummary, OpenSummary, PlacementSummary } from './summary.ts';
 export type { KnownTrain, NewTrain, TrainStore } from './trains.ts';
+export { type Sighting, tellSighting } from './workspace.ts';

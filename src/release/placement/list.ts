@@ -37,6 +37,8 @@ export interface ListedService {
   readonly kind: ReleaseKind;
   readonly owner?: string | undefined;
   readonly newest: ListedRelease;
+  /** Where the workspace does not have it any more: the first commit of which that was told, and its time. */
+  readonly gone?: { readonly commit: string; readonly at: Time } | undefined;
 }
 
 export interface ListedPlacement {
@@ -53,6 +55,8 @@ interface ServiceRow {
   readonly newest_position: number;
   readonly newest_commit: string;
   readonly newest_made: Date;
+  readonly gone_commit: string | null;
+  readonly gone_at: Date | null;
 }
 
 interface PlacementRow {
@@ -64,7 +68,7 @@ interface PlacementRow {
 }
 
 const serviceColumns = `s.service, s.kind, s.owner, s.newest, n.position AS newest_position, n.commit_id AS newest_commit,
-  n.made_at AS newest_made`;
+  n.made_at AS newest_made, s.gone_commit, s.gone_at`;
 const placementColumns = `p.summary, p.live, l.position AS live_position, l.commit_id AS live_commit, l.made_at AS live_made`;
 
 /** Every service in every environment where it was ever asked for. */
@@ -215,12 +219,13 @@ function conditions(
 }
 
 function asService(row: ServiceRow): ListedService {
-  const { service, kind, owner, newest, newest_position, newest_commit, newest_made } = row;
+  const { service, kind, owner, newest, newest_position, newest_commit, newest_made, gone_commit, gone_at } = row;
   return {
     service,
     kind,
     ...(owner !== null && { owner }),
     newest: { id: newest, order: newest_position, commit: newest_commit, madeAt: newest_made.getTime() },
+    ...(gone_commit !== null && gone_at !== null && { gone: { commit: gone_commit, at: gone_at.getTime() } }),
   };
 }
 

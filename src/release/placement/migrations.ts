@@ -97,4 +97,17 @@ export const placementMigrations: readonly Migration[] = [
       CREATE INDEX placements_by_environment ON placements (environment, service);
     `,
   },
+  {
+    name: 'release-3',
+    statements: `
+      -- The newest commit of the workspace that somebody told of.
+      CREATE TABLE workspace (
+        only_row boolean PRIMARY KEY CHECK (only_row),
+        commit_id text NOT NULL,
+        committed_at timestamptz(3) NOT NULL
+      );
+      -- The first commit that was told of without the service.
+      ALTER TABLE services ADD COLUMN gone_commit text, ADD COLUMN gone_at timestamptz(3);
+    `,
+  },
 ];

@@ -222,7 +222,8 @@ async function addRelease(database: Database, release: NewRelease, actor: Actor)
     ]);
     await connection.query(
       `INSERT INTO services (service, kind, owner, needs, newest) VALUES ($1, $2, $3, $4, $5)
-       ON CONFLICT (service) DO UPDATE SET kind = excluded.kind, owner = excluded.owner, needs = excluded.needs, newest = excluded.newest`,
+       ON CONFLICT (service) DO UPDATE SET kind = excluded.kind, owner = excluded.owner, needs = excluded.needs, newest = excluded.newest,
+         gone_commit = NULL, gone_at = NULL`,
       [service, kind, owner, JSON.stringify([...new Set(needs)].sort()), id],
     );
     await record({

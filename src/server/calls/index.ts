@@ -14,6 +14,7 @@ import { testCalls } from './test.ts';
 import { tokenCalls } from './token.ts';
 import { trainCalls } from './train.ts';
 import { webhookCalls } from './webhook.ts';
+import { workspaceCalls } from './workspace.ts';
 
 /** Every call of the API: the routes, the document and the tests are made of this list. */
 export const calls: readonly Call[] = [
@@ -28,6 +29,7 @@ export const calls: readonly Call[] = [
   ...holdCalls,
   ...releaseCalls,
   ...testCalls,
+  ...workspaceCalls,
   ...auditCalls,
   ...evidenceCalls,
   ...tokenCalls,
