@@ -21,6 +21,7 @@ export class ImageFault extends Fault<
   /** Debian packages. */
   | 'image/bad-lock'
   | 'image/package-gone'
+  | 'image/package-script'
   | 'image/package-unknown'
   | 'image/package-unresolved'
   | 'image/package-client'

@@ -1,13 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, readlink, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { LayerFile } from './assemble.ts';
 import { debianLayer } from './debian/layer.ts';
 import { layoutBlob, readImageLayout } from './layout.ts';
 import { type MakeRequest, makeImage } from './make.ts';
 import { openBlobStore } from './store.ts';
 import { fileEntry } from './tar/write.ts';
-import { writeDeb } from './testing/deb.ts';
+import { type DebDescription, writeDeb } from './testing/deb.ts';
 import { testFolder } from './testing/folder.ts';
 
 /** Unpacks an image as a runtime would, layer upon layer. */
@@ -21,6 +22,110 @@ async function make(folder: string, request: Partial<MakeRequest>) {
   const store = await openBlobStore(join(folder, 'blobs'));
   return makeImage({ store, output: join(folder, 'image.oci'), packages: [], files: [], config: {}, ...request });
 }
+
+describe('packages that have a say about the same place', () => {
+  const script = (link: string, target: string, priority: number, slave = '') =>
+    `update-alternatives --install ${link} ${link.split('/').at(-1)} ${target} ${priority}${slave}\n`;
+
+  async function rootOf(
+    descriptions: readonly DebDescription[],
+    base?: string,
+  ): Promise<{ root: string; history: string[]; layout: string }> {
+    const folder = await testFolder();
+    const packages: LayerFile[] = [];
+    for (const each of descriptions) {
+      await writeDeb(join(folder, `${each.name}.deb`), each);
+      const layer = await debianLayer(join(folder, `${each.name}.deb`), join(folder, `${each.name}.tar`));
+      packages.push({ path: layer.path, digest: layer.digest, createdBy: `debian ${each.name} 1.0` });
+    }
+    const { layout } = await make(folder, { packages, base });
+    const { configuration } = await readImageLayout(layout);
+    const root = join(folder, 'root');
+    execFileSync('umoci', [
+      '--log=error',
+      'raw',
+      'unpack',
+      '--rootless',
+      '--image',
+      `${layout}:${(await readImageLayout(layout)).configDigest.slice(7, 19)}`,
+      root,
+    ]);
+    return { root, layout, history: configuration.history.map(({ created_by }) => String(created_by)) };
+  }
+
+  const nano: DebDescription = {
+    name: 'nano',
+    entries: [fileEntry('bin/nano', 'nano')],
+    control: { postinst: script('/usr/bin/editor', '/bin/nano', 40) },
+  };
+  const vim: DebDescription = {
+    name: 'vim',
+    entries: [fileEntry('usr/bin/vim', 'vim'), fileEntry('usr/bin/vimhelp', 'help')],
+    control: {
+      postinst: script('/usr/bin/editor', '/usr/bin/vim', 15, ' --slave /usr/bin/helper helper /usr/bin/vimhelp'),
+    },
+  };
+
+  test('the alternative with the highest priority has the link, whichever layer lies higher', async () => {
+    const both = await rootOf([vim, nano]);
+    expect(await readlink(join(both.root, 'usr/bin/editor'))).toBe('/bin/nano');
+    // It goes with vim's, which is not taken.
+    await expect(readlink(join(both.root, 'usr/bin/helper'))).rejects.toThrow('ENOENT');
+    expect(both.history).toContain('alternatives and diversions of packages');
+    const one = await rootOf([vim]);
+    expect(await readlink(join(one.root, 'usr/bin/helper'))).toBe('/usr/bin/vimhelp');
+    expect(one.history).not.toContain('alternatives and diversions of packages');
+    const emacs = { ...nano, name: 'emacs', control: { postinst: script('/usr/bin/editor', '/bin/nano', 0) } };
+    expect(await readlink(join((await rootOf([vim, emacs])).root, 'usr/bin/editor'))).toBe('/usr/bin/vim');
+  });
+
+  test('those of the image below count, too', async () => {
+    const below = await rootOf([nano]);
+    const above = await rootOf([vim], below.layout);
+    expect(await readlink(join(above.root, 'usr/bin/editor'))).toBe('/bin/nano');
+  });
+
+  test('a diverted file lies elsewhere, and the package that diverts it has its own in place', async () => {
+    const own: DebDescription = {
+      name: 'a-common',
+      entries: [fileEntry('usr/bin/config', 'common', { mode: 0o755 })],
+      control: {
+        preinst: `dpkg-divert --package a-common --rename --divert /usr/bin/config.dev --add /usr/bin/config
+dpkg-divert --package a-common --add /usr/bin/away\n`,
+      },
+    };
+    const other: DebDescription = {
+      name: 'z-dev',
+      entries: [fileEntry('usr/bin/config', 'dev', { mode: 0o755 }), fileEntry('usr/bin/away', 'gone')],
+    };
+    const { root } = await rootOf([own, other]);
+    expect(await readFile(join(root, 'usr/bin/config'), 'utf8')).toBe('common');
+    expect(await readFile(join(root, 'usr/bin/config.dev'), 'utf8')).toBe('dev');
+    expect((await stat(join(root, 'usr/bin/config.dev'))).mode & 0o777).toBe(0o755);
+    expect(await readFile(join(root, 'usr/bin/away.distrib'), 'utf8')).toBe('gone');
+    await expect(stat(join(root, 'usr/bin/away'))).rejects.toThrow('ENOENT');
+    // Again on top of itself: nothing moves twice.
+    const first = await rootOf([own, other]);
+    const again = await rootOf([own, other, { name: 'more', entries: [fileEntry('usr/bin/x', 'x')] }], first.layout);
+    expect(await readFile(join(again.root, 'usr/bin/config'), 'utf8')).toBe('common');
+    expect(await readFile(join(again.root, 'usr/bin/config.dev'), 'utf8')).toBe('dev');
+  });
+
+  test('what a base says of it is not believed beyond links and files', async () => {
+    const below = await rootOf([nano]);
+    const folder = await testFolder();
+    const { layout } = await make(folder, {
+      base: below.layout,
+      files: [
+        {
+          destination: '/var/lib/dpkg/links.d/evil',
+          content: '{"alternatives":[{"link":"../../x","target":"/y","priority":1,"others":[]}],"diversions":[]}',
+        },
+      ],
+    });
+    await expect(rootOf([vim], layout)).rejects.toMatchObject({ code: 'image/bad-archive' });
+  });
+});
 
 test('an image made twice, in different places, at different times and with another umask, is the same', async () => {
   const results = [];

@@ -1,9 +1,11 @@
 import { assembleImage, type ImageConfig, type LayerFile, type StoredLayer } from './assemble.ts';
 import { certificateBundle, certificateEntries } from './certificates.ts';
+import { settleLinks } from './debian/package-links.ts';
 import { ImageFault } from './fault.ts';
 import { contentEntries, type LayerContent } from './files.ts';
-import { type AssembledImage, readImageLayout } from './layout.ts';
+import { type AssembledImage, layoutBlob, readImageLayout } from './layout.ts';
 import { layerBytes, readLower } from './lower.ts';
+import { mediaTypes } from './manifest.ts';
 import { type Architecture, machineArchitecture } from './platform.ts';
 import { type Accounts, accountsOf, type Group, ownerOf, rootEntries, type User } from './skeleton.ts';
 import type { BlobStore } from './store.ts';
@@ -46,6 +48,10 @@ export async function makeImage(request: MakeRequest): Promise<AssembledImage> {
   const add = async (createdBy: string, entries: readonly LayerEntry[]) => {
     if (entries.length > 0) layers.push({ ...(await store.put(writeTar(entries))), createdBy });
   };
+  await add(
+    'alternatives and diversions of packages',
+    arrange(await settleLinks(store, await packagesBelow(request, packages))),
+  );
   const accounts = await accountsIn(request);
   const skeleton = accountLayer(request, accounts);
   await add('accounts and folders', arrange(skeleton));
@@ -77,6 +83,21 @@ async function storePackages({ store, packages }: MakeRequest): Promise<(StoredL
   }
   // By name, then by content: never by the order in which somebody listed or built them.
   return stored.sort((a, b) => compare(a.createdBy, b.createdBy) || compare(a.digest, b.digest));
+}
+
+/** Those of the base too, where the packages of the image itself may want to have a say about them. */
+async function packagesBelow(
+  { store, base, architecture = machineArchitecture() }: MakeRequest,
+  packages: readonly StoredLayer[],
+): Promise<readonly StoredLayer[]> {
+  if (base === undefined || packages.length === 0) return packages;
+  const { manifest } = await readImageLayout(base, architecture);
+  const below: StoredLayer[] = [];
+  // Layers with links of packages are those that are made here, which are not compressed.
+  for (const { digest, size, mediaType } of manifest.layers)
+    if (mediaType === mediaTypes.layer) below.push(await store.putFile(layoutBlob(base, digest), { digest, size }));
+  // The base's own packages may be asked for again.
+  return [...below, ...packages.filter(({ digest }) => !below.some((each) => each.digest === digest))];
 }
 
 function compare(a: string, b: string): number {

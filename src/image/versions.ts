@@ -1,8 +1,8 @@
 /** Part of an action's key: goes up whenever `makeImage` gives another image for the same request. */
-export const imageVersion = '3';
+export const imageVersion = '4';
 
 /** The same of the image that a Dockerfile describes. */
 export const dockerfileImageVersion = '3';
 
 /** The same of the layer of a .deb. */
-export const debianLayerVersion = '2';
+export const debianLayerVersion = '3';

@@ -14,6 +14,8 @@ export interface DebFile {
   readonly md5sums: string;
   /** The script that an installation would run after unpacking. It is read, never run. */
   readonly postinst: string;
+  /** The script that it would run before. */
+  readonly preinst: string;
   /** The files that it installs, as an uncompressed tar archive. */
   data(): AsyncIterable<Uint8Array>;
 }
@@ -45,15 +47,15 @@ async function readControl(path: string, member: ArMember): Promise<Omit<DebFile
   const limits = { entries: 1000, totalSize: 64 * 1024 * 1024 };
   const found: Record<string, string> = {};
   for await (const entry of readTar(unpack(path, member), `${path}: ${member.name}`, limits)) {
-    if (entry.type !== 'file' || !['control', 'md5sums', 'postinst'].includes(entry.path)) continue;
+    if (entry.type !== 'file' || !['control', 'md5sums', 'postinst', 'preinst'].includes(entry.path)) continue;
     const maximum = entry.path === 'control' ? maximumControl : limits.totalSize;
     if (entry.size > maximum)
       throw new ImageFault('image/too-large', `${path} has a file ${entry.path} of ${entry.size} bytes`);
     found[entry.path] = await textOf(entry.content(), maximum);
   }
-  const { control, md5sums = '', postinst = '' } = found;
+  const { control, md5sums = '', postinst = '', preinst = '' } = found;
   if (control === undefined) throw new ImageFault('image/bad-archive', `${path} has no control file`);
-  return { control, md5sums, postinst };
+  return { control, md5sums, postinst, preinst };
 }
 
 /** The least that a package may unpack to, and the most for each of its own bytes: no compression of real files comes near. */

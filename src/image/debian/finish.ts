@@ -1,40 +1,61 @@
 import { open } from 'node:fs/promises';
 import { mergedPath } from '../merged.ts';
 import { type Content, fileEntry, type LayerEntry, symlinkEntry } from '../tar/write.ts';
+import type { DebFile } from './deb.ts';
+import type { PackageLinks } from './package-links.ts';
+import { type Alternative, readScriptLinks } from './script-links.ts';
 import { javaTruststore } from './truststore.ts';
+
+/** What a package's layer has beside its files, and who else has to be asked about it. */
+export interface Finished {
+  readonly entries: readonly LayerEntry[];
+  readonly links: PackageLinks;
+  /** Commands of its scripts whose words can't be told from the text. */
+  readonly unread: readonly string[];
+}
+
+/** Packages whose scripts divert for systems of before: what they want is in their files by now. dash brings /bin/sh itself. */
+const settled: ReadonlySet<string> = new Set(['dash']);
 
 /**
  * Files that a package's installation script would make and that its programs need. The scripts themselves are never
  * run: they belong to an installation, want root, and their result depends on the machine. Most packages need nothing.
  */
-export async function finish(name: string, entries: readonly LayerEntry[], postinst: string): Promise<LayerEntry[]> {
-  if (name === 'ca-certificates') return certificateBundles(entries);
-  if (/^openjdk-\d+-(jre|jdk)-headless$/.test(name)) return javaPrograms(entries);
-  return alternatives(entries, postinst);
+export async function finish(
+  name: string,
+  entries: readonly LayerEntry[],
+  scripts: Pick<DebFile, 'preinst' | 'postinst'>,
+): Promise<Finished> {
+  const read = readScriptLinks(name, [scripts.preinst, scripts.postinst]);
+  const alternatives = offered(entries, read.alternatives);
+  const made = new Map(
+    alternatives
+      .flatMap((each) => [each, ...each.others])
+      .map(({ link, target }): [string, LayerEntry] => [link, symlinkEntry(link, target)]),
+  );
+  for (const entry of await more(name, entries)) if (!made.has(entry.path)) made.set(entry.path, entry);
+  return {
+    entries: [...made.values()],
+    links: { alternatives, diversions: read.diversions },
+    unread: settled.has(name) ? [] : read.unread,
+  };
 }
 
-/**
- * Links that update-alternatives(1) would make: those that a package's script names in so many words, to a file of the
- * package itself, where nothing else of it lies. Of two packages in one image that offer the same link, the one whose layer lies
- * higher has it.
- */
-function alternatives(entries: readonly LayerEntry[], postinst: string): LayerEntry[] {
+async function more(name: string, entries: readonly LayerEntry[]): Promise<readonly LayerEntry[]> {
+  if (name === 'ca-certificates') return certificateBundles(entries);
+  return /^openjdk-\d+-(jre|jdk)-headless$/.test(name) ? javaPrograms(entries) : [];
+}
+
+/** Links to files of the package itself, where nothing else of it lies; of two to the same place the first. */
+function offered(entries: readonly LayerEntry[], alternatives: readonly Alternative[]): Alternative[] {
   const there = new Set(entries.map(({ path }) => path));
-  const links = new Map<string, LayerEntry>();
-  const commands = postinst
-    .replaceAll('\\\n', ' ')
-    .split('\n')
-    .filter((line) => /^\s*update-alternatives\s/.test(line));
-  for (const command of commands) {
-    for (const [, link = '', target = ''] of command.matchAll(/--(?:install|slave)\s+(\/\S+)\s+\S+\s+(\/\S+)/g)) {
-      // What a shell would make of it is not asked.
-      if (/[$`*?"'(){}[\]]|\.\./.test(link + target)) continue;
-      const path = mergedPath(link.slice(1));
-      if (there.has(path) || !there.has(mergedPath(target.slice(1))) || links.has(path)) continue;
-      links.set(path, symlinkEntry(path, target));
-    }
-  }
-  return [...links.values()];
+  const taken = new Set<string>();
+  const fits = ({ link, target }: { readonly link: string; readonly target: string }) => {
+    if (there.has(link) || !there.has(mergedPath(target.slice(1))) || taken.has(link)) return false;
+    taken.add(link);
+    return true;
+  };
+  return alternatives.filter(fits).map((each) => ({ ...each, others: each.others.filter(fits) }));
 }
 
 /**

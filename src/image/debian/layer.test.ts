@@ -106,7 +106,6 @@ for x in a b; do
   update-alternatives --install /usr/bin/$x $x /usr/bin/mawk 5
 done
 update-alternatives --install /etc/passwd x /usr/bin/mawk 5
-update-alternatives --install /../../x x /usr/bin/mawk 5
 echo update-alternatives --install /usr/bin/said said /usr/bin/mawk 5
 `;
     const { paths } = await layerOf(
@@ -117,9 +116,29 @@ echo update-alternatives --install /usr/bin/said said /usr/bin/mawk 5
       }),
     );
     expect(paths.filter((line) => line.startsWith('l')).map((line) => line.slice(11))).toEqual([
+      'usr/bin/a -> /usr/bin/mawk',
       'usr/bin/awk -> /usr/bin/mawk',
+      'usr/bin/b -> /usr/bin/mawk',
       'usr/bin/nawk -> /usr/bin/mawk',
     ]);
+  });
+
+  test('links that its script makes in a way that can not be told are an error, until somebody sees to them', async () => {
+    const folder = await testFolder();
+    await writeDeb(join(folder, 'a.deb'), {
+      name: 'tool',
+      entries: [fileEntry('usr/bin/tool.real', 'x')],
+      control: { preinst: 'dpkg-divert --add "$(which tool)"\n' },
+    });
+    const layer = join(folder, 'layer.tar');
+    await expect(debianLayer(join(folder, 'a.deb'), layer)).rejects.toMatchObject({
+      code: 'image/package-script',
+      message: expect.stringContaining('the installation script of tool'),
+      notes: ['it has: dpkg-divert --add "$(which tool)"'],
+      next: expect.stringMatching(/symlinks of docker_image.*scripts_by_hand of debian_packages/),
+    });
+    expect(await readdir(folder)).toEqual(['a.deb']);
+    await debianLayer(join(folder, 'a.deb'), layer, { scriptsByHand: true });
   });
 
   test('links of merged /usr in a package of a newer release are those that every image has', async () => {

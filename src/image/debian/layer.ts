@@ -14,10 +14,13 @@ import { parseParagraphs } from './control.ts';
 import { openDeb } from './deb.ts';
 import { finish } from './finish.ts';
 import { isKept } from './keep.ts';
+import { linksEntry } from './package-links.ts';
 
 export interface DebianLayerOptions {
   /** Keep set-user-id and set-group-id bits; they are dropped unless told, since nothing in a container should need them. */
   readonly keepSetuid?: boolean;
+  /** Somebody has looked what its scripts want of update-alternatives and dpkg-divert, and sees to it: what can't be read is no error. */
+  readonly scriptsByHand?: boolean | undefined;
 }
 
 export interface DebianLayer extends Stored {
@@ -36,7 +39,7 @@ export interface DebianLayer extends Stored {
  * @throws ImageFault image/bad-archive, image/too-large, image/bad-file
  */
 export async function debianLayer(deb: string, output: string, options: DebianLayerOptions = {}): Promise<DebianLayer> {
-  const { control, md5sums, postinst, data } = await openDeb(deb);
+  const { control, md5sums, preinst, postinst, data } = await openDeb(deb);
   const [paragraph] = parseParagraphs(control);
   const name = paragraph?.get('package') ?? '';
   const version = paragraph?.get('version') ?? '';
@@ -51,7 +54,9 @@ export async function debianLayer(deb: string, output: string, options: DebianLa
     // Sorting needs every header before the first content: the archive is laid on disk, and only its headers in memory.
     await pipeline(Readable.from(data()), createWriteStream(unpacked, { mode: 0o600 }));
     const entries = await layerEntries(deb, unpacked, options);
-    entries.push(...(await finish(name, entries, postinst)));
+    const finished = await finish(name, entries, { preinst, postinst });
+    if (!options.scriptsByHand) refuseUnread(name, finished.unread);
+    entries.push(...finished.entries, ...linksEntry(name, finished.links));
     const sums = keptSums(md5sums, entries);
     entries.push(fileEntry(`var/lib/dpkg/status.d/${name}`, `${control.trimEnd()}\n`));
     if (sums !== '') entries.push(fileEntry(`var/lib/dpkg/status.d/${name}.md5sums`, sums));
@@ -90,8 +95,21 @@ function refuse(deb: string, { path, type }: TarHeader): void {
   const bad = (why: string) => new ImageFault('image/bad-archive', `${deb} holds ${JSON.stringify(path)}, ${why}`);
   if (path.split('/').some((part) => part.startsWith('.wh.'))) throw bad('by which a layer removes files of others');
   if (rootLinks[path] !== undefined && type !== 'directory') throw bad('in place of a link that every image has');
-  const hidden = /^var\/lib\/dpkg\/(status|status\.d)(\/|$)/.test(path) && type !== 'directory';
+  const hidden = /^var\/lib\/dpkg\/(status|status\.d|links\.d)(\/|$)/.test(path) && type !== 'directory';
   if (hidden) throw bad('which says what is installed');
+}
+
+/** A program that is not found, or another one in its place, is found out about late. */
+function refuseUnread(name: string, [first, ...others]: readonly string[]): void {
+  if (first === undefined) return;
+  throw new ImageFault(
+    'image/package-script',
+    `the installation script of ${name} makes links that can't be told from its text, and no script is run`,
+    {
+      notes: [first, ...others].map((command) => `it has: ${command}`),
+      next: `name the links that its programs need in the symlinks of docker_image, and ${name} in scripts_by_hand of debian_packages`,
+    },
+  );
 }
 
 /** Sums of the files that stay, at the paths that they have here. */

@@ -58,7 +58,7 @@ function debianPackage(graph: () => Graph): BuiltinAction {
   return {
     version: debianLayerVersion,
     async run({ target, outputFolder, progress, signal, update }) {
-      const { suite, lockArchitecture, request } = packageOf(target);
+      const { suite, lockArchitecture, request, scriptsByHand } = packageOf(target);
       const [output] = target.namedOuts.layer ?? [];
       if (output === undefined) throw badRule(target, 'it has no output named layer');
       update('fetching packages');
@@ -69,6 +69,7 @@ function debianPackage(graph: () => Graph): BuiltinAction {
       await makeDebianPackageLayer({
         source: sourceOf(graph(), suite),
         package: request,
+        options: { scriptsByHand },
         place: target.place,
         output: path,
         progress,

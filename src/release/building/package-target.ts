@@ -13,6 +13,7 @@ export function packageOf(target: Target): {
   /** What its lock is for; the package itself may be for all. */
   readonly lockArchitecture: string;
   readonly request: PackageRequest;
+  readonly scriptsByHand: boolean;
 } {
   const config = configOf(target);
   const size = config.size;
@@ -20,6 +21,7 @@ export function packageOf(target: Target): {
   return {
     suite: readText(config, 'suite', target),
     lockArchitecture: typeof config.lock_architecture === 'string' ? config.lock_architecture : '',
+    scriptsByHand: config.scripts_by_hand === true,
     request: {
       name: readText(config, 'name', target),
       version: readText(config, 'version', target),
