@@ -3,7 +3,7 @@
  * a folder's index.ts is its door, and its building.ts (or building/index.ts) the door of what builds.
  */
 const layers = [
-  ['fault', 'progress', 'process', 'disk', 'database'],
+  ['fault', 'progress', 'process', 'disk', 'database', 'trace'],
   ['language'],
   ['form'],
   ['graph'],

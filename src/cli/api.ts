@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { Fault } from '../fault/index.ts';
 import type { Label } from '../graph/index.ts';
+import { traceparent } from '../trace/index.ts';
 import type { CommandContext } from './context.ts';
 import { fetchFrom, readSignIn, type ServerPlace, serverPlace } from './server-place.ts';
 import { serviceNamed } from './service.ts';
@@ -96,11 +97,13 @@ export function apiAt(place: ServerPlace, signal: AbortSignal): Api {
   }
   return async (method, path, body) => {
     let answer: Response;
+    const trace = traceparent();
     try {
       answer = await send(new URL(path, base), {
         method,
         headers: {
           authorization: `Bearer ${token}`,
+          ...(trace !== undefined && { traceparent: trace }),
           ...(body !== undefined && { 'content-type': 'application/json' }),
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),

@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import { Command, CommanderError } from 'commander';
 import { faultToJson, nearest, renderFault } from '../fault/index.ts';
+import { inSpan, parseTraceparent, startTracing, type Tracing } from '../trace/index.ts';
 import { commands } from './commands/index.ts';
 import type { CommandContext } from './context.ts';
 import { createTerminal } from './terminal.ts';
@@ -11,6 +12,9 @@ const description = `Takes a change in a monorepo and lands it safely on Kuberne
 
 One graph, from a line of code to a running pod: builds what a change affects, names images
 by their content, renders manifests, rolls out, watches, and goes back.`;
+
+/** Milliseconds that a command waits at its end for whoever receives its spans. */
+const lastSpans = 1_000;
 
 const examples = `
 Examples:
@@ -49,6 +53,10 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   process.on('SIGINT', interrupted);
   process.on('SIGTERM', interrupted);
   const ends: (() => Promise<void>)[] = [];
+  const tracing = await startTracing({
+    service: words[0] === 'server' ? 'banksman-server' : 'banksman',
+    version: version(),
+  });
   try {
     const program = await createProgram(args, {
       terminal,
@@ -59,7 +67,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
       commandNames: commands.map(({ name }) => name),
     });
     try {
-      await program.parseAsync([...args], { from: 'user' });
+      await traced(words[0], tracing, () => program.parseAsync([...args], { from: 'user' }));
     } finally {
       for (const end of ends.reverse()) await end();
     }
@@ -76,10 +84,24 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     else process.stderr.write(`${renderFault(fault, { color: terminal.color })}\n`);
     return isUsageFault(fault) ? 2 : 1;
   } finally {
+    // Whoever receives spans keeps no command from its end. What was printed has been written by then.
+    if (!(await tracing.stop(lastSpans))) setImmediate(() => process.exit());
     terminal.clear();
     process.off('SIGINT', interrupted);
     process.off('SIGTERM', interrupted);
   }
+}
+
+/** A command is a span, below that of `$TRACEPARENT`: what its server does is below it. A server is no span: it lasts. */
+async function traced(word: string | undefined, { warnings }: Tracing, body: () => Promise<unknown>): Promise<void> {
+  const parent = parseTraceparent(process.env.TRACEPARENT);
+  if (word === 'server') {
+    await body();
+    return;
+  }
+  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+  const known = commands.find(({ name }) => name === word)?.name ?? 'help';
+  await inSpan(`banksman ${known}`, { parent }, body);
 }
 
 /** Only the command that was asked for is loaded: the start of a query is a few milliseconds. */

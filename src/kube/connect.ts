@@ -7,6 +7,7 @@ import { createDiscovery } from './discover.ts';
 import { isKubeFault, KubeFault } from './fault.ts';
 import { readServiceAccount } from './in-cluster.ts';
 import { type Credentials, readKubeconfig } from './kubeconfig.ts';
+import { traced } from './traced.ts';
 import type { ApiRequest, Cluster } from './types.ts';
 
 export interface ConnectOptions {
@@ -48,7 +49,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Cluster> {
     }
   };
   const discovery = createDiscovery(send);
-  return {
+  return traced({
     context: credentials.context,
     server: credentials.server.href.replace(/\/$/, ''),
     namespace: credentials.namespace,
@@ -66,7 +67,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Cluster> {
     resource: discovery.resource,
     forgetResources: discovery.forget,
     close: () => agent.destroy(),
-  };
+  });
 }
 
 /** Milliseconds to wait before the next try; undefined where a further try could repeat an effect or is of no use. */

@@ -1,4 +1,5 @@
 import { type Cluster, connect, createObject, getObject, isKubeFault, type Mirror, openMirror } from '../kube/index.ts';
+import { within } from '../trace/index.ts';
 import { observedKinds } from './assess.ts';
 import { createClusterStore } from './cluster-store.ts';
 import type { ReleaseStore } from './store.ts';
@@ -30,7 +31,8 @@ export async function openSession(
     store: createClusterStore(cluster, namespace),
     mirror() {
       if (mirror !== undefined) return mirror;
-      const opening = openMirror(cluster, observedKinds, { namespace, signal });
+      // It outlives whoever asks for it first, and belongs to nobody's trace.
+      const opening = within(undefined, () => openMirror(cluster, observedKinds, { namespace, signal }));
       mirror = opening;
       // One that has ended shows what was; the next who asks gets another.
       const forget = () => {

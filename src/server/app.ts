@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import fastify, {
   type FastifyInstance,
   type FastifyReply,
@@ -7,6 +8,7 @@ import fastify, {
 import { isFault } from '../fault/index.ts';
 import type { Label } from '../graph/index.ts';
 import { findListed, usualKind } from '../release/index.ts';
+import { within } from '../trace/index.ts';
 import { type Action, type Person, requireRight, rights, type Subject } from './authorization.ts';
 import type { Call, Context, Request } from './call.ts';
 import { calls } from './calls/index.ts';
@@ -15,6 +17,7 @@ import { ServerFault } from './fault.ts';
 import type { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import { problemOf } from './problem.ts';
+import { type RequestTraces, traceRequests } from './request-trace.ts';
 import { schemas } from './schemas.ts';
 import { whoCalls } from './sign-in.ts';
 import { createTail, newestEntry } from './tail.ts';
@@ -38,9 +41,16 @@ const keyForm = /^[A-Za-z0-9._-]{8,100}$/;
 
 /** The HTTP API. Whoever calls it listens and closes it. */
 export function createApp({ context, metrics, version, log, tls }: AppOptions): FastifyInstance {
+  const traces = traceRequests();
   const app = fastify({
     bodyLimit: maximumBody,
     requestTimeout: 30_000,
+    // Unlike a number, it is found in the logs of several servers.
+    genReqId: () => randomUUID(),
+    childLoggerFactory: (logger, bindings, options, raw) => {
+      const place = traces.begin(raw);
+      return logger.child({ ...bindings, ...(place !== undefined && { traceId: place.traceId }) }, options);
+    },
     // Names of fields that are not known are errors, not silently left out; nothing is turned into another type.
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
     logger: log === undefined ? false : { stream: log, redact: ['req.headers.authorization'] },
@@ -59,6 +69,11 @@ export function createApp({ context, metrics, version, log, tls }: AppOptions): 
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'none';
     metrics.count(route, request.method, reply.statusCode, reply.elapsedTime / 1000);
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+    // Also where the caller goes away before its answer.
+    reply.raw.once('close', () => traces.end(request.raw, reply.raw, request.routeOptions.url ?? 'none'));
   });
   app.addHook('onSend', async (_, reply) => {
     reply.header('x-content-type-options', 'nosniff');
@@ -107,6 +122,8 @@ export function createApp({ context, metrics, version, log, tls }: AppOptions): 
     request.raw.on('close', () => gone.abort());
     reply.hijack();
     streams++;
+    // It may last for days: what is traced is that it was begun.
+    traces.end(request.raw, reply.raw, '/v1/events');
     const signal = AbortSignal.any([closing.signal, gone.signal]);
     const mayStay = () =>
       allow(context, request, 'event.read').then(
@@ -123,34 +140,35 @@ export function createApp({ context, metrics, version, log, tls }: AppOptions): 
         streams--;
       });
   });
-  for (const call of calls) addCall(app, context, call);
+  for (const call of calls) addCall(app, context, traces, call);
   return app;
 }
 
-function addCall(app: FastifyInstance, context: Context, call: Call): void {
+function addCall(app: FastifyInstance, context: Context, traces: RequestTraces, call: Call): void {
   app.route({
     method: call.method,
     url: call.path.replace(/\{(\w+)\}/g, ':$1'),
     ...(call.takes !== undefined && { schema: { body: schemas[call.takes] } }),
-    handler: async (request: FastifyRequest, reply: FastifyReply) => {
-      const parameters = request.params as Readonly<Record<string, string>>;
-      const body = (request.body ?? {}) as Readonly<Record<string, unknown>>;
-      const { service } = parameters;
-      const person = await allow(context, request, call.action, service);
-      // To pass by the gates is a right of its own.
-      if (body.emergency !== undefined) await allow(context, request, 'rollout.emergency', service);
-      const asked: Request = {
-        person,
-        source: request.ip,
-        parameters,
-        query: queryOf(request, call),
-        body,
-        key: keyOf(request),
-        signal: AbortSignal.timeout(30_000),
-      };
-      const answer = await call.answer(context, asked);
-      return reply.code(call.status ?? 200).send(answer);
-    },
+    handler: (request: FastifyRequest, reply: FastifyReply) =>
+      within(traces.placeOf(request.raw), async () => {
+        const parameters = request.params as Readonly<Record<string, string>>;
+        const body = (request.body ?? {}) as Readonly<Record<string, unknown>>;
+        const { service } = parameters;
+        const person = await allow(context, request, call.action, service);
+        // To pass by the gates is a right of its own.
+        if (body.emergency !== undefined) await allow(context, request, 'rollout.emergency', service);
+        const asked: Request = {
+          person,
+          source: request.ip,
+          parameters,
+          query: queryOf(request, call),
+          body,
+          key: keyOf(request),
+          signal: AbortSignal.timeout(30_000),
+        };
+        const answer = await call.answer(context, asked);
+        return reply.code(call.status ?? 200).send(answer);
+      }),
   });
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Server } from 'node:tls';
-import type { Database } from '../database/index.ts';
+import { type Database, traced } from '../database/index.ts';
 import type { Environment } from '../graph/index.ts';
 import { KubeFault } from '../kube/index.ts';
 import {
@@ -43,6 +43,8 @@ export interface ServerOptions {
   readonly log?: NodeJS.WritableStream | undefined;
   /** It speaks TLS with this certificate, and takes a new one when the files change; plain HTTP where it is absent. */
   readonly tls?: TlsFiles | undefined;
+  /** What is wrong with how it was started, and does not keep it from running: a line of the log each. */
+  readonly warnings?: readonly string[] | undefined;
   /** Milliseconds that a leader may be silent. */
   readonly leaseTime?: number;
   readonly now?: () => number;
@@ -61,7 +63,6 @@ export interface RunningServer {
 /** Brings the database to its form, serves the API, and seeks to lead. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const {
-    database,
     environments,
     fetchRelease,
     clusters = noClusters,
@@ -74,6 +75,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     signIns = [],
     policies = new Map(),
   } = options;
+  const database = traced(options.database);
   const store = await openPlacementStore(database, options.checkProvenance);
   await migrateDrift(database);
   const tokens = await openTokens(database);
@@ -83,6 +85,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const context = { database, store, tokens, signIns: [tokens, ...signIns], webhooks, now, ...given };
   const tls = options.tls && (await readTls(options.tls));
   const app = createApp({ context, metrics, version, log, tls });
+  for (const warning of options.warnings ?? []) app.log.warn(warning);
   const url = await app.listen({ host, port });
   const following =
     options.tls &&

@@ -7,12 +7,14 @@ import { join } from 'node:path';
 import { openDatabase } from '../../src/database/index.ts';
 import { openClusters } from '../../src/release/index.ts';
 import { startServer } from '../../src/server/index.ts';
+import { startTracing } from '../../src/trace/index.ts';
 import type { ServerProcessOptions } from './start-server-process.ts';
 
 const { databaseUrl, kubeconfig, releases, environments, leaseTime } = JSON.parse(
   process.argv[2] ?? '',
 ) as ServerProcessOptions;
 
+await startTracing({ service: 'banksman-server', version: '1' });
 const database = await openDatabase(databaseUrl);
 const server = await startServer({
   database,

@@ -14,10 +14,13 @@ export interface ServerProcessOptions {
   readonly releases: string;
   readonly environments: readonly Environment[];
   readonly leaseTime: number;
+  /** Beside this process's own: OTEL_... */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 export interface ServerProcess extends Omit<Caller, 'server'> {
   readonly url: string;
+  readonly token: string;
   /** What it has logged. */
   log(): string;
   /** SIGSTOP, SIGCONT. */
@@ -31,6 +34,7 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   const script = fileURLToPath(new URL('./server-process.ts', import.meta.url));
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, JSON.stringify(options)], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.variables },
   });
   let log = '';
   child.stderr.on('data', (part: Buffer) => (log += part.toString()));
@@ -43,6 +47,7 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   const { url, token } = JSON.parse(await first) as { url: string; token: string };
   return {
     url,
+    token,
     ...callsOf(url, token, releasesIn(options.releases)),
     log: () => log,
     freeze: () => void child.kill('SIGSTOP'),

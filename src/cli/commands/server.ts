@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { openTokens, type Role, roles, startServer } from '../../server/index.ts';
+import { readTraceSettings } from '../../trace/index.ts';
 import type { CommandContext } from '../context.ts';
 import { type DatabaseChoice, withDatabase, withDatabaseOption } from '../database.ts';
 import { addClusterCommands } from '../server-commands.ts';
@@ -77,6 +78,7 @@ async function serve(options: Options, { signal }: CommandContext): Promise<void
         host: options.host,
         port: options.port,
         log: process.stderr,
+        warnings: readTraceSettings(process.env).warnings,
         ...(tlsCert !== undefined && tlsKey !== undefined && { tls: { cert: tlsCert, key: tlsKey } }),
       });
       await new Promise<void>((resolve) => {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Fault, isFault } from '../../fault/index.ts';
 import type { Environment } from '../../graph/index.ts';
+import { within } from '../../trace/index.ts';
 import type { ReleaseContent } from '../artifact/index.ts';
 import { ReleaseFault } from '../fault.ts';
 import {
@@ -17,6 +18,7 @@ import {
   stageEnds,
   stageOf,
 } from '../model/index.ts';
+import { tracePlaceOf } from '../placement/index.ts';
 import { watchStage } from '../progressive/index.ts';
 import { endRecord } from '../record-steps.ts';
 import { renderBundle } from '../render.ts';
@@ -92,7 +94,7 @@ export async function drive(drive: Drive): Promise<void> {
   let job: Pick<Job, 'session' | 'service' | 'verification'> | undefined;
   try {
     while (isActive(rollout)) {
-      const next = await persistently(drive, rollout, step);
+      const next = await within(tracePlaceOf(rollout), () => persistently(drive, rollout, step));
       job = prepared?.job ?? removal?.job ?? job;
       // What was opened may be what was wrong.
       if (next === 'again') {

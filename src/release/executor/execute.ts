@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isFault } from '../../fault/index.ts';
 import type { Environment, Label } from '../../graph/index.ts';
+import { within } from '../../trace/index.ts';
 import {
   activeRollout,
   findRollout,
@@ -13,7 +14,7 @@ import {
   type Rollout,
   waitingRollouts,
 } from '../model/index.ts';
-import type { Changed } from '../placement/index.ts';
+import { type Changed, tracePlaceOf } from '../placement/index.ts';
 import { answersFor } from '../why.ts';
 import { keepContents } from './contents.ts';
 import { drive, EndedOtherwise, type Happened } from './drive.ts';
@@ -90,7 +91,8 @@ export async function execute(options: ExecutorOptions, leadership: Leadership):
     }
     post.looking = 'yes';
     follow(
-      lookUntilDone(post).catch((error: unknown) => {
+      // Whoever happened to wake it is not whom it is done for.
+      within(undefined, () => lookUntilDone(post)).catch((error: unknown) => {
         post.next = now() + poll;
         if (!signal.aborted) onError(error, `${post.service} in ${post.environment}`);
       }),
@@ -174,9 +176,11 @@ export async function execute(options: ExecutorOptions, leadership: Leadership):
   ): Promise<Placement> => {
     const { id, release, kind, by: requestedBy, emergency, gates, replacedBy } = rollout;
     const candidate = { rollout: id, release, kind, requestedBy, emergency, gates, replacedBy };
-    const answers = await answersFor(store, post.service, environment, candidate, now(), signal);
-    if (findRollout(placement, rollout.id)?.state === 'superseded') return placement;
-    return (await tell(post.service, post.environment, { kind: 'gates', rollout: rollout.id, answers })).placement;
+    return await within(tracePlaceOf(rollout), async () => {
+      const answers = await answersFor(store, post.service, environment, candidate, now(), signal);
+      if (findRollout(placement, rollout.id)?.state === 'superseded') return placement;
+      return (await tell(post.service, post.environment, { kind: 'gates', rollout: rollout.id, answers })).placement;
+    });
   };
 
   const withoutEnvironment = async (post: Post, placement: Placement) => {

@@ -73,6 +73,7 @@ export function giveUp(
     kind: 'return',
     by: 'banksman',
     why: `rollout ${rollout.id} ${state}`,
+    ...(rollout.trace !== undefined && { trace: rollout.trace }),
     gates: rollout.terms.returnGates,
     terms: rollout.terms,
     state: 'planned',

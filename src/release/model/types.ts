@@ -116,6 +116,8 @@ export interface ReleaseRequest {
   /** Names of the gates that it has to pass. */
   readonly gates: readonly string[];
   readonly terms: Terms;
+  /** `traceparent` of what asked for it (W3C Trace Context): all that is done for it belongs there. */
+  readonly trace?: string | undefined;
   /** Take over fields that others set. */
   readonly adopt?: boolean | undefined;
   /** Delete namespaces, volumes, their claims and definitions too where they left the manifests. */

@@ -9,7 +9,9 @@ import { type CheckProvenance, type FactStore, migrateFacts, openFacts } from '.
 import type { Actor, KnownRelease, NewRelease } from './known.ts';
 import { type LeaderLease, requireLease } from './lease.ts';
 import { placementMigrations } from './migrations.ts';
+import { type Passage, passagesBetween } from './passage.ts';
 import { readPlacement, readPlacements, writeMissingSummaries, writePlacement } from './rows.ts';
+import { asked, recordPassage } from './trace.ts';
 import { migrateTrains, openTrains, type TrainStore } from './trains.ts';
 
 /** Every service in every environment, in a database. Each change and its audit entry are one transaction. */
@@ -49,6 +51,8 @@ export interface PlacementStore extends FactStore, TrainStore {
   changes(after: number, source: string): Promise<{ readonly seen: number; readonly places: readonly Changed[] }>;
   /** Calls the listener after each change that is made through this store by anybody but a leader. @returns how to end that */
   onChange(listener: (changed: Changed) => void): () => void;
+  /** Calls the listener for each state that a rollout comes into, once that is written down. It must not throw. @returns how to end that */
+  onPassage(listener: (passage: Passage) => void): () => void;
   approve(service: Label, environment: string, approval: Approval, actor: Actor): Promise<void>;
   approvals(service: Label, environment: string): Promise<readonly Approval[]>;
 }
@@ -74,6 +78,7 @@ export async function openPlacementStore(
   await migrateTrains(database);
   await writeMissingSummaries(database);
   const listeners = new Set<(changed: Changed) => void>();
+  const passing = new Set<(passage: Passage) => void>();
   const notify = (service?: Label, environment?: string) => {
     for (const listener of listeners) listener({ service, environment });
   };
@@ -85,6 +90,10 @@ export async function openPlacementStore(
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
+    },
+    onPassage(listener) {
+      passing.add(listener);
+      return () => passing.delete(listener);
     },
     async addRelease(release, actor) {
       const known = await addRelease(database, release, actor);
@@ -109,16 +118,23 @@ export async function openPlacementStore(
       );
     },
     async happen(service, environment, happening, actor, lease) {
-      const outcome = await audited(database, happening.at, async (connection, record) => {
-        if (lease !== undefined) await requireLease(connection, lease);
-        if (happening.kind === 'plan') await requireRelease(connection, service, happening.request.release);
-        const before = await readPlacement(connection, service, environment);
-        const outcome = advance(before, happening);
-        if (JSON.stringify(outcome.placement) === JSON.stringify(before)) return outcome;
-        await writePlacement(connection, before, outcome.placement);
-        for (const event of eventsBetween(before, outcome.placement, actor)) await record(event);
-        return outcome;
-      });
+      let before: Placement | undefined;
+      const outcome = await asked(service, environment, happening, (happening) =>
+        audited(database, happening.at, async (connection, record) => {
+          if (lease !== undefined) await requireLease(connection, lease);
+          if (happening.kind === 'plan') await requireRelease(connection, service, happening.request.release);
+          before = await readPlacement(connection, service, environment);
+          const outcome = advance(before, happening);
+          if (JSON.stringify(outcome.placement) === JSON.stringify(before)) return outcome;
+          await writePlacement(connection, before, outcome.placement);
+          for (const event of eventsBetween(before, outcome.placement, actor)) await record(event);
+          return outcome;
+        }),
+      );
+      for (const passage of before === undefined ? [] : passagesBetween(before, outcome.placement)) {
+        recordPassage(passage);
+        for (const listener of passing) listener(passage);
+      }
       if (lease === undefined) notify(service, environment);
       return outcome;
     },
@@ -288,7 +304,7 @@ function eventsBetween(before: Placement, after: Placement, actor: Actor): Audit
   const events: AuditEvent[] = [];
   for (const [index, rollout] of after.rollouts.entries()) {
     const was = before.rollouts[index];
-    const { id, state, kind, by, release, emergency, deletes, replacedBy } = rollout;
+    const { id, state, kind, by, release, emergency, deletes, replacedBy, trace } = rollout;
     // A rollout may go through several states at once; each is told.
     for (const step of rollout.steps.slice(was?.steps.length ?? 0)) {
       events.push({
@@ -305,6 +321,7 @@ function eventsBetween(before: Placement, after: Placement, actor: Actor): Audit
           ...(emergency !== undefined && { emergency }),
           ...(deletes !== undefined && { deletes }),
           ...(replacedBy !== undefined && { replacedBy }),
+          ...(trace !== undefined && { trace }),
           ...(step.stage !== undefined && { stage: step.stage }),
           ...(step.state === 'applying' &&
             state === 'applying' &&

@@ -1,6 +1,7 @@
 import { type AuditEntry, readEntries } from '../../audit/index.ts';
 import type { Database } from '../../database/index.ts';
 import { dropLeaderLease, type LeaderLease, takeLeaderLease } from '../../release/index.ts';
+import { inSpan, parseTraceparent, traceparent } from '../../trace/index.ts';
 import { newestEntry } from '../tail.ts';
 import { bodyOf, idOf } from './message.ts';
 import { nextAttempt } from './schedule.ts';
@@ -149,7 +150,12 @@ async function deliver(
     await markFailed(database, lease, webhook.id, message, 'the audit log has no such entry', undefined, now());
     return;
   }
-  const sent = await sendTo(webhook, idOf(webhook.id, message.number), bodyOf(entry), now(), patience, signal);
+  const sent = await inSpan('webhook delivery', spanOf(webhook, message, entry), async (span) => {
+    const sent = await sendTo(webhook, idOf(webhook.id, message.number), bodyOf(entry), now(), patience, signal);
+    span?.set({ 'http.response.status_code': sent.status });
+    if (!sent.received) span?.fail(sent.status === undefined ? 'no-answer' : String(sent.status), sent.told);
+    return sent;
+  });
   // It was cut off by us: it is sent again, by whoever goes on.
   if (signal.aborted && !sent.received) return;
   if (sent.received) return await markDelivered(database, lease, webhook.id, message.number, now());
@@ -157,6 +163,20 @@ async function deliver(
   const delay = nextAttempt(message.attempts + 1, sent.wish, Math.random());
   const due = delay === undefined ? undefined : now() + delay;
   await markFailed(database, lease, webhook.id, message, sent.told, due, now());
+}
+
+/** Below the rollout that it tells of, where it tells of one. */
+function spanOf({ id, url }: Webhook, { number, attempts }: OutboxEntry, { event }: AuditEntry) {
+  const { trace } = (event.after ?? {}) as { readonly trace?: unknown };
+  const attributes = {
+    'banksman.webhook': id,
+    'banksman.entry': number,
+    'messaging.message.type': event.action,
+    'http.request.method': 'POST',
+    'http.request.resend_count': attempts,
+    'server.address': url.hostname,
+  };
+  return { kind: 'producer', attributes, parent: parseTraceparent(trace) } as const;
 }
 
 /** One attempt. */
@@ -168,5 +188,7 @@ export async function sendTo(
   patience: number,
   signal?: AbortSignal,
 ): Promise<Sent> {
-  return await send({ url, allowLinkLocal, headers: signedHeaders(id, now, body, secret), body, patience, signal });
+  const trace = traceparent();
+  const headers = { ...signedHeaders(id, now, body, secret), ...(trace !== undefined && { traceparent: trace }) };
+  return await send({ url, allowLinkLocal, headers, body, patience, signal });
 }
