@@ -366,7 +366,7 @@ test('a target stage is built without what it does not need, and arguments nobod
   const image = await make(await testFolder(), {
     files: {
       Dockerfile:
-        'FROM scratch AS wanted\nARG VERSION\nLABEL v=$VERSION$UNSET\nENV API_TOKEN=x\nFROM debian\nRUN false\n',
+        "FROM scratch AS wanted\nARG VERSION\nLABEL v=$VERSION$UNSET\nENV API_TOKEN=x\nCMD ['a']\nENTRYPOINT [ -x /a ] && /a\nFROM debian\nRUN false\n",
     },
     args: { VERSION: '1', VERSIN: '2', HTTP_PROXY: 'x' },
     target: 'Wanted',
@@ -375,6 +375,7 @@ test('a target stage is built without what it does not need, and arguments nobod
     ['bank/Dockerfile', 1, 'no ARG takes the build argument VERSIN; did you mean VERSION?'],
     ['bank/Dockerfile', 3, '$UNSET is not set here, and stands for nothing'],
     ['bank/Dockerfile', 4, expect.stringContaining('looks like a secret')],
+    ['bank/Dockerfile', 5, 'CMD is given to a shell: as a list it would need the form of JSON, ["a", "b"]'],
   ]);
 });
 

@@ -81,6 +81,8 @@ describe('what is wrong, and where', () => {
     ['FROM scratch\nEXPOSE 99999', 'dockerfile/bad-value', 2, 8, /is not a port/],
     ['FROM scratch\nSTOPSIGNAL SIGNOTHING', 'dockerfile/bad-value', 2, 12, /is not a signal/],
     ['FROM scratch\nUSER $NOBODY', 'dockerfile/bad-value', 2, 6, /is empty/],
+    ['FROM scratch\nUSER app\nCMD ["/x"]', 'dockerfile/unknown-user', 2, 6, /no \/etc\/passwd/],
+    [`FROM ${baseLabel} AS b\nUSER app:eve\nFROM b\nCMD ["/x"]`, 'dockerfile/unknown-user', 2, 6, /no group "eve"/],
     ['FROM scratch\nENV a=1 b=${a', 'dockerfile/bad-substitution', 2, 11, /missing/],
     ['FROM scratch\nCOPY wh /', 'dockerfile/bad-source', 2, 6, /layers use to remove files/],
   ])('%j', async (Dockerfile, code, line, column, message) => {
@@ -115,6 +117,19 @@ describe('what is wrong, and where', () => {
     expect(await advice('useradd -r app')).toContain('users');
     expect(await advice('chown -R app /srv')).toContain('--chown');
     expect(await advice('./configure.sh')).toContain('genrule');
+  });
+
+  test('every RUN that counts is told of at once', async () => {
+    const unused = 'FROM scratch AS unused\nRUN never\n';
+    const Dockerfile = `${unused}FROM scratch AS made\nRUN go build\nFROM made\nRUN chmod 1 /a\nRUN x\n`;
+    const { error } = await refused({ files: { Dockerfile } });
+    expect([error, ...error.others].map(({ place, next }) => [place?.line, next?.slice(0, 20)])).toEqual([
+      [4, 'build the program wi'],
+      [6, 'use COPY --chown and'],
+      [7, 'do it in a genrule, '],
+    ]);
+    const many = await refused({ files: { Dockerfile: `FROM scratch\n${'RUN x\n'.repeat(25)}` } });
+    expect([many.error.others.length, many.error.notes.at(-1)]).toEqual([19, 'and 5 more']);
   });
 });
 

@@ -28,10 +28,10 @@ import { findOwner } from './find-owner.ts';
 import type { Instruction } from './instruction.ts';
 import { readLayerRecord, writeLayerRecord } from './layer-record.ts';
 import { nameOf, treeOfLayers } from './layer-tree.ts';
-import { hasRun, neededStages } from './needed-stages.ts';
+import { hasRun, isRun, neededStages } from './needed-stages.ts';
 import { type Dockerfile, parseDockerfile, type Stage, type Warning } from './parse.ts';
 import { type CopyStep, emptyConfig, type FolderStep, planStage, type StageScope } from './plan-stage.ts';
-import { refuseRun } from './run-advice.ts';
+import { refuseRuns } from './run-advice.ts';
 import { type DockerfileSource, type LogicalLine, placeOf, type Word } from './source.ts';
 import { carryOutCopy } from './step.ts';
 import { emptyTree, partsOf, resolvePath, type Tree } from './tree.ts';
@@ -151,9 +151,9 @@ class Build {
 
   async #made(): Promise<Pick<Made, 'platform' | 'layers' | 'diffIds' | 'history' | 'config' | 'author'>> {
     const { run, temporaryFolder, store, progress, signal, args = {} } = this.#request;
-    if (run === undefined) return await this.#stage(this.#target);
-    const needed = neededStages(this.#dockerfile, this.#target, (stage) => this.#baseName(stage));
-    if (!hasRun(needed)) return await this.#stage(this.#target);
+    if (run === undefined) return await this.#targetStage();
+    const needed = this.#needed();
+    if (!hasRun(needed)) return await this.#targetStage();
     const platform = this.#platformOf(this.#target);
     const isHere = platform.architecture === machineArchitecture();
     this.#warn(this.#dockerfile.source.file, [
@@ -174,6 +174,35 @@ class Build {
       signal,
     });
     return { ...image, platform };
+  }
+
+  /** The target's stage, whose user there is. */
+  async #targetStage(): Promise<Made> {
+    const made = await this.#stage(this.#target);
+    await this.#checkUser(made);
+    return made;
+  }
+
+  /** What would only be told when the image runs. A user of the base image is not looked at: nothing here names it. */
+  async #checkUser(made: Made): Promise<void> {
+    const { User: user } = made.config;
+    if (typeof user !== 'string' || /^[0-9]+(:[0-9]+)?$/.test(user)) return;
+    for (let stage: Stage | undefined = this.#target; stage !== undefined; stage = this.#stageBelow(stage)) {
+      const found = stage.instructions.findLast(({ meaning }) => meaning.kind === 'user');
+      if (found?.meaning.kind !== 'user') continue;
+      await findOwner(user, await made.tree(), found.line, found.meaning.word);
+      return;
+    }
+  }
+
+  /** Stages that the target is made of. */
+  #needed(): Stage[] {
+    return neededStages(this.#dockerfile, this.#target, (stage) => this.#baseName(stage));
+  }
+
+  #stageBelow(stage: Stage): Stage | undefined {
+    const name = this.#baseName(stage).toLowerCase();
+    return this.#dockerfile.stages.slice(0, stage.index).findLast(({ from }) => from.meaning.stage === name);
   }
 
   /** The layout of what a word of FROM or --from names; undefined for a stage and for `scratch`. */
@@ -218,7 +247,8 @@ class Build {
       globals: this.#globals,
       given: this.#given,
       run: (instruction) => {
-        throw refuseRun(instruction);
+        const all = this.#needed().flatMap(({ instructions }) => instructions.filter(isRun));
+        throw refuseRuns(all.includes(instruction) ? all : [instruction]);
       },
     };
     const { OnBuild: triggers, ...config } = below.config as { OnBuild?: unknown };
@@ -282,9 +312,7 @@ class Build {
   async #below(stage: Stage, text: string, platform: Platform): Promise<Made> {
     const { line, meaning } = stage.from;
     if (text === 'scratch') return empty(platform);
-    const above = this.#dockerfile.stages
-      .slice(0, stage.index)
-      .findLast(({ from }) => from.meaning.stage === text.toLowerCase());
+    const above = this.#stageBelow(stage);
     if (above !== undefined) return await this.#stage(above);
     return await this.#image(text, platform, line, meaning.image);
   }

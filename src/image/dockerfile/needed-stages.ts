@@ -1,3 +1,4 @@
+import type { Instruction, InstructionOf } from './instruction.ts';
 import type { Dockerfile, Stage } from './parse.ts';
 
 /**
@@ -29,5 +30,9 @@ export function neededStages({ stages }: Dockerfile, target: Stage, baseOf: (sta
 
 /** Whether one of the stages runs something. */
 export function hasRun(stages: readonly Stage[]): boolean {
-  return stages.some(({ instructions }) => instructions.some(({ meaning }) => meaning.kind === 'run'));
+  return stages.some(({ instructions }) => instructions.some(isRun));
+}
+
+export function isRun(instruction: Instruction): instruction is InstructionOf<'run'> {
+  return instruction.meaning.kind === 'run';
 }

@@ -151,10 +151,12 @@ class StagePlanner {
         return this.#workdir(instruction, meaning.word);
       case 'cmd': {
         this.#commandIsSet = true;
+        this.#warnOfList(instruction, meaning.command);
         setOrDelete(config, 'Cmd', commandWords(config, meaning.command));
         return undefined;
       }
       case 'entrypoint':
+        this.#warnOfList(instruction, meaning.command);
         setOrDelete(config, 'Entrypoint', commandWords(config, meaning.command));
         // A command of the base belongs to the entry point of the base.
         if (!this.#commandIsSet) delete config.Cmd;
@@ -311,6 +313,15 @@ class StagePlanner {
         };
       }
     }
+  }
+
+  /** What is no JSON is for the shell, as the reference has it; mostly it was meant as a list. */
+  #warnOfList(instruction: Instruction, command: MeaningOf<'cmd'>['command']): void {
+    if (!('shell' in command) || !/^\s*\[\s*['"]/.test(command.shell)) return;
+    this.#warn(
+      instruction,
+      `${instruction.keyword} is given to a shell: as a list it would need the form of JSON, ["a", "b"]`,
+    );
   }
 
   #warnOfSecret(instruction: Instruction, keyword: string, name: string): void {

@@ -43,16 +43,35 @@ export function adviceFor(command: string): string {
   return found?.[1] ?? 'do it in a genrule, name that in srcs, and COPY what it makes';
 }
 
-/** The fault of a RUN where nothing may run. */
-export function refuseRun({ line, keywordWord, meaning }: InstructionOf<'run'>): DockerfileFault {
+/** More of them in one answer would hide the first. */
+const maximumTold = 20;
+
+/** The fault of a RUN where nothing may run, with each of the others: whoever arrives with a Dockerfile sees all that is to do. */
+export function refuseRuns(instructions: readonly InstructionOf<'run'>[]): DockerfileFault {
+  const [first, ...others] = instructions
+    .slice(0, maximumTold)
+    .map((instruction, index) => refusal(instruction, index));
+  if (first === undefined) throw new Error('there is a RUN to refuse');
+  const { code, message, place, notes, next } = first;
+  const left = instructions.length - maximumTold;
+  const more = left > 0 ? [`and ${left} more`] : [];
+  return new DockerfileFault(code, message, { place, notes: [...notes, ...more], next, others });
+}
+
+function refusal({ line, keywordWord, meaning }: InstructionOf<'run'>, index: number): DockerfileFault {
   const { command } = meaning;
   const text = 'exec' in command ? command.exec.join(' ') : command.shell;
+  const isFirst = index === 0;
   return new DockerfileFault(
     'dockerfile/run-refused',
-    'RUN is not carried out: an image is put together of files, and nothing runs in it',
+    isFirst ? 'RUN is not carried out: an image is put together of files, and nothing runs in it' : 'nor is this one',
     {
       place: placeOf(line, { text: line.text.slice(keywordWord.at).trimEnd(), at: keywordWord.at }),
-      notes: ['what a RUN makes differs from day to day and from machine to machine; docs/dockerfiles.md has more'],
+      notes: isFirst
+        ? [
+            'what a RUN makes differs from day to day and from machine to machine; docs/dockerfiles.md has more, and says how to turn it on for a while',
+          ]
+        : [],
       next: adviceFor(text),
     },
   );
