@@ -1,7 +1,9 @@
+import { createReadStream } from 'node:fs';
 import { chmod, copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ProcessFault, run } from '../../process/index.ts';
 import type { Progress } from '../../progress/index.ts';
+import { decompress } from '../debian/decompress.ts';
 import type { Digest } from '../digest.ts';
 import { layoutBlob, readImageLayout } from '../layout.ts';
 import type { Descriptor } from '../manifest.ts';
@@ -106,7 +108,7 @@ export async function buildWithBuildah(request: BuildahRequest): Promise<Buildah
     'context',
   ]);
   const id = (await readFile(join(folder, 'id'), 'utf8')).trim();
-  await call(['push', '--quiet', '--disable-compression', '--format=oci', id, 'oci:made']);
+  await call(['push', '--quiet', '--format=oci', id, 'oci:made']);
   const inspected = JSON.parse(await call(['inspect', '--type=image', id])) as {
     Docker?: { config?: Record<string, unknown>; author?: string };
   };
@@ -121,9 +123,12 @@ async function take(
 ): Promise<BuildahImage> {
   const { manifest, configuration } = await readImageLayout(layout);
   const layers: Descriptor[] = [];
-  for (const { digest, size } of manifest.layers) {
-    await store.putFile(layoutBlob(layout, digest), { digest, size });
-    layers.push({ mediaType: mediaTypes.layer, digest, size });
+  for (const [index, diffId] of configuration.diffIds.entries()) {
+    const layer = manifest.layers[index];
+    if (layer === undefined) throw new Error('an image has a layer for each of its sums');
+    // Into a layout buildah compresses, whatever it is asked for; layers here are as they are in images without RUN, and shared with them.
+    if ((await store.size(diffId)) === undefined) await store.put(unpacked(layout, layer), { digest: diffId });
+    layers.push({ mediaType: mediaTypes.layer, digest: diffId, size: (await store.size(diffId)) ?? 0 });
   }
   const { 'io.buildah.version': _, ...labels } = (config.Labels ?? {}) as Record<string, string>;
   const isEmpty = (value: unknown) =>
@@ -140,6 +145,11 @@ async function take(
     config: { ...Object.fromEntries(given), Labels: { ...labels, [reproducibleLabel]: 'false' } },
     author: author === '' ? undefined : author,
   };
+}
+
+function unpacked(layout: string, { digest, mediaType }: Descriptor): AsyncIterable<Uint8Array> {
+  const source = createReadStream(layoutBlob(layout, digest), { highWaterMark: 256 * 1024 });
+  return mediaType.endsWith('gzip') ? decompress(source, 'gzip', `layer ${digest}`) : source;
 }
 
 async function callBuildah(

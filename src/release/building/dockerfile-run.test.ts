@@ -56,6 +56,10 @@ docker_image(name = "plain", srcs = ["kept.txt"], dockerfile = "Dockerfile.plain
   shellFiles(join(workspace.root, 'p/root'));
   const layout = await workspace.layout('//p:image');
   const { layers, configuration } = await readImageLayout(layout);
+  // Not compressed, as in all other images, and the base's are the base's.
+  expect(layers.map(({ digest }) => digest)).toEqual(configuration.diffIds);
+  const base = await readImageLayout(await workspace.layout('//p:base'));
+  expect(layers.slice(0, -1)).toMatchObject(base.layers.map(({ digest, mediaType }) => ({ digest, mediaType })));
   const top = join(layout, 'blobs/sha256', hexOf(layers.at(-1)!.digest));
   expect(listed(top)).toContain('-rw-r--r-- 0/0 made');
   expect(execFileSync('tar', ['-xOf', top, 'twice'], { encoding: 'utf8' })).toBe('kept\n');
