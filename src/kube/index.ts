@@ -6,7 +6,8 @@ export { type Cause, type Diagnosis, diagnose, type HttpProbe, type Symptoms } f
 export { type FieldCause, isKubeFault, KubeFault, type KubeFaultCode } from './fault.ts';
 export { type Health, healthOf } from './health.ts';
 export { containerLog, type LogEntry, type LogOptions, lastLines } from './logs.ts';
-export { type Mirror, openMirror } from './mirror.ts';
+export { type Changes, changesIn, type Mirror, openMirror } from './mirror.ts';
+export { createObjectIndex, type ObjectIndex } from './object-index.ts';
 export {
   createObject,
   type DeleteOptions,

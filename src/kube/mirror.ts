@@ -1,21 +1,36 @@
+import { createObjectIndex } from './object-index.ts';
 import type { Cluster, Kind, KubeObject } from './types.ts';
 import { watchObjects } from './watch.ts';
 
-/** The objects of some kinds in a namespace, kept as they are in the cluster by watching. */
+/** The objects of some kinds in a namespace, kept as they are in the cluster by watching; without their managedFields. */
 export interface Mirror {
-  /** Objects of a kind now. */
-  list(kind: string): readonly KubeObject[];
-  /** Called after each change. @returns how to end that */
-  onChange(listener: () => void): () => void;
+  /**
+   * Objects of a kind now.
+   *
+   * @param owner uid: only those that belong to it, by owner reference; of events those that are about it
+   */
+  list(kind: string, owner?: string): readonly KubeObject[];
+  /** An object by its name; undefined where it is not there. */
+  find(kind: Kind, name: string): KubeObject | undefined;
+  /**
+   * Called after each change, and when the mirror fails.
+   *
+   * @param about only changes of these objects, of what they own, and of events about them
+   * @returns how to end that
+   */
+  onChange(listener: () => void, about?: readonly KubeObject[]): () => void;
   /** Follows a further kind; waits until its objects are there. */
   follow(kind: Kind): Promise<void>;
+  /** @throws the fault that a watch ended with */
+  throwIfFailed(): void;
   /** Ends with the fault that a watch ended with; never without one. */
   readonly failure: Promise<never>;
   close(): void;
 }
 
 /**
- * One watch for each kind, shared by all that look: the cost does not grow with the number of services.
+ * One watch for each kind, shared by all that look. Each is told of what concerns it: neither requests nor our own work grow with the
+ * number of services times the number of those that wait.
  *
  * @throws KubeFault where the objects can't be listed at first
  */
@@ -26,15 +41,31 @@ export async function openMirror(
 ): Promise<Mirror> {
   const stop = new AbortController();
   const ended = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
-  const objects = new Map<string, Map<string, KubeObject>>();
-  const listeners = new Set<() => void>();
+  const index = createObjectIndex();
+  const everything = new Set<() => void>();
+  const concerned = new Map<string, Set<() => void>>();
   const followed = new Map<string, Promise<void>>();
-  let fail: (error: unknown) => void = () => {};
-  const failure = new Promise<never>((_, reject) => {
-    fail = reject;
+  let failed: { readonly error: unknown } | undefined;
+  let reject: (error: unknown) => void = () => {};
+  const failure = new Promise<never>((_, fail) => {
+    reject = fail;
   });
   // It may be that nobody waits for it.
   failure.catch(() => {});
+  const fail = (error: unknown) => {
+    failed ??= { error };
+    reject(error);
+    for (const listener of [...everything, ...[...concerned.values()].flatMap((each) => [...each])]) listener();
+  };
+  const tell = (changed: readonly KubeObject[]) => {
+    const called = new Set(everything);
+    for (const object of concerned.size === 0 ? [] : changed) {
+      for (const name of index.concerned(object)) {
+        for (const listener of concerned.get(name) ?? []) called.add(listener);
+      }
+    }
+    for (const listener of called) listener();
+  };
   const follow = (kind: Kind): Promise<void> => {
     const key = `${kind.apiVersion} ${kind.kind}`;
     const known = followed.get(key);
@@ -44,14 +75,15 @@ export async function openMirror(
         const { namespaced } = await cluster.resource(kind);
         const selection = { ...(namespaced && { namespace }), signal: ended };
         for await (const event of watchObjects(cluster, kind, selection)) {
-          let held = objects.get(kind.kind);
           if (event.type === 'all') {
-            held = new Map(event.objects.map((object) => [identity(object), object]));
-            objects.set(kind.kind, held);
+            const changed = index.replace(kind, event.objects);
             resolve();
-          } else if (event.type === 'deleted') held?.delete(identity(event.object));
-          else held?.set(identity(event.object), event.object);
-          for (const listener of listeners) listener();
+            tell(changed);
+          } else {
+            if (event.type === 'deleted') index.remove(event.object);
+            else index.put(event.object);
+            tell([event.object]);
+          }
         }
         // Ended by the signal, maybe before the first list.
         reject(ended.reason);
@@ -72,17 +104,73 @@ export async function openMirror(
     throw error;
   }
   return {
-    list: (kind) => [...(objects.get(kind)?.values() ?? [])],
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
+    list: index.list,
+    find: index.find,
+    onChange(listener, about) {
+      if (about === undefined) {
+        everything.add(listener);
+        return () => everything.delete(listener);
+      }
+      const names = about.map(({ kind, metadata }) => `${kind}/${metadata.name}`);
+      for (const name of names) concerned.set(name, (concerned.get(name) ?? new Set()).add(listener));
+      return () => {
+        for (const name of names) {
+          const listeners = concerned.get(name);
+          listeners?.delete(listener);
+          if (listeners?.size === 0) concerned.delete(name);
+        }
+      };
     },
     follow,
+    throwIfFailed() {
+      if (failed !== undefined) throw failed.error;
+    },
     failure,
     close: () => stop.abort(),
   };
 }
 
-function identity({ metadata }: KubeObject): string {
-  return metadata.uid ?? metadata.name;
+/** Changes that somebody waits for, one after the other. */
+export interface Changes {
+  /**
+   * Waits until something has changed since it last waited, and at most so long.
+   *
+   * @param most milliseconds
+   * @throws the fault that the mirror ended with; the signal's reason
+   */
+  next(most: number): Promise<void>;
+  end(): void;
+}
+
+/** @param about what counts, as for `onChange` */
+export function changesIn(mirror: Mirror, about: readonly KubeObject[], signal?: AbortSignal): Changes {
+  let changed = false;
+  let wake = () => {};
+  const notice = () => {
+    changed = true;
+    wake();
+  };
+  const forget = mirror.onChange(notice, about);
+  signal?.addEventListener('abort', notice);
+  return {
+    async next(most) {
+      if (!changed) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, most);
+          wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+        wake = () => {};
+      }
+      changed = false;
+      signal?.throwIfAborted();
+      mirror.throwIfFailed();
+    },
+    end() {
+      forget();
+      signal?.removeEventListener('abort', notice);
+    },
+  };
 }

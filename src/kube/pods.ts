@@ -94,8 +94,11 @@ export function podState(pod: Pod): string {
   return reason ?? phase;
 }
 
-/** What a mirror or a list gives of the objects of a kind. */
-export type Objects = (kind: string) => readonly KubeObject[];
+/**
+ * What a mirror or a list gives of the objects of a kind. An owner's uid narrows it to what belongs to that one, of events to those about
+ * it; others may be among them.
+ */
+export type Objects = (kind: string, owner?: string) => readonly KubeObject[];
 
 /** A workload's pods: those of the revision that it is on its way to, and those that it is leaving. */
 export interface WorkloadPods {
@@ -108,7 +111,9 @@ export interface WorkloadPods {
 /** Finds a workload's pods by who owns them, not by labels, which others may use too. */
 export function podsOf(workload: KubeObject, objects: Objects): WorkloadPods {
   const owned = (owner: KubeObject, kind: string) =>
-    objects(kind).filter(({ metadata }) => metadata.ownerReferences?.some(({ uid }) => uid === owner.metadata.uid));
+    objects(kind, owner.metadata.uid).filter(({ metadata }) =>
+      metadata.ownerReferences?.some(({ uid }) => uid === owner.metadata.uid),
+    );
   const pods = (owner: KubeObject) => owned(owner, 'Pod') as unknown as readonly Pod[];
   switch (workload.kind) {
     case 'Pod': {

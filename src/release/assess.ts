@@ -77,13 +77,15 @@ export interface Assessment {
  * @param now milliseconds since the epoch
  */
 export function assess(live: readonly KubeObject[], objects: Objects, now: number): Assessment {
-  const events = objects('Event');
   const parts = live.map((object) => {
     const health = healthOf(object);
     const pods = podsOf(object, objects);
     const owners = pods.replicaSet === undefined ? [object] : [object, pods.replicaSet];
     const well = health.state === 'current';
-    const diagnosis = well ? undefined : diagnose({ pods: pods.current, events, owners, now });
+    const events = () => [
+      ...new Set([...pods.current, ...owners].flatMap(({ metadata }) => objects('Event', metadata.uid))),
+    ];
+    const diagnosis = well ? undefined : diagnose({ pods: pods.current, events: events(), owners, now });
     return { object, health, pods, diagnosis };
   });
   const pods = parts.flatMap(({ pods: { current, old } }) => [

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   askProbe,
+  type Changes,
   type Cluster,
+  changesIn,
   type Diagnosis,
   deleteObject,
   healthOf,
@@ -37,8 +39,9 @@ export type Settled =
   | { readonly result: 'superseded' }
   | { readonly result: 'failed'; readonly fault: ReleaseFault };
 
-/** Milliseconds. */
+/** Milliseconds between two looks where nothing changes: what is wrong with pods is certain after a time. */
 const tick = 1_000;
+const rarest = 3_000;
 /** Changes come in swarms; they are looked at together. */
 const gather = 50;
 const supersededEvery = 3_000;
@@ -54,9 +57,23 @@ const unprobedSteadiness = 2_500;
  * Healthy means that the new pods serve and those of before are gone.
  */
 export async function settle(request: SettleRequest): Promise<Settled> {
-  const { mirror, deadline, signal } = request;
+  const { mirror, signal } = request;
   const watched = request.applied.filter(hasHealth);
   await Promise.all(watched.map((object) => mirror.follow(object)));
+  const changes = changesIn(mirror, watched, signal);
+  try {
+    return await untilSettled(request, watched, changes);
+  } finally {
+    changes.end();
+  }
+}
+
+async function untilSettled(
+  request: SettleRequest,
+  watched: readonly KubeObject[],
+  changes: Changes,
+): Promise<Settled> {
+  const { mirror, deadline, signal } = request;
   const stalledBefore = new Set(request.before.filter(isStalled).map(({ metadata }) => metadata.uid));
   const deleted = new Set<string>();
   let told = '';
@@ -65,7 +82,6 @@ export async function settle(request: SettleRequest): Promise<Settled> {
   const steadiness = watched.every(isProbed) ? 0 : unprobedSteadiness;
   for (;;) {
     signal?.throwIfAborted();
-    const seen = nextChange(mirror, signal);
     const now = Date.now();
     const assessment = look(watched, mirror, stalledBefore, now);
     const news = JSON.stringify([assessment.message, assessment.pods]);
@@ -95,7 +111,9 @@ export async function settle(request: SettleRequest): Promise<Settled> {
       deleted.add(metadata.uid);
       await deleteObject(request.cluster, { apiVersion, kind, ...metadata }, { uid: metadata.uid, signal });
     }
-    await Promise.race([seen, sleep(Math.min(tick, Math.max(1, deadline - now))), mirror.failure]);
+    const steady = steadySince === undefined ? Number.POSITIVE_INFINITY : steadySince + steadiness - now;
+    const pause = assessment.pods.length === 0 ? rarest : tick;
+    await changes.next(Math.max(1, Math.min(pause, deadline - now, steady)));
     await sleep(gather);
   }
 }
@@ -108,9 +126,7 @@ function look(
 ): Assessment {
   const missing: string[] = [];
   const live = watched.flatMap((object) => {
-    const found = mirror
-      .list(object.kind)
-      .find(({ apiVersion, metadata }) => apiVersion === object.apiVersion && metadata.name === object.metadata.name);
+    const found = mirror.find(object, object.metadata.name);
     // The mirror may be a moment behind what was just applied.
     if (found === undefined || (found.metadata.generation ?? 0) < (object.metadata.generation ?? 0)) {
       missing.push(nameOf(object));
@@ -153,18 +169,6 @@ function withoutStall(object: KubeObject): KubeObject {
   const { conditions = [], ...status } = object.status as Conditions & Record<string, unknown>;
   const kept = conditions.filter(({ reason }) => reason !== 'ProgressDeadlineExceeded');
   return { ...object, status: { ...status, conditions: kept } };
-}
-
-function nextChange(mirror: Mirror, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      end();
-      signal?.removeEventListener('abort', done);
-      resolve();
-    };
-    const end = mirror.onChange(done);
-    signal?.addEventListener('abort', done, { once: true });
-  });
 }
 
 async function failure(request: SettleRequest, { diagnosis, message, state }: Assessment): Promise<ReleaseFault> {

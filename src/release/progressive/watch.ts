@@ -74,15 +74,13 @@ export async function watchStage(request: StageRequest): Promise<Verified> {
     }
     if (last && assessment.state === 'healthy') return { result: 'verified' };
     if (time >= due) return failed(`the new pods are not ready: ${assessment.message}`);
-    await Promise.race([
-      sleep(Math.max(1, Math.min(tick, last ? tick : ends - time)), undefined, { signal }),
-      mirror.failure,
-    ]);
+    await sleep(Math.max(1, Math.min(tick, last ? tick : ends - time)), undefined, { signal });
+    mirror.throwIfFailed();
   }
 }
 
 function look(mirror: Mirror, canaries: ReadonlySet<string>) {
-  const live = mirror.list('Deployment').filter(({ metadata }) => canaries.has(metadata.name));
+  const live = [...canaries].flatMap((name) => mirror.find({ apiVersion: 'apps/v1', kind: 'Deployment' }, name) ?? []);
   if (live.length > 0) return assess(live, mirror.list, Date.now());
   return { state: 'failed' as const, message: 'their Deployment is gone' };
 }

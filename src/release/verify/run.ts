@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Label } from '../../graph/index.ts';
 import {
+  type Changes,
   type Cluster,
+  changesIn,
   containerStatuses,
   createObject,
   deleteObject,
@@ -165,20 +167,34 @@ async function begin(request: VerifyRequest, { object }: ManifestDocument): Prom
 }
 
 async function watch(request: VerifyRequest, mirror: Mirror, jobs: readonly KubeObject[]): Promise<Verified> {
+  const changes = changesIn(mirror, jobs, request.signal);
+  try {
+    return await untilEnded(request, mirror, jobs, changes);
+  } finally {
+    changes.end();
+  }
+}
+
+async function untilEnded(
+  request: VerifyRequest,
+  mirror: Mirror,
+  jobs: readonly KubeObject[],
+  changes: Changes,
+): Promise<Verified> {
   const { deadline, signal, onChange } = request;
   const seen = new Set<string>();
   const now = new Map(jobs.map((job) => [job.metadata.uid ?? '', job]));
   let last = '';
   for (;;) {
     signal?.throwIfAborted();
-    const changed = nextChange(mirror, signal);
-    for (const job of mirror.list('Job')) {
-      const uid = job.metadata.uid ?? '';
-      if (!now.has(uid)) continue;
+    const there = new Set<string>();
+    for (const [uid, { apiVersion, kind, metadata }] of now) {
+      const found = mirror.find({ apiVersion, kind }, metadata.name);
+      if (found?.metadata.uid !== uid) continue;
+      there.add(uid);
       seen.add(uid);
-      now.set(uid, job);
+      now.set(uid, found);
     }
-    const there = new Set(mirror.list('Job').map(({ metadata }) => metadata.uid ?? ''));
     for (const [uid, job] of now) {
       const health = healthOf(job);
       if (health.state === 'current' && isComplete(job)) continue;
@@ -188,7 +204,8 @@ async function watch(request: VerifyRequest, mirror: Mirror, jobs: readonly Kube
       }
       if (health.state === 'failed') return await failedJob(request, mirror, job, health.message);
       const pods = podsOf(job, mirror.list).current;
-      const diagnosis = diagnose({ pods, events: mirror.list('Event'), owners: [job], now: Date.now() });
+      const events = [job, ...pods].flatMap(({ metadata }) => mirror.list('Event', metadata.uid));
+      const diagnosis = diagnose({ pods, events, owners: [job], now: Date.now() });
       if (diagnosis?.certain && !jobsOwn.includes(diagnosis.cause)) {
         return failed(`verification job ${job.metadata.name}: ${diagnosis.message}`, diagnosis.notes, diagnosis.next);
       }
@@ -202,8 +219,7 @@ async function watch(request: VerifyRequest, mirror: Mirror, jobs: readonly Kube
     const message = open.map((job) => `${job.metadata.name}: ${healthOf(job).message}`).join(', ');
     if (message !== last) onChange?.(message);
     last = message;
-    await Promise.race([changed.promise, sleep(Math.min(tick, Math.max(1, deadline - Date.now()))), mirror.failure]);
-    changed.stop();
+    await changes.next(Math.max(1, Math.min(tick, deadline - Date.now())));
   }
 }
 
@@ -266,20 +282,6 @@ function endOf(pod: Pod): number {
 
 function failed(message: string, notes: readonly string[], next: string | undefined): Verified {
   return { result: 'failed', fault: new ReleaseFault('release/verification-failed', message, { notes, next }) };
-}
-
-function nextChange(mirror: Mirror, signal: AbortSignal | undefined): { promise: Promise<void>; stop(): void } {
-  let stop = () => {};
-  const promise = new Promise<void>((resolve) => {
-    const end = mirror.onChange(() => stop());
-    stop = () => {
-      end();
-      signal?.removeEventListener('abort', stop);
-      resolve();
-    };
-    signal?.addEventListener('abort', stop, { once: true });
-  });
-  return { promise, stop };
 }
 
 async function remove(
