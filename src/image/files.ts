@@ -12,6 +12,10 @@ export interface ImageFile {
   /** Absolute path on this machine; or `content` in its place. */
   readonly source?: string;
   readonly content?: string | Uint8Array;
+  /** A name for what the source holds: with it, a layer that was made of the same before is not made again. */
+  readonly identity?: string | undefined;
+  /** The id that git gives to the bytes of a source that somebody may edit meanwhile. */
+  readonly gitId?: string | undefined;
   /** 0o755 for what its owner may run and 0o644 for the rest unless told: not what the umask of a checkout left. */
   readonly mode?: number | undefined;
   /** Of the folders in a folder that is taken; 0o755 unless told. */
@@ -85,13 +89,22 @@ async function takeFolder(source: string, path: string, file: ImageFile, entries
     const to = pathIn(posix.join('/', path, name));
     const found = await lstat(from);
     if (found.isSymbolicLink()) entries.push(symlink(to, await readlink(from)));
-    else if (found.isDirectory()) await takeFolder(from, to, file, entries);
-    else if (found.isFile()) entries.push(await fromDisk(from, to, file));
+    else if (found.isDirectory()) await takeFolder(from, to, below(file, name), entries);
+    else if (found.isFile()) entries.push(await fromDisk(from, to, below(file, name)));
     else throw new ImageFault('image/bad-file', `${from} is neither a file, a folder nor a link`);
   }
 }
 
-async function fromDisk(source: string, path: string, { mode, uid = 0, gid = 0 }: ImageFile): Promise<LayerEntry> {
+/** What lies in a folder is named by the folder's content and its place there. */
+function below(folder: ImageFile, name: string): ImageFile {
+  return folder.identity === undefined ? folder : { ...folder, identity: `${folder.identity}/${name}` };
+}
+
+async function fromDisk(
+  source: string,
+  path: string,
+  { mode, uid = 0, gid = 0, gitId, identity }: ImageFile,
+): Promise<LayerEntry> {
   const found = await stat(source);
   return {
     path,
@@ -101,7 +114,7 @@ async function fromDisk(source: string, path: string, { mode, uid = 0, gid = 0 }
     gid,
     size: found.size,
     target: '',
-    content: { path: source, offset: 0 },
+    content: { path: source, offset: 0, gitId, identity },
   };
 }
 

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, readFile, readlink, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { chmod, mkdir, readFile, readlink, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { LayerFile } from './assemble.ts';
@@ -22,6 +23,62 @@ async function make(folder: string, request: Partial<MakeRequest>) {
   const store = await openBlobStore(join(folder, 'blobs'));
   return makeImage({ store, output: join(folder, 'image.oci'), packages: [], files: [], config: {}, ...request });
 }
+
+describe('a layer that was made before', () => {
+  const gitId = (text: string) =>
+    createHash('sha1')
+      .update(`blob ${Buffer.byteLength(text)}\0${text}`)
+      .digest('hex');
+
+  test('is known by the names of its files, which are not read again', async () => {
+    const folder = await testFolder();
+    const [lib, app] = [join(folder, 'lib'), join(folder, 'app')];
+    await mkdir(join(lib, 'deep'), { recursive: true });
+    await writeFile(join(lib, 'deep/one'), 'one');
+    await writeFile(app, 'first');
+    const build = (identity: string, text: string) =>
+      make(folder, {
+        layers: [{ name: 'lib', files: [{ destination: '/lib', source: lib, identity }] }],
+        files: [{ destination: '/app', source: app, identity: `git ${gitId(text)}`, gitId: gitId(text) }],
+      });
+    const first = await build('a', 'first');
+    // Were it read, it would be told from what it was; its name says that it need not be.
+    await writeFile(join(lib, 'deep/one'), 'two');
+    await writeFile(app, 'other');
+    const second = await build('a', 'other');
+    expect(second.layers.at(-2)).toEqual(first.layers.at(-2));
+    expect(second.layers.at(-1)).not.toEqual(first.layers.at(-1));
+    const third = await build('b', 'other');
+    expect(third.layers.at(-2)).not.toEqual(first.layers.at(-2));
+    expect(third.layers.at(-1)).toEqual(second.layers.at(-1));
+  });
+
+  test('is made again where the store has lost it, and with another mode, owner or place', async () => {
+    const folder = await testFolder();
+    const source = join(folder, 'file');
+    await writeFile(source, 'content');
+    const file = { destination: '/a', source, identity: 'a' };
+    const first = await make(folder, { files: [file] });
+    for (const other of [{ mode: 0o600 }, { uid: 7 }, { gid: 7 }, { destination: '/b' }])
+      expect((await make(folder, { files: [{ ...file, ...other }] })).layers.at(-1)).not.toEqual(first.layers.at(-1));
+    const { digest } = first.layers.at(-1)!;
+    await rm(join(folder, 'blobs/sha256', digest.slice('sha256:'.length)), { force: true });
+    await writeFile(source, 'changed');
+    expect((await make(folder, { files: [file] })).layers.at(-1)?.digest).not.toBe(digest);
+  });
+
+  test('lends its name to nothing where a source was edited while it was read', async () => {
+    const folder = await testFolder();
+    const source = join(folder, 'file');
+    await writeFile(source, 'edited!');
+    const file = { destination: '/a', source, identity: `git ${gitId('content')}`, gitId: gitId('content') };
+    const edited = await make(folder, { files: [file] });
+    await writeFile(source, 'content');
+    const right = await make(folder, { files: [file] });
+    expect(right.layers.at(-1)).not.toEqual(edited.layers.at(-1));
+    expect((await make(folder, { files: [{ destination: '/a', source }] })).layers.at(-1)).toEqual(right.layers.at(-1));
+  });
+});
 
 describe('packages that have a say about the same place', () => {
   const script = (link: string, target: string, priority: number, slave = '') =>

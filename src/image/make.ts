@@ -1,15 +1,17 @@
 import { assembleImage, type ImageConfig, type LayerFile, type StoredLayer } from './assemble.ts';
 import { certificateBundle, certificateEntries } from './certificates.ts';
 import { settleLinks } from './debian/package-links.ts';
+import { digestOf } from './digest.ts';
 import { ImageFault } from './fault.ts';
 import { contentEntries, type LayerContent } from './files.ts';
+import { storeLayer } from './layer-record.ts';
 import { type AssembledImage, layoutBlob, readImageLayout } from './layout.ts';
 import { layerBytes, readLower } from './lower.ts';
 import { mediaTypes } from './manifest.ts';
 import { type Architecture, machineArchitecture } from './platform.ts';
 import { type Accounts, accountsOf, type Group, ownerOf, rootEntries, type User } from './skeleton.ts';
 import type { BlobStore } from './store.ts';
-import { arrange, type LayerEntry, writeTar } from './tar/write.ts';
+import { arrange, type LayerEntry } from './tar/write.ts';
 
 /** A layer with a name of its own. */
 export interface ImageLayer extends LayerContent {
@@ -46,7 +48,7 @@ export async function makeImage(request: MakeRequest): Promise<AssembledImage> {
   const packages = await storePackages(request);
   const layers: StoredLayer[] = [...packages];
   const add = async (createdBy: string, entries: readonly LayerEntry[]) => {
-    if (entries.length > 0) layers.push({ ...(await store.put(writeTar(entries))), createdBy });
+    if (entries.length > 0) layers.push({ ...(await storeLayer(store, entries, entries.map(identityOf))), createdBy });
   };
   await add(
     'alternatives and diversions of packages',
@@ -161,6 +163,12 @@ async function readBase(
     manifest.layers.map((layer) => () => layerBytes(base, layer)),
     paths,
   );
+}
+
+/** What is in memory is named by its sum; a file without a name is read each time. */
+function identityOf({ content }: LayerEntry): string | undefined {
+  if (content === undefined) return '';
+  return content instanceof Uint8Array ? digestOf(content) : content.identity;
 }
 
 function withOwners({ files = [], folders = [], links }: LayerContent, accounts: Accounts): LayerContent {

@@ -183,5 +183,6 @@ async function entryAt(store: BlobStore, layer: Digest, path: string): Promise<L
   if (found === undefined || (found.type !== 'file' && found.type !== 'symlink')) return undefined;
   const { type, mode, uid, gid, size, target, offset, attributes } = found;
   const header = { path, type, mode, uid, gid, size, target, ...(attributes !== undefined && { attributes }) };
-  return type === 'file' ? { ...header, content: { path: store.path(layer), offset } } : header;
+  if (type !== 'file') return header;
+  return { ...header, content: { path: store.path(layer), offset, identity: `${layer}+${offset}+${size}` } };
 }

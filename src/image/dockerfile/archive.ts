@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { type Compression, decompress } from '../debian/decompress.ts';
 import type { Digest } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
+import { nameOf, readLayerRecord, writeLayerRecord } from '../layer-record.ts';
 import type { BlobStore } from '../store.ts';
 import { ByteReader } from '../tar/bytes.ts';
 import { blockSize, checksum } from '../tar/header.ts';
@@ -10,8 +11,7 @@ import { readTar } from '../tar/read.ts';
 import { type FileStretch, readStretch } from '../tar/write.ts';
 import type { Changes } from './changes.ts';
 import { CopyProblem } from './copy-problem.ts';
-import { readLayerRecord, writeLayerRecord } from './layer-record.ts';
-import { type IndexedEntry, nameOf, remembered } from './layer-tree.ts';
+import { type IndexedEntry, remembered } from './layer-tree.ts';
 import type { Owner } from './owner.ts';
 import { type FileNode, partsOf, resolvePath } from './tree.ts';
 

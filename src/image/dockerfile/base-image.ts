@@ -7,13 +7,14 @@ import { headImage } from '../client/push.ts';
 import type { Digest } from '../digest.ts';
 import { isDigest } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
+import { nameOf } from '../layer-record.ts';
 import { readImageLayout, writeLayout } from '../layout.ts';
 import { chooseManifest, parseManifest } from '../manifest.ts';
 import { formatReference, parseReference, type Reference } from '../names.ts';
 import type { Architecture } from '../platform.ts';
 import type { BlobStore } from '../store.ts';
 import { DockerfileFault } from './fault.ts';
-import { nameOf, remembered } from './layer-tree.ts';
+import { remembered } from './layer-tree.ts';
 import { type LogicalLine, placeOf, type Word } from './source.ts';
 
 /** Where an image of a registry is asked for. */

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, hexOf } from '../digest.ts';
+import { writeRecord } from '../layer-record.ts';
 import type { BlobStore } from '../store.ts';
 import { skippingSource } from '../tar/bytes.ts';
 import { readTar } from '../tar/read.ts';
-import { writeRecord } from './layer-record.ts';
 import { emptyTree, type FolderNode, partsOf, resolvePath, type Tree, type TreeNode } from './tree.ts';
 
 /** What a layer's archive says of an entry; `offset` is where its content begins in the uncompressed archive. */
@@ -54,11 +53,6 @@ export async function remembered<T>(store: BlobStore, kind: string, name: string
     await writeRecord(path, JSON.stringify(made));
     return made;
   }
-}
-
-/** Sum of a value that names a result. */
-export function nameOf(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
 }
 
 /**

@@ -6,11 +6,11 @@ import type { RegistryAccessOptions } from '../client/endpoints.ts';
 import { decompress } from '../debian/decompress.ts';
 import type { Digest } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
+import { storeLayer } from '../layer-record.ts';
 import type { AssembledImage } from '../layout.ts';
 import { type Descriptor, mediaTypes } from '../manifest.ts';
 import { type Architecture, machineArchitecture } from '../platform.ts';
 import type { BlobStore } from '../store.ts';
-import { writeTar } from '../tar/write.ts';
 import {
   globalVariables,
   type Platform,
@@ -26,8 +26,7 @@ import { type ContextFile, contextTree, ignoreFilter } from './context.ts';
 import { DockerfileFault } from './fault.ts';
 import { findOwner } from './find-owner.ts';
 import type { Instruction } from './instruction.ts';
-import { readLayerRecord, writeLayerRecord } from './layer-record.ts';
-import { nameOf, treeOfLayers } from './layer-tree.ts';
+import { treeOfLayers } from './layer-tree.ts';
 import { hasRun, isRun, neededStages } from './needed-stages.ts';
 import { type Dockerfile, parseDockerfile, type Stage, type Warning } from './parse.ts';
 import { type CopyStep, emptyConfig, type FolderStep, planStage, type StageScope } from './plan-stage.ts';
@@ -449,29 +448,7 @@ class Build {
     const { store } = this.#request;
     const { entries, identities } = changes.entries();
     if (entries.length === 0) return undefined;
-    const name = nameOf(
-      entries.map(({ path, type, mode, uid, gid, size, target, attributes }, index) => [
-        path,
-        type,
-        mode,
-        uid,
-        gid,
-        size,
-        target,
-        identities[index],
-        ...(attributes === undefined ? [] : [attributes]),
-      ]),
-    );
-    const known = await readLayerRecord(store, name);
-    if (known !== undefined) return known;
-    let differs = false;
-    const stored = await store.put(
-      writeTar(entries, () => (differs = true)),
-      { durable: false },
-    );
-    // A source that was edited while it was read must not lend its former name to what it is now.
-    if (!differs) await writeLayerRecord(store, name, stored);
-    return stored;
+    return storeLayer(store, entries, identities);
   }
 }
 

@@ -13,6 +13,8 @@ export interface FileStretch {
   readonly offset: number;
   /** The id that git gives to these bytes, for a file that somebody may write to meanwhile: what is read is held against it. */
   readonly gitId?: string | undefined;
+  /** A name for these bytes, the same wherever they lie: what was made of them once is known by it. */
+  readonly identity?: string | undefined;
 }
 
 /** An entry of an archive to be written. */

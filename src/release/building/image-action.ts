@@ -134,8 +134,14 @@ function imageFiles(request: BuiltinRequest, destination: string, given: Json): 
   };
   if (typeof content === 'string' && source === undefined) return [{ destination, content, ...rest }];
   if (typeof source !== 'string') throw badRule(target, `files[${destination}] names no source`);
-  if (!destination.endsWith('/')) return [{ destination, source: fileOf(request, source), ...rest }];
-  return sourcesOf(request, source).map(({ absolute }) => ({ destination, source: absolute, ...rest }));
+  const taken = destination.endsWith('/') ? sourcesOf(request, source) : [fileOf(request, source)];
+  return taken.map((file) => ({ destination, source: file.absolute, ...identityOf(file), ...rest }));
+}
+
+/** A source of the workspace is known by what git calls its bytes: its sum would have to be taken. */
+function identityOf(file: BuiltFile): Pick<ImageFile, 'identity' | 'gitId'> {
+  const { sourceId } = file;
+  return sourceId === undefined ? { identity: file.sha256 } : { identity: `git ${sourceId}`, gitId: sourceId };
 }
 
 function record(value: Json, what: string, { target }: BuiltinRequest): Config {
@@ -157,17 +163,21 @@ function sourcesOf(request: BuiltinRequest, source: string): readonly BuiltFile[
   return found;
 }
 
-function fileOf(request: BuiltinRequest, source: string): string {
-  if (source.startsWith('//')) return onlyFile(request, source as Label);
+function fileOf(request: BuiltinRequest, source: string): BuiltFile {
+  if (source.startsWith('//')) return onlyOutputOf(request, source as Label);
   const [file] = sourcesOf(request, source);
   if (file === undefined) throw badRule(request.target, `${source} is not among its sources`);
-  return file.absolute;
+  return file;
 }
 
 function onlyFile(request: BuiltinRequest, label: Label): string {
+  return onlyOutputOf(request, label).absolute;
+}
+
+function onlyOutputOf(request: BuiltinRequest, label: Label): BuiltFile {
   const [file, ...others] = request.outputsOf(label);
   if (file === undefined || others.length > 0) {
     throw badRule(request.target, `${label} has ${others.length + (file ? 1 : 0)} outputs, and one is needed`);
   }
-  return file.absolute;
+  return file;
 }
