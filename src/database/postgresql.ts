@@ -80,6 +80,11 @@ export async function openPostgres(url: string, connections = 10): Promise<Datab
     ...over(pool as never),
     engine: 'postgresql',
     transaction: (body, lock) => untilAlone(() => once(body, lock)),
+    pool: () => ({
+      used: pool.totalCount - pool.idleCount,
+      idle: pool.idleCount,
+      waiting: pool.waitingCount,
+    }),
     close: () => pool.end(),
   };
   try {

@@ -26,6 +26,8 @@ export interface Database extends Connection {
    *   that is taken later, a transaction that has waited would still see what was there before
    */
   transaction<Result>(body: (connection: Connection) => Promise<Result>, lock?: string): Promise<Result>;
+  /** Connections, where there are several. */
+  pool?(): { readonly used: number; readonly idle: number; readonly waiting: number };
   close(): Promise<void>;
 }
 

@@ -44,5 +44,7 @@ export {
   prune,
   toolingAnnotation,
 } from './prune.ts';
+export { type MeasuredRequest, onRequest } from './traced.ts';
 export type * from './types.ts';
 export { type WatchEvent, watchObjects } from './watch.ts';
+export { openWatches } from './watch-age.ts';

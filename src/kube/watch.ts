@@ -4,6 +4,7 @@ import { objectPath } from './discover.ts';
 import { isKubeFault, KubeFault } from './fault.ts';
 import { acceptFor, listObjects, type Selection } from './objects.ts';
 import type { Cluster, Kind, KubeObject } from './types.ts';
+import { beginWatch } from './watch-age.ts';
 
 export type WatchEvent =
   /** Everything that there is: at the beginning, and where the server could not go on from where it was. */
@@ -29,29 +30,36 @@ export async function* watchObjects(
   let version: string | undefined;
   let failures = 0;
   const { signal } = selection;
-  while (!signal?.aborted) {
-    try {
-      if (version === undefined) {
-        const { items, resourceVersion } = await listObjects(cluster, kind, selection);
-        yield { type: 'all', objects: items };
-        version = resourceVersion;
+  const age = beginWatch();
+  try {
+    while (!signal?.aborted) {
+      try {
+        if (version === undefined) {
+          const { items, resourceVersion } = await listObjects(cluster, kind, selection);
+          age.heard();
+          yield { type: 'all', objects: items };
+          version = resourceVersion;
+        }
+        const began = Date.now();
+        for await (const event of changes(cluster, kind, version, selection)) {
+          failures = 0;
+          age.heard();
+          version = event.version;
+          if (event.told !== undefined) yield event.told;
+        }
+        // A proxy that ends every watch at once must not make this a storm of requests.
+        if (Date.now() - began < 1_000) throw new KubeFault('kube/unreachable', 'the watch ended at once');
+      } catch (error) {
+        if (signal?.aborted) return;
+        if (isKubeFault(error, 'kube/gone')) version = undefined;
+        else if (isKubeFault(error, 'kube/forbidden', 'kube/unauthorized', 'kube/unknown-kind', 'kube/untrusted'))
+          throw error;
+        failures++;
+        await sleep(Math.min(5_000, 100 * 2 ** failures), undefined, { ...(signal && { signal }) }).catch(() => {});
       }
-      const began = Date.now();
-      for await (const event of changes(cluster, kind, version, selection)) {
-        failures = 0;
-        version = event.version;
-        if (event.told !== undefined) yield event.told;
-      }
-      // A proxy that ends every watch at once must not make this a storm of requests.
-      if (Date.now() - began < 1_000) throw new KubeFault('kube/unreachable', 'the watch ended at once');
-    } catch (error) {
-      if (signal?.aborted) return;
-      if (isKubeFault(error, 'kube/gone')) version = undefined;
-      else if (isKubeFault(error, 'kube/forbidden', 'kube/unauthorized', 'kube/unknown-kind', 'kube/untrusted'))
-        throw error;
-      failures++;
-      await sleep(Math.min(5_000, 100 * 2 ** failures), undefined, { ...(signal && { signal }) }).catch(() => {});
     }
+  } finally {
+    age.end();
   }
 }
 

@@ -55,6 +55,7 @@ export {
   type NewTrain,
   type OpenSummary,
   openPlacementStore,
+  type Passage,
   type PastRollout,
   type PlacementFilter,
   type PlacementStore,

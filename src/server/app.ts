@@ -14,7 +14,7 @@ import type { Call, Context, Request } from './call.ts';
 import { calls } from './calls/index.ts';
 import { streamEvents } from './events.ts';
 import { ServerFault } from './fault.ts';
-import type { Metrics } from './metrics.ts';
+import type { Metrics } from './metrics/index.ts';
 import { openApiDocument } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { type RequestTraces, traceRequests } from './request-trace.ts';
@@ -68,7 +68,8 @@ export function createApp({ context, metrics, version, log, tls }: AppOptions): 
   });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'none';
-    metrics.count(route, request.method, reply.statusCode, reply.elapsedTime / 1000);
+    metrics.count('banksman_http_requests_total', [route, request.method, reply.statusCode]);
+    metrics.observe('banksman_http_request_duration_seconds', reply.elapsedTime / 1000, [route, request.method]);
   });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
@@ -106,7 +107,7 @@ export function createApp({ context, metrics, version, log, tls }: AppOptions): 
   app.get('/openapi.json', async () => openApiDocument(version));
   app.get('/metrics', async (request, reply) => {
     await allow(context, request, 'metrics.read');
-    return reply.type('text/plain; version=0.0.4').send(metrics.text());
+    return reply.type('text/plain; version=0.0.4').send(await metrics.text());
   });
   app.get('/v1/events', async (request, reply) => {
     await allow(context, request, 'event.read');
@@ -121,7 +122,7 @@ export function createApp({ context, metrics, version, log, tls }: AppOptions): 
     const gone = new AbortController();
     request.raw.on('close', () => gone.abort());
     reply.hijack();
-    streams++;
+    metrics.set('banksman_event_streams', ++streams);
     // It may last for days: what is traced is that it was begun.
     traces.end(request.raw, reply.raw, '/v1/events');
     const signal = AbortSignal.any([closing.signal, gone.signal]);
@@ -137,7 +138,7 @@ export function createApp({ context, metrics, version, log, tls }: AppOptions): 
         reply.raw.destroy();
       })
       .finally(() => {
-        streams--;
+        metrics.set('banksman_event_streams', --streams);
       });
   });
   for (const call of calls) addCall(app, context, traces, call);

@@ -11,7 +11,7 @@ import {
   takeLeaderLease,
   watchDrift,
 } from '../release/index.ts';
-import type { Metrics } from './metrics.ts';
+import type { Metrics } from './metrics/index.ts';
 
 export interface LeadOptions {
   readonly database: Database;
@@ -42,7 +42,6 @@ export function lead(options: LeadOptions): { stop(): Promise<void> } {
     try {
       lease = await takeLeaderLease(database, 'rollouts', executor.source, leaseTime);
       isOthers = lease === undefined;
-      metrics.set('open_rollouts', (await executor.store.open()).length);
     } catch (error) {
       onError(error, 'the right to lead');
     }
@@ -56,7 +55,7 @@ export function lead(options: LeadOptions): { stop(): Promise<void> } {
       await term?.end();
       term = undefined;
     }
-    metrics.set('leader', term === undefined ? 0 : 1);
+    metrics.set('banksman_leader', term === undefined ? 0 : 1);
   };
 
   const begin = (lease: LeaderLease, asked: Clocks): Term => {
@@ -67,6 +66,7 @@ export function lead(options: LeadOptions): { stop(): Promise<void> } {
     const timer = setInterval(() => {
       if (!holds()) stop.abort(new Error('the right to lead has ended'));
     }, leaseTime / 20);
+    metrics.count('banksman_leaderships_total');
     const leadership: Leadership = { lease, signal: stop.signal, holds };
     const { store, environments, clusters, now, source } = executor;
     const drift = watchDrift({
@@ -81,6 +81,8 @@ export function lead(options: LeadOptions): { stop(): Promise<void> } {
       lease,
       now,
       source,
+      observe: ({ environment }, corrected) =>
+        metrics.count('banksman_drift_corrections_total', [environment], corrected.length),
       onError,
       signal: stop.signal,
     });

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import type { Server } from 'node:tls';
 import { type Database, traced } from '../database/index.ts';
 import type { Environment } from '../graph/index.ts';
-import { KubeFault } from '../kube/index.ts';
+import { KubeFault, onRequest } from '../kube/index.ts';
 import {
   type CheckProvenance,
   type Clusters,
@@ -12,10 +12,11 @@ import {
   openPlacementStore,
   type ReleaseContent,
 } from '../release/index.ts';
+import { toldOf } from '../trace/index.ts';
 import { createApp } from './app.ts';
 import { untilAtRest } from './at-rest.ts';
 import { lead } from './lead.ts';
-import { createMetrics } from './metrics.ts';
+import { collectDatabase, collectProcess, countPassage, createMetrics } from './metrics/index.ts';
 import type { SignIn } from './sign-in.ts';
 import { followTls, readTls, type TlsFiles } from './tls.ts';
 import { openTokens, type Tokens } from './tokens.ts';
@@ -75,12 +76,22 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     signIns = [],
     policies = new Map(),
   } = options;
-  const database = traced(options.database);
+  const metrics = createMetrics();
+  collectProcess(metrics, version);
+  const database = traced(options.database, (seconds, result) =>
+    metrics.observe('banksman_database_transaction_duration_seconds', seconds, [result]),
+  );
+  collectDatabase(metrics, database, now);
   const store = await openPlacementStore(database, options.checkProvenance);
   await migrateDrift(database);
   const tokens = await openTokens(database);
   const webhooks = await openWebhooks(database);
-  const metrics = createMetrics();
+  const stopCounting = [
+    store.onPassage((passage) => countPassage(metrics, passage)),
+    onRequest(({ method, result, seconds }) =>
+      metrics.observe('banksman_kubernetes_request_duration_seconds', seconds, [method, result]),
+    ),
+  ];
   const given = { environments, fetchRelease, clusters: options.clusters, statementsOn, policies };
   const context = { database, store, tokens, signIns: [tokens, ...signIns], webhooks, now, ...given };
   const tls = options.tls && (await readTls(options.tls));
@@ -92,7 +103,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     tls &&
     followTls(app.server as unknown as Server, options.tls, tls, (error) => app.log.error({ err: error }));
   const holder = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
-  const onError = (error: unknown, about: string) => app.log.error({ err: error }, about);
+  const onError = (error: unknown, about: string) => {
+    metrics.count('banksman_rollout_retries_total', [toldOf(error)[0]]);
+    app.log.error({ err: error }, about);
+  };
   const leading = lead({
     database,
     executor: {
@@ -116,6 +130,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     now,
     leaseTime: options.leaseTime ?? 15_000,
     onError: (error) => app.log.error({ err: error }, 'delivering webhooks failed'),
+    onAttempt: (result) => metrics.count('banksman_webhook_deliveries_total', [result]),
   });
   return {
     url,
@@ -125,6 +140,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       following?.stop();
       await Promise.all([leading.stop(), deliveries.stop()]);
       await app.close();
+      for (const stop of stopCounting) stop();
     },
   };
 }

@@ -11,4 +11,4 @@ export {
   traceparent,
   within,
 } from './span.ts';
-export { startTracing, type Tracing } from './start.ts';
+export { sentSpans, startTracing, type Tracing } from './start.ts';

@@ -12,16 +12,25 @@ export interface TracingOptions {
   /** `banksman-server`; OTEL_SERVICE_NAME has the last word. */
   readonly service: string;
   readonly version: string;
-  /** Spans that reached their receiver, or did not. */
-  readonly onSent?: ((spans: number, arrived: boolean) => void) | undefined;
+}
+
+const spans = { sent: 0, lost: 0 };
+
+function count(number: number, arrived: boolean): void {
+  spans[arrived ? 'sent' : 'lost'] += number;
+}
+
+/** Spans of this process that reached their receiver, and that did not. */
+export function sentSpans(): Readonly<typeof spans> {
+  return spans;
 }
 
 /** Records and sends spans where the standard variables ask for it; OpenTelemetry's packages are loaded only then. */
-export async function startTracing({ service, version, onSent }: TracingOptions): Promise<Tracing> {
+export async function startTracing({ service, version }: TracingOptions): Promise<Tracing> {
   const settings = readTraceSettings(process.env);
   if (!settings.on) return { warnings: settings.warnings, stop: async () => true };
   const { openTelemetry } = await import('./opentelemetry.ts');
-  const { tracer, stop } = openTelemetry({ service, version, settings, onSent });
+  const { tracer, stop } = openTelemetry({ service, version, settings, onSent: count });
   recordSpansWith(tracer);
   return {
     warnings: settings.warnings,

@@ -1,7 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type OtlpReceiver, startOtlpReceiver } from '../../test/support/otlp.ts';
 import { Fault } from '../fault/index.ts';
-import { formatTraceparent, inSpan, isTracing, parseTraceparent, startTracing, traceparent, within } from './index.ts';
+import {
+  formatTraceparent,
+  inSpan,
+  isTracing,
+  parseTraceparent,
+  sentSpans,
+  startTracing,
+  traceparent,
+  within,
+} from './index.ts';
 import { readTraceSettings } from './settings.ts';
 import { startSpan } from './span.ts';
 
@@ -85,8 +94,7 @@ describe('where a receiver is named', () => {
     vi.unstubAllEnvs();
     receiver.stop();
   });
-  const start = (onSent?: (spans: number, arrived: boolean) => void) =>
-    startTracing({ service: 'banksman', version: '1', onSent });
+  const start = () => startTracing({ service: 'banksman', version: '1' });
 
   it('spans reach it, each below its own, with what went wrong', async () => {
     const tracing = await start();
@@ -121,9 +129,8 @@ describe('where a receiver is named', () => {
   });
 
   it('that hangs or is away, work does not notice, and the end does not wait', async () => {
-    const told: [number, boolean][] = [];
     receiver.behave(() => {});
-    const tracing = await start((spans, arrived) => told.push([spans, arrived]));
+    const tracing = await start();
     for (let index = 0; index < 5_000; index++) expect(await inSpan('work', {}, async () => index)).toBe(index);
     await vi.waitFor(() => expect(receiver.requests).toBeGreaterThan(0), { timeout: 20_000, interval: 10 });
     receiver.stop();
@@ -134,11 +141,11 @@ describe('where a receiver is named', () => {
   });
 
   it('what it refuses is counted', async () => {
-    const told: [number, boolean][] = [];
+    const { sent, lost } = { ...sentSpans() };
     receiver.behave((response) => void response.writeHead(400).end());
-    const tracing = await start((spans, arrived) => told.push([spans, arrived]));
+    const tracing = await start();
     await inSpan('work', {}, async () => {});
     await tracing.stop(10_000);
-    expect(told).toEqual([[1, false]]);
+    expect(sentSpans()).toEqual({ sent, lost: lost + 1 });
   });
 });

@@ -115,8 +115,8 @@ function spansOf({ resourceSpans }: Request): ReceivedSpan[] {
         parentId: span.parentSpanId.toString('hex'),
         name: span.name,
         kind: span.kind,
-        start: Number(span.startTimeUnixNano) / 1e6,
-        end: Number(span.endTimeUnixNano) / 1e6,
+        start: milliseconds(span.startTimeUnixNano),
+        end: milliseconds(span.endTimeUnixNano),
         attributes: plain(span.attributes),
         error: span.status?.code === 2 ? span.status.message : undefined,
         resource: plain(resource.attributes),
@@ -127,4 +127,9 @@ function spansOf({ resourceSpans }: Request): ReceivedSpan[] {
 
 function plain(attributes: readonly Attribute[]): Record<string, unknown> {
   return Object.fromEntries(attributes.map(({ key, value }) => [key, value[value.value ?? '']]));
+}
+
+/** Nanoseconds are too many for a number. */
+function milliseconds(nanoseconds: string): number {
+  return Number(BigInt(nanoseconds) / 1_000_000n);
 }

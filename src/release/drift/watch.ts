@@ -38,8 +38,8 @@ export interface DriftOptions {
   readonly now: () => number;
   /** For the audit log: unique among all servers. */
   readonly source: string;
-  /** What was found at each look that found or ended something. */
-  readonly observe?: ((drift: Drift) => void) | undefined;
+  /** What was found at each look that found or ended something, and what was put right at once. */
+  readonly observe?: ((drift: Drift, corrected: readonly DriftedObject[]) => void) | undefined;
   /** What went wrong and is tried again. */
   readonly onError: (error: unknown, about: string) => void;
   readonly signal: AbortSignal;
@@ -343,7 +343,7 @@ function createWatcher(options: DriftOptions) {
     const drift: Drift = { service, environment: environment.name, release, objects: left, corrections };
     const actor: Actor = { who: 'banksman', source: options.source };
     await writeDrift(options.database, drift, corrected, actor, now(), options.lease);
-    options.observe?.(drift);
+    options.observe?.(drift, corrected);
     const ends = placement.holds.flatMap((hold) => (isInForce(hold, now()) ? (hold.until ?? []) : []));
     if (left.length > 0 && ends.length > 0) {
       setTimeout(() => schedule(place, 0), Math.min(2 ** 31 - 1, Math.min(...ends) - now() + 1)).unref();

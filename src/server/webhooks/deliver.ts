@@ -26,6 +26,8 @@ export interface DeliveryOptions {
   /** Milliseconds that who delivers may be silent. */
   readonly leaseTime: number;
   readonly onError: (error: unknown) => void;
+  /** What became of an attempt. */
+  readonly onAttempt?: ((result: 'delivered' | 'failed' | 'given-up') => void) | undefined;
 }
 
 /** Milliseconds that a receiver has for its answer. */
@@ -139,7 +141,7 @@ async function fillOutbox(
 }
 
 async function deliver(
-  { database, now }: DeliveryOptions,
+  { database, now, onAttempt = () => {} }: DeliveryOptions,
   lease: LeaderLease,
   webhook: Webhook,
   message: OutboxEntry,
@@ -158,10 +160,14 @@ async function deliver(
   });
   // It was cut off by us: it is sent again, by whoever goes on.
   if (signal.aborted && !sent.received) return;
-  if (sent.received) return await markDelivered(database, lease, webhook.id, message.number, now());
+  if (sent.received) {
+    onAttempt('delivered');
+    return await markDelivered(database, lease, webhook.id, message.number, now());
+  }
   if (sent.status === gone) await disable(database, lease, webhook.id, 'the receiver answered 410 Gone', now());
   const delay = nextAttempt(message.attempts + 1, sent.wish, Math.random());
   const due = delay === undefined ? undefined : now() + delay;
+  onAttempt(due === undefined ? 'given-up' : 'failed');
   await markFailed(database, lease, webhook.id, message, sent.told, due, now());
 }
 
