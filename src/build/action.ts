@@ -26,6 +26,8 @@ import { actionEnvironment, baseEnvironment, type Layout, substitute } from './v
 export interface Workshop {
   /** Where sources lie. */
   readonly workspaceRoot: string;
+  /** Where a source file is on the disk. */
+  readonly placeOf: (path: string) => string;
   readonly outputRoot: string;
   /** For outputs that are not whole yet, on the same disk. */
   readonly stagingFolder: string;
@@ -85,7 +87,7 @@ export async function runAction(
   task: Task,
   signal: AbortSignal,
 ): Promise<Made> {
-  const scratch = await makeScratch(shop.scratchFolder, shop.workspaceRoot, shop.cache.blobs);
+  const scratch = await makeScratch(shop.scratchFolder, shop.placeOf, shop.cache.blobs);
   try {
     const made = await runIn(shop, scratch, target, inputs, builtin, told, task, signal);
     const damaged = await scratch.damaged();
@@ -199,11 +201,11 @@ async function madeAt(name: string, place: string, target: Target, scratch: Scra
 /** Sources that are read where they lie, by path. */
 type InPlace = ReadonlyMap<string, BuiltFile>;
 
-function sourcesInPlace({ workspaceRoot }: Workshop, srcs: ResolvedInputs): InPlace {
+function sourcesInPlace({ placeOf }: Workshop, srcs: ResolvedInputs): InPlace {
   const found = new Map<string, BuiltFile>();
   for (const { what } of srcs.all) {
     if (what.kind !== 'source') continue;
-    const file = sourceInPlace(join(workspaceRoot, what.path), what.path, what.hash);
+    const file = sourceInPlace(placeOf(what.path), what.path, what.hash);
     if (file !== undefined) found.set(what.path, file);
   }
   return found;

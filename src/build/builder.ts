@@ -74,13 +74,16 @@ export function createBuilder(options: BuilderOptions): Builder {
   const slots = createSlots(options.jobs ?? Math.max(1, cpus().length));
   // What is built elsewhere is no part of what was built here.
   const history = openHistory(cacheFolder, options.sourceRoot === undefined ? graph.workspace.root : 'elsewhere');
-  const watch = createSourceWatch(sourceRoot);
+  // What lies in a subrepo that was built is not in the workspace.
+  const placeOf = (path: string) => graph.tree.placeOf?.(path) ?? join(sourceRoot, path);
+  const watch = createSourceWatch(placeOf);
   const made = new Map<Label, Made>();
   let confinement: Promise<Sandbox> | undefined;
   let cleared: Promise<void> | undefined;
   let remote: Promise<RemoteCache | undefined> | undefined;
   const shop: Workshop = {
     workspaceRoot: sourceRoot,
+    placeOf,
     outputRoot,
     stagingFolder: join(outputRoot, '.staging'),
     scratchFolder: join(cacheFolder, 'scratch'),

@@ -48,7 +48,8 @@ export interface Scratch {
 export const toolsFolder = '.tools';
 const temporaryFolder = '.tmp';
 
-export async function makeScratch(folder: string, workspaceRoot: string, blobs: Blobs): Promise<Scratch> {
+/** @param placeOf where on the disk a source is */
+export async function makeScratch(folder: string, placeOf: (path: string) => string, blobs: Blobs): Promise<Scratch> {
   const root = join(folder, await ownName());
   const temporary = join(root, temporaryFolder);
   await mkdir(temporary, { recursive: true });
@@ -88,7 +89,7 @@ export async function makeScratch(folder: string, workspaceRoot: string, blobs: 
     temporary,
     async addSource(path, at = path) {
       if (!claim(at, 'source')) return;
-      const from = join(workspaceRoot, path);
+      const from = placeOf(path);
       const to = join(root, at);
       await parent(to);
       await copySource(from, to);

@@ -1,5 +1,4 @@
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Target } from '../graph/index.ts';
 import { BuildFault } from './fault.ts';
 import { allInputs } from './target.ts';
@@ -15,11 +14,12 @@ export interface SourceWatch {
   check(target: Target): void;
 }
 
-export function createSourceWatch(root: string): SourceWatch {
+/** @param placeOf where on the disk a source is */
+export function createSourceWatch(placeOf: (path: string) => string): SourceWatch {
   /** State of a file before its hash was computed. */
   const states = new Map<string, string>();
   const state = (path: string): string => {
-    const info = stateOf(join(root, path));
+    const info = stateOf(placeOf(path));
     return info === undefined ? 'gone' : `${info.ino} ${info.size} ${info.mtimeNs} ${info.ctimeNs}`;
   };
   return {

@@ -177,7 +177,7 @@ export async function runTest(
 
   async function attemptOnce(attempt: number): Promise<Outcome> {
     if (test === undefined) throw new Error(`${target.label} is no test`);
-    const scratch = await makeScratch(shop.scratchFolder, shop.workspaceRoot, shop.cache.blobs);
+    const scratch = await makeScratch(shop.scratchFolder, shop.placeOf, shop.cache.blobs);
     try {
       for (const artifact of artifacts) await scratch.addArtifact(artifact);
       for (const { what } of data.all) await layResolved(scratch, what);

@@ -17,6 +17,9 @@ export function graphOptions(): Pick<LoadOptions, 'ruleFiles' | 'cache' | 'build
     ruleFiles: ruleFiles(),
     cache: { minimumIndex: largeIndex },
     // What builds takes its time to load, and is hardly ever wanted here.
-    build: async (request) => (await import('../release/building/index.ts')).buildIncluded(request),
+    build: {
+      texts: async (request) => (await import('../release/building/index.ts')).buildIncluded.texts(request),
+      folder: async (request) => (await import('../release/building/index.ts')).buildIncluded.folder(request),
+    },
   };
 }

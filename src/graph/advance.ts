@@ -5,6 +5,7 @@ import { definitionHash } from './hash.ts';
 import { combine, hashLength, type IndexedGraph, type PackageReading, plainReading } from './indexed-graph.ts';
 import { splitLabel } from './label.ts';
 import { LazyMap } from './lazy-map.ts';
+import { createMountedTree } from './mounted-tree.ts';
 import { PackageLoader } from './packages.ts';
 import { childPath, lastPart, parentPath } from './paths.ts';
 import { joinFaults } from './place.ts';
@@ -51,7 +52,11 @@ export async function advance(
   const tree = await options.open(folders);
   const { buildFiles } = workspace;
 
-  const loader = new PackageLoader(workspace, { ruleFiles: options.ruleFiles, tree, say: options.say });
+  const loader = new PackageLoader(workspace, {
+    ruleFiles: options.ruleFiles,
+    tree: createMountedTree(tree),
+    say: options.say,
+  });
   const loaded = new Map<string, Package>();
   for (const name of outdated.evaluate) {
     const found = isPackage(workspace, tree, name) ? loader.load(name) : undefined;

@@ -76,15 +76,20 @@ export async function explainSince(
   const files = cone.flatMap((each) => [before, after].flatMap(({ targets }) => lookedInto(targets.get(each))));
   const folders = [...new Set(files)];
   return explain(
-    { ...before, workspace: await earlier.workspace(), tree: earlier.part(folders) },
+    { ...before, workspace: await earlier.workspace(), tree: shows(before.graph.tree) ?? earlier.part(folders) },
     {
       ...after,
       workspace: later === undefined ? workspace : await later.workspace(),
-      tree: later === undefined ? after.graph.tree : later.part(folders),
+      tree: later === undefined ? after.graph.tree : (shows(after.graph.tree) ?? later.part(folders)),
     },
     label,
     options.ruleFiles,
   );
+}
+
+/** A tree that shows files which are built: a commit alone does not have them. */
+function shows(tree: SourceTree): SourceTree | undefined {
+  return tree.placeOf === undefined ? undefined : tree;
 }
 
 /** Folders of which an explanation asks what is in them. */

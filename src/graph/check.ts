@@ -3,7 +3,7 @@ import { nearest } from '../fault/index.ts';
 import { dependenciesOf, filesOf } from './dependency.ts';
 import { GraphFault } from './fault.ts';
 import { buildFileOf } from './glob.ts';
-import { isTargetVisible, nearestLabel, splitLabel } from './label.ts';
+import { builtPartOf, isTargetVisible, nearestLabel, packageLabel, splitLabel } from './label.ts';
 import { groupNames } from './output-names.ts';
 import { childPath, lastPart, parentPath } from './paths.ts';
 import { literalPlace } from './place.ts';
@@ -32,7 +32,8 @@ export function checkTargets(checked: CheckedTargets): GraphFault[] {
 }
 
 /** What is wrong with what one target depends on. */
-export function checkDependencies({ targets, broken, made }: CheckedTargets, target: Target): GraphFault[] {
+export function checkDependencies(checked: CheckedTargets, target: Target): GraphFault[] {
+  const { targets, broken, made } = checked;
   const faults: GraphFault[] = [];
   const told = new Set<Label>();
   for (const { label, role, named } of dependenciesOf(target)) {
@@ -40,7 +41,7 @@ export function checkDependencies({ targets, broken, made }: CheckedTargets, tar
     if (dependency === undefined) {
       if (broken.has(splitLabel(label).package) || told.has(label)) continue;
       told.add(label);
-      faults.push(missingTarget(targets, target, label, made?.(splitLabel(label).package) ?? targets.values()));
+      faults.push(missingTarget(checked, target, label, made?.(splitLabel(label).package) ?? targets.values()));
       continue;
     }
     if (named !== undefined && !groupNames(dependency).includes(named)) {
@@ -69,7 +70,7 @@ export function checkDependencies({ targets, broken, made }: CheckedTargets, tar
               place: dependency.place,
             },
           ],
-          next: `add //${target.package}:all to the visibility of ${label}, if its owner agrees`,
+          next: `add ${packageLabel(target.package)}:all to the visibility of ${label}, if its owner agrees`,
         }),
       );
     }
@@ -88,11 +89,19 @@ export function checkDependencies({ targets, broken, made }: CheckedTargets, tar
 }
 
 function missingTarget(
-  targets: ReadonlyMap<Label, Target>,
+  { targets, tree, buildFiles }: CheckedTargets,
   target: Target,
   label: Label,
   beside: Iterable<Target>,
 ): GraphFault {
+  const { package: packageName } = splitLabel(label);
+  const built = builtPartOf(packageName);
+  if (built !== undefined && buildFileOf(tree, packageName, buildFiles) === undefined) {
+    return new GraphFault('graph/missing-target', `${target.label} depends on ${label}, which does not exist`, {
+      place: dependencyPlace(target, label),
+      next: `look at the files of the subrepo ${built.subrepo}: it has no BUILD file in ${built.below || 'its root'}`,
+    });
+  }
   const near = nearestLabel(label, targets);
   const lock = lockAdvice(label, beside);
   return new GraphFault('graph/missing-target', `${target.label} depends on ${label}, which does not exist`, {
@@ -124,7 +133,7 @@ function dependencyPlace(target: Target, label: Label): Place {
   const { package: packageName, name } = splitLabel(label);
   const forms: string[] = [label];
   if (packageName === target.package) forms.push(`:${name}`);
-  if (lastPart(packageName) === name) forms.push(`//${packageName}`);
+  if (lastPart(packageName) === name) forms.push(packageLabel(packageName));
   for (const form of forms) {
     const place = literalPlace(target.place, form);
     if (place !== target.place) return place;
@@ -144,10 +153,10 @@ export function checkFiles({ tree, buildFiles }: CheckedTargets, target: Target)
       faults.push(
         new GraphFault(
           'graph/crosses-package',
-          `${target.label} takes the file ${path}, which belongs to the package //${between}`,
+          `${target.label} takes the file ${path}, which belongs to the package ${packageLabel(between)}`,
           {
             place: place(),
-            next: `make a target of it there, such as a filegroup, and name that: //${between}:name`,
+            next: `make a target of it there, such as a filegroup, and name that: ${packageLabel(between)}:name`,
           },
         ),
       );

@@ -1,6 +1,7 @@
 import { isFault } from '../fault/index.ts';
 import { buildFileOf } from './glob.ts';
 import type { LoadOptions } from './load.ts';
+import { createMountedTree } from './mounted-tree.ts';
 import { PackageLoader } from './packages.ts';
 import { childPath, parentPath } from './paths.ts';
 import type { SourceTree } from './tree.ts';
@@ -64,7 +65,9 @@ function targetNames(
   { ruleFiles }: Pick<LoadOptions, 'ruleFiles'>,
 ): string[] {
   try {
-    const loaded = new PackageLoader(workspace, { ruleFiles, tree, say() {} }).load(packageName);
+    const loaded = new PackageLoader(workspace, { ruleFiles, tree: createMountedTree(tree), say() {} }).load(
+      packageName,
+    );
     return [...(loaded?.targets.keys() ?? [])].filter((name) => !name.startsWith('_')).sort();
   } catch (error) {
     if (isFault(error)) return [];

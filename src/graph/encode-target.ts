@@ -1,3 +1,4 @@
+import { labelOf } from './label.ts';
 import { noInputs } from './no-inputs.ts';
 import type { Target } from './types.ts';
 
@@ -47,7 +48,7 @@ export function encodeTargets(targets: Iterable<Target>, file: string): string {
       written[key] = value;
     }
     const { place } = target;
-    if (target.label !== `//${target.package}:${target.name}`) throw new Error(`${target.label} is named otherwise`);
+    if (target.label !== labelOf(target.package, target.name)) throw new Error(`${target.label} is named otherwise`);
     list.push([written, place.line, place.column, place.length, place.file === file ? null : place.file]);
   }
   return JSON.stringify(list);
@@ -92,7 +93,7 @@ export function decodeTargets(
     const { name, rule, description, action, ...others } = written;
     // The keys in the order that evaluation gives them: what is printed of a target must not tell how it was had.
     targets.set(name, {
-      label: `//${packageName}:${name}`,
+      label: labelOf(packageName, name),
       package: packageName,
       name,
       rule,

@@ -9,20 +9,28 @@ export interface BuiltText {
   readonly text: string;
 }
 
-/** What is known of built targets that BUILD files include: their files, or why there are none. */
-export type BuiltIncludes = Map<Label, readonly BuiltText[] | GraphFault>;
+/** What is known of built targets that evaluation needs, or why there is nothing. */
+export interface BuiltIncludes {
+  /** Files that BUILD files include. */
+  readonly texts: Map<Label, readonly BuiltText[] | GraphFault>;
+  /** Folders that are subrepos: where they are on the disk. */
+  readonly folders: Map<Label, string | GraphFault>;
+}
 
 /**
- * Evaluation has met a target that it includes and that is not built yet. It is no fault: what evaluates has the target built and
+ * Evaluation has met a target whose outputs it needs and that is not built yet. It is no fault: what evaluates has the target built and
  * begins anew with the files that were under evaluation.
  */
 export class BuildNeeded extends Error {
   readonly label: Label;
   readonly place: Place;
+  /** The subrepo that the target's folder is; undefined where its files are included. */
+  readonly subrepo: string | undefined;
 
-  constructor(label: Label, place: Place) {
+  constructor(label: Label, place: Place, subrepo?: string) {
     super(`${label} has to be built before evaluation goes on`);
     this.label = label;
     this.place = place;
+    this.subrepo = subrepo;
   }
 }

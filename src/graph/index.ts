@@ -29,7 +29,7 @@ export {
 } from './label.ts';
 export { type LabelFilter, passesFilter } from './label-filter.ts';
 export { keepsGraphs } from './large.ts';
-export type { BuildIncluded, Graph, LoadOptions } from './load.ts';
+export type { BuildIncluded, BuildRequest, Graph, LoadOptions } from './load.ts';
 export type { Origin } from './origin.ts';
 export { declaredOutputs, groupNames, nameIn, outputNamesOf } from './output-names.ts';
 export {

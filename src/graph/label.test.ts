@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { GraphFault } from './fault.ts';
-import { formatPattern, isTargetVisible, parseLabel, parsePattern, patternMatches, splitLabel } from './label.ts';
+import {
+  formatPattern,
+  isTargetVisible,
+  labelOf,
+  parseLabel,
+  parsePattern,
+  patternMatches,
+  splitLabel,
+} from './label.ts';
 import type { Target } from './types.ts';
 
 describe('parseLabel', () => {
@@ -39,6 +47,22 @@ describe('parseLabel', () => {
     '//a:..',
   ])('refuses %j', (text) => expect(() => parseLabel(text)).toThrow(GraphFault));
 
+  it('has a form for targets of subrepos that are built, whose packages have paths as all others have', () => {
+    for (const [text, packageName] of [
+      ['///x//:t', 'x@'],
+      ['///a/x//b/c:t', 'a/x@/b/c'],
+      // One in another.
+      ['///a@/x//b:t', 'a@/x@/b'],
+    ] as const) {
+      expect(parseLabel(text)).toBe(text);
+      expect(splitLabel(text)).toEqual({ package: packageName, name: 't' });
+      expect(parseLabel(':t', packageName)).toBe(text);
+    }
+    expect(parseLabel('//b:t', 'a/x@/c')).toBe('///a/x//b:t');
+    // No subrepo is named so.
+    for (const each of ['//@:t', '//a/@/b:t', '//.@:t', '//a@b:t']) expect(parseLabel(each)).toBe(each);
+  });
+
   it('takes any text without another error, and gives back what it gave', () => {
     fc.assert(
       fc.property(
@@ -47,7 +71,7 @@ describe('parseLabel', () => {
           try {
             const label = parseLabel(text, 'p');
             expect(parseLabel(label)).toBe(label);
-            expect(`//${splitLabel(label).package}:${splitLabel(label).name}`).toBe(label);
+            expect(labelOf(splitLabel(label).package, splitLabel(label).name)).toBe(label);
           } catch (error) {
             expect(error).toBeInstanceOf(GraphFault);
           }

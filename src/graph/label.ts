@@ -29,19 +29,22 @@ export interface LabelScope {
   /**
    * Folder of a subrepo by its name.
    *
+   * @param text the label in which it stands
    * @throws GraphFault where there is none
    */
-  folderOf(subrepo: string): string;
+  folderOf(subrepo: string, text: string): string;
   /** How the targets of a subrepo are named that are made in the package that declares it; undefined where they are not. */
   besideOf?(subrepo: string): true | string | undefined;
 }
 
-/** A package of the workspace as a scope, for labels that people type: they name no subrepos. */
+/** A package of the workspace as a scope, where no evaluation tells the subrepos: of them only those that are built have labels. */
 export function plainScope(packageName: string): LabelScope {
+  const built = builtPartOf(packageName);
   return {
     package: packageName,
-    root: '',
-    folderOf: (subrepo) => {
+    root: built === undefined ? '' : builtFolderOf(built.subrepo),
+    folderOf: (subrepo, text) => {
+      if (/^\/\/\/[^:]+\/\//.test(text)) return builtFolderOf(subrepo);
       throw new GraphFault('graph/bad-label', `the subrepo ${subrepo} is not known here`, {
         next: 'write the label of a target in this workspace: //package:name',
       });
@@ -49,9 +52,36 @@ export function plainScope(packageName: string): LabelScope {
   };
 }
 
+/** Ends the name of the folder that stands for a subrepo whose files are built: its packages have a path, as all others do. */
+const builtMark = '@';
+
+/** The folder, nowhere in the workspace, that stands for a subrepo whose files are built. */
+export function builtFolderOf(subrepo: string): string {
+  return subrepo + builtMark;
+}
+
+/** The subrepo whose files are built that a path lies in, the innermost of several; undefined where it lies in none. */
+export function builtPartOf(path: string): { readonly subrepo: string; readonly below: string } | undefined {
+  if (!path.includes(builtMark)) return undefined;
+  for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
+    if (path[end - 1] !== builtMark) continue;
+    const subrepo = path.slice(0, end - 1);
+    // No label can name these.
+    if (!/(?:^|\/)\.{0,2}$/.test(subrepo)) return { subrepo, below: path.slice(end + 1) };
+  }
+  return undefined;
+}
+
+/** A package as the beginning of the labels in it: `//a/b`, `///subrepo//a/b`. */
+export function packageLabel(packageName: string): `//${string}` {
+  const built = builtPartOf(packageName);
+  return built === undefined ? `//${packageName}` : `///${built.subrepo}//${built.below}`;
+}
+
 /**
- * Full form of a label: `//a/b` is `//a/b:b`, `:x` is in the current package, `@x//a:b` (or `///x//a:b`) in a subrepo, whose
- * packages count from the workspace's root as all others do.
+ * Full form of a label: `//a/b` is `//a/b:b`, `:x` is in the current package, `@x//a:b` (or `///x//a:b`) in a subrepo. Where the
+ * subrepo is a folder of the workspace its packages count from the workspace's root as all others do; where its files are built the
+ * full form is `///x//a:b`.
  *
  * @param scope where it is written; a package of the workspace, '' for the root
  * @throws GraphFault graph/bad-label
@@ -87,17 +117,23 @@ export function parsePattern(text: string, from: string | LabelScope = ''): Labe
 /** The pattern as a person would type it from anywhere. */
 export function formatPattern(pattern: LabelPattern): string {
   if (pattern.kind === 'target') return pattern.label;
-  if (pattern.kind === 'package') return `//${pattern.package}:all`;
-  return pattern.package === '' ? '//...' : `//${pattern.package}/...`;
+  const folder = packageLabel(pattern.package);
+  if (pattern.kind === 'package') return `${folder}:all`;
+  return folder.endsWith('/') ? `${folder}...` : `${folder}/...`;
 }
 
 export function splitLabel(label: Label): { package: string; name: string } {
   const colon = label.lastIndexOf(':');
-  return { package: label.slice(2, colon), name: label.slice(colon + 1) };
+  const name = label.slice(colon + 1);
+  // A slash behind the first two: a subrepo whose files are built.
+  if (label.charCodeAt(2) !== 47) return { package: label.slice(2, colon), name };
+  const end = label.indexOf('//', 3);
+  const folder = builtFolderOf(label.slice(3, end));
+  return { package: end + 2 === colon ? folder : `${folder}/${label.slice(end + 2, colon)}`, name };
 }
 
 export function labelOf(packageName: string, name: string): Label {
-  return `//${packageName}:${name}`;
+  return `${packageLabel(packageName)}:${name}`;
 }
 
 export function patternMatches(pattern: LabelPattern, label: Label): boolean {
@@ -187,7 +223,7 @@ function splitInSubrepo(text: string, scope: LabelScope): { package: string; nam
     const own = beside === true ? besideName(repository, below.package, below.name) : beside;
     return { package: name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : '', name: own };
   }
-  const root = scope.folderOf(name);
+  const root = scope.folderOf(name, text);
   if (rest !== undefined) return splitBelow(text, rest, root);
   return { package: root, name: name.slice(name.lastIndexOf('/') + 1) };
 }

@@ -5,7 +5,8 @@ import { dependenciesOf } from './dependency.ts';
 import { GraphFault } from './fault.ts';
 import { type GrowingTargets, growTargets } from './grow.ts';
 import { BuildNeeded, type BuiltIncludes, type BuiltText } from './included.ts';
-import { formatPattern, type LabelPattern, nearestLabel, parsePattern, splitLabel } from './label.ts';
+import { formatPattern, type LabelPattern, nearestLabel, packageLabel, parsePattern, splitLabel } from './label.ts';
+import { createMountedTree } from './mounted-tree.ts';
 import { type LoadFault, PackageLoader } from './packages.ts';
 import { joinFaults } from './place.ts';
 import type { SourceTree } from './tree.ts';
@@ -31,21 +32,28 @@ export interface LoadOptions {
   readonly progress?: Progress;
   /** Whether whole graphs are kept on the disk; not unless told. */
   readonly cache?: GraphCacheOptions | undefined;
-  /** Builds what BUILD files include; without it, including what is built is a fault. */
+  /** Builds what BUILD files include, and subrepos; without it, needing what is built is a fault. */
   readonly build?: BuildIncluded | undefined;
 }
 
-/**
- * Builds a target that is included, from the files of the graph's tree, which can be a commit's.
- *
- * @returns its files, in the order of its outputs
- */
-export type BuildIncluded = (request: {
+/** Builds targets whose outputs evaluation needs, from the files of the graph's tree, which can be a commit's. */
+export interface BuildIncluded {
+  /** Files that are included, in the order of the target's outputs. */
+  texts(request: BuildRequest): Promise<readonly BuiltText[]>;
+  /**
+   * The folder that a target makes: its only output, or that of the target's name.
+   *
+   * @returns its absolute path; nobody changes it while this program runs
+   */
+  folder(request: BuildRequest): Promise<string>;
+}
+
+export interface BuildRequest {
   /** What the target reaches. */
   readonly graph: Graph;
   readonly label: Label;
   readonly progress: Progress | undefined;
-}) => Promise<readonly BuiltText[]>;
+}
 
 export interface GraphCacheOptions {
   /**
@@ -166,8 +174,12 @@ interface Reached {
   readonly targets: Map<Label, Target>;
 }
 
-/** All that targets depend on, `pre_build` functions having run. */
-function reachedBy(loader: PackageLoader, labels: Iterable<Label>): Reached {
+/**
+ * All that targets depend on, `pre_build` functions having run.
+ *
+ * @param partly a package that waits for one of its own targets counts as far as it was evaluated
+ */
+function reachedBy(loader: PackageLoader, labels: Iterable<Label>, partly = false): Reached {
   const packages = new Map<string, Package>();
   const targets = new Map<Label, Target>();
   const pending = [...labels].reverse();
@@ -175,7 +187,7 @@ function reachedBy(loader: PackageLoader, labels: Iterable<Label>): Reached {
     for (let label = pending.pop(); label !== undefined; label = pending.pop()) {
       if (targets.has(label)) continue;
       const { package: packageName, name } = splitLabel(label);
-      const loaded = loader.load(packageName);
+      const loaded = (partly ? loader.unfinished.get(packageName) : undefined) ?? loader.load(packageName);
       if (loaded === undefined) continue;
       packages.set(packageName, loaded);
       const target = loaded.targets.get(name);
@@ -217,14 +229,14 @@ interface Evaluation {
 
 async function openEvaluation(workspace: Workspace, options: LoadOptions): Promise<Evaluation> {
   const { ruleFiles, progress, build } = options;
-  const tree = options.tree ?? (await openWorkTree(workspace.root));
+  const tree = createMountedTree(options.tree ?? (await openWorkTree(workspace.root)));
   const said = new Set<string>();
   const say = (line: string) => {
     if (said.has(line)) return;
     said.add(line);
     progress?.say(line);
   };
-  const built: BuiltIncludes | undefined = build && new Map();
+  const built: BuiltIncludes | undefined = build && { texts: new Map(), folders: new Map() };
   const open = (preloads: boolean) => new PackageLoader(workspace, { ruleFiles, tree, say, built, preloads });
   let whole: PackageLoader | undefined;
   let bare: PackageLoader | undefined;
@@ -241,18 +253,42 @@ async function openEvaluation(workspace: Workspace, options: LoadOptions): Promi
     body: (loader: PackageLoader) => T,
     path: readonly Label[],
   ): Promise<T> => {
-    for (;;) {
+    for (let again = false; ; ) {
       try {
         return body(loader());
       } catch (error) {
         if (!(error instanceof BuildNeeded)) throw error;
-        built!.set(error.label, await provide(error, path));
+        // The package of what is to be built needs that itself: what it made before counts.
+        const isOwn = error.label === path.at(-1) && loader().unfinished.has(splitLabel(error.label).package);
+        if (isOwn && !again) {
+          again = true;
+          continue;
+        }
+        await provide(error, path);
       }
     }
   };
 
-  const provide = async ({ label, place }: BuildNeeded, path: readonly Label[]) => {
+  const provide = async (needed: BuildNeeded, path: readonly Label[]): Promise<void> => {
+    const { label, subrepo } = needed;
+    if (subrepo === undefined) built!.texts.set(label, await madeOf(needed, path, (request) => build!.texts(request)));
+    else built!.folders.set(label, await madeOf(needed, path, (request) => build!.folder(request)));
+  };
+
+  const madeOf = async <T>(
+    { label, place, subrepo }: BuildNeeded,
+    path: readonly Label[],
+    make: (request: BuildRequest) => Promise<T>,
+  ): Promise<T | GraphFault> => {
+    const what = subrepo === undefined ? `${label} can't be included` : `the subrepo ${subrepo} can't be made`;
     if (path.includes(label)) {
+      if (subrepo !== undefined) {
+        return new GraphFault('graph/cycle', `the subrepo ${subrepo} is needed to make ${label}, which makes it`, {
+          place,
+          notes: [[...path.slice(path.indexOf(label)), label].join(' needs ')],
+          next: `take what ${label} is made of out of the subrepo, or what includes files of the subrepo out of that package`,
+        });
+      }
       return new GraphFault('graph/cycle', `${label} can't be included by what it is made of`, {
         place,
         notes: [[...path.slice(path.indexOf(label)), label].join(' needs ')],
@@ -261,10 +297,13 @@ async function openEvaluation(workspace: Workspace, options: LoadOptions): Promi
     }
     try {
       const graph = await attempt(forBuilding, (loader) => graphOf(loader, label), [...path, label]);
-      return await build!({ graph, label, progress });
+      if (!graph.targets.has(label)) {
+        throw new GraphFault('graph/missing-target', `there is no target ${label}`, { place });
+      }
+      return await make({ graph, label, progress });
     } catch (error) {
       if (!isFault(error)) throw error;
-      return new GraphFault('graph/subinclude', `${label} can't be included: ${error.message}`, {
+      return new GraphFault('graph/subinclude', `${what}: ${error.message}`, {
         place,
         related: [
           ...(error.place === undefined ? [] : [{ message: 'the reason', place: error.place }]),
@@ -280,7 +319,7 @@ async function openEvaluation(workspace: Workspace, options: LoadOptions): Promi
 
   /** What one target reaches: what is wrong elsewhere does not matter. */
   const graphOf = (loader: PackageLoader, label: Label): Graph => {
-    const reached = reachedBy(loader, [label]);
+    const reached = reachedBy(loader, [label], true);
     const named = [...reached.targets.values()].flatMap((target) => dependenciesOf(target).map((each) => each.label));
     const packages = new Set([label, ...named].map((each) => splitLabel(each).package));
     const faults = [...packages].flatMap((name) => loader.faults.get(name) ?? []);
@@ -337,7 +376,7 @@ function noPackage(loader: PackageLoader, pattern: LabelPattern, packageName: st
   const near = nearest(packageName, loader.find(''));
   return new GraphFault(
     'graph/missing-package',
-    `${formatPattern(pattern)} selects nothing: there is no package //${packageName}`,
+    `${formatPattern(pattern)} selects nothing: there is no package ${packageLabel(packageName)}`,
     {
       next: near === undefined ? `create //${packageName} by a BUILD file in that folder` : `did you mean //${near}?`,
     },

@@ -3,6 +3,7 @@ import { attributesOf } from './attributes.ts';
 import { readText } from './data-file.ts';
 import { lineHunks } from './line-diff.ts';
 import type { Graph } from './load.ts';
+import { createMountedTree } from './mounted-tree.ts';
 import { PackageLoader } from './packages.ts';
 import type { SourceTree } from './tree.ts';
 import type { Json, Label, RuleFile, Target, Workspace } from './types.ts';
@@ -36,7 +37,9 @@ export function originsOf(
   const packageName = old.package;
   const evaluate = (workspace: Workspace, tree: SourceTree): string | undefined => {
     try {
-      const loaded = new PackageLoader(workspace, { ruleFiles, tree, say() {} }).load(packageName);
+      const loaded = new PackageLoader(workspace, { ruleFiles, tree: createMountedTree(tree), say() {} }).load(
+        packageName,
+      );
       const target = loaded?.targets.get(old.name);
       return target && attributeText(target, attribute);
     } catch (error) {

@@ -20,7 +20,8 @@ import { buildFunctions, logFunctions } from './functions.ts';
 import { type History, openHistory } from './git/history.ts';
 import { buildFileOf, findPackages } from './glob.ts';
 import { BuildNeeded, type BuiltIncludes } from './included.ts';
-import { type LabelPattern, type LabelScope, parseLabel, parsePattern, splitLabel } from './label.ts';
+import { type LabelPattern, type LabelScope, packageLabel, parseLabel, parsePattern, splitLabel } from './label.ts';
+import type { MountedTree } from './mounted-tree.ts';
 import { childPath, parentPath } from './paths.ts';
 import type { PluginAtHand } from './please-config.ts';
 import { ReadingRecorder } from './record.ts';
@@ -28,7 +29,7 @@ import { type Subrepo, Subrepos } from './subrepos.ts';
 import { usualSums } from './sums.ts';
 import { defaultTimeouts } from './timeouts.ts';
 import type { SourceTree } from './tree.ts';
-import type { Label, Package, RuleFile, Target, Workspace } from './types.ts';
+import type { Label, Package, PleaseConfig, RuleFile, Target, Workspace } from './types.ts';
 
 const noEnvironment: Readonly<Record<string, string>> = Object.freeze({});
 
@@ -48,11 +49,11 @@ export type LoadFault = GraphFault | LanguageFault;
 
 export interface PackageOptions {
   readonly ruleFiles: readonly RuleFile[];
-  readonly tree: SourceTree;
+  readonly tree: MountedTree;
   readonly say: (line: string) => void;
   /**
-   * What is known of built targets that are included. Where one is not in it, `BuildNeeded` is thrown; without it such a target is a
-   * fault.
+   * What is known of built targets that are included or are subrepos. Where one is not in it, `BuildNeeded` is thrown; without it such a
+   * target is a fault.
    */
   readonly built?: BuiltIncludes | undefined;
   /** False leaves out what `.plzconfig` has every BUILD file include: for what has to be built for that. */
@@ -77,6 +78,8 @@ export class PackageLoader {
   private readonly packages = new Map<string, Package | undefined>();
   /** Packages evaluated or under evaluation, as their functions see them. */
   private readonly contexts = new Map<string, EvaluationContext & { readonly targets: Map<string, Target> }>();
+  /** Packages whose evaluation has stopped because it needs outputs of a target that they had made by then. */
+  readonly unfinished = new Map<string, Package>();
   private readonly included = new Map<string, ReadonlyMap<string, Value>>();
   private readonly preBuild = new Map<Label, FunctionValue>();
   private readonly postBuilds = new Map<Label, FunctionValue>();
@@ -135,12 +138,14 @@ export class PackageLoader {
 
   /** Whether there are folders with packages that `find` leaves out. */
   get leavesOut(): boolean {
-    return (this.workspace.please?.ignoredFolders.length ?? 0) > 0;
+    return this.subrepos.hasBuilt || (this.workspace.please?.ignoredFolders.length ?? 0) > 0;
   }
 
   /** Names of the packages in and below a folder. */
   find(folder: string): string[] {
     const ignored = this.workspace.please?.ignoredFolders ?? [];
+    const subrepo = this.subrepos.builtAround(folder);
+    if (subrepo !== undefined) this.mount(subrepo);
     const found = findPackages(this.options.tree, folder, this.workspace.buildFiles);
     if (ignored.length === 0) return found;
     return found.filter((name) => !ignored.some((each) => name === each || name.startsWith(`${each}/`)));
@@ -152,7 +157,15 @@ export class PackageLoader {
    */
   load(name: string): Package | undefined {
     if (this.packages.has(name) || this.faults.has(name)) return this.packages.get(name);
-    this.subrepos.declareAround(name, this.workspace.buildFiles);
+    try {
+      const subrepo = this.subrepos.builtAround(name);
+      if (subrepo !== undefined) this.mount(subrepo);
+    } catch (error) {
+      if (!(error instanceof GraphFault)) throw error;
+      this.faults.set(name, error);
+      return undefined;
+    }
+    this.subrepos.declareAround(name, this.workspace.buildFiles, (each) => this.isOpen(each));
     if (this.packages.has(name) || this.faults.has(name)) return this.packages.get(name);
     const file = buildFileOf(this.options.tree, name, this.workspace.buildFiles);
     if (file === undefined) {
@@ -172,10 +185,17 @@ export class PackageLoader {
       );
       const loaded: Package = Object.freeze({ name, file, targets });
       this.packages.set(name, loaded);
+      this.unfinished.delete(name);
       return loaded;
     } catch (error) {
-      // What it has made so far is made again.
-      if (error instanceof BuildNeeded) this.contexts.delete(name);
+      if (error instanceof BuildNeeded) {
+        const file = buildFileOf(this.options.tree, name, this.workspace.buildFiles)!;
+        if (splitLabel(error.label).package === name) {
+          this.unfinished.set(name, Object.freeze({ name, file, targets: this.contexts.get(name)!.targets }));
+        }
+        // What it has made so far is made again.
+        this.contexts.delete(name);
+      } else this.unfinished.delete(name);
       if (!(error instanceof GraphFault) && !(error instanceof LanguageFault)) throw error;
       this.faults.set(name, error);
       return undefined;
@@ -202,11 +222,28 @@ export class PackageLoader {
     let known = this.configs.get(folder);
     if (known?.outer !== this.config) {
       const please = this.subrepos.settingsIn(folder);
-      const config = please === undefined ? this.config : repositoryConfig(this.config, name, please, this.plugins);
+      const config =
+        please === undefined ? this.config : repositoryConfig(this.config, name, please, this.pluginsIn(name, please));
       known = { outer: this.config, config };
       this.configs.set(folder, known);
     }
     return known.config;
+  }
+
+  /** Plugins that a subrepo knows: itself among them, where it was built. */
+  private pluginsIn(name: string, { plugin }: PleaseConfig): ReadonlyMap<string, PluginAtHand> {
+    if (plugin === undefined || this.plugins.has(plugin.name)) return this.plugins;
+    return new Map([...this.plugins, [plugin.name, { plugin, subrepo: name }]]);
+  }
+
+  /** What a file of a plugin that was built makes known to those that include it: the plugin's settings. */
+  private givePluginConfig(packageName: string, into: EvaluationContext): void {
+    const subrepo = this.subrepos.builtAround(packageName);
+    if (subrepo === undefined || into.root === subrepo.folder) return;
+    const plugin = this.subrepos.settingsIn(subrepo.folder!)?.plugin;
+    const key = plugin?.name.toUpperCase();
+    const settings = key === undefined ? undefined : this.configOf(packageName).get(key);
+    if (settings !== undefined) into.config.set(key!, settings);
   }
 
   private compile(source: Source): CompiledModule {
@@ -321,8 +358,11 @@ export class PackageLoader {
       if (!(error instanceof BuildNeeded)) throw error;
       throw new GraphFault(
         'graph/subinclude',
-        `//${packageName} can't be read in the middle of a build: it includes ${error.label}, which is built`,
-        { place: error.place, next: `name a target of //${packageName} in the BUILD file, so that it is read first` },
+        `${packageLabel(packageName)} can't be read in the middle of a build: it includes ${error.label}, which is built`,
+        {
+          place: error.place,
+          next: `name a target of ${packageLabel(packageName)} in the BUILD file, so that it is read first`,
+        },
       );
     }
   }
@@ -346,7 +386,7 @@ export class PackageLoader {
     }
     const fault = this.faults.get(packageName);
     if (fault !== undefined) {
-      throw new GraphFault('graph/missing-package', `//${packageName} can't be read: ${fault.message}`, {
+      throw new GraphFault('graph/missing-package', `${packageLabel(packageName)} can't be read: ${fault.message}`, {
         place: fault.place,
         others: [fault],
       });
@@ -384,7 +424,7 @@ export class PackageLoader {
     return {
       package: packageName,
       root: folder,
-      folderOf: (name) => this.subrepos.folderOf(name),
+      folderOf: (name) => this.subrepos.folderOf(name, (each) => this.isOpen(each)),
       besideOf: (name) => this.besideOf(name),
     };
   }
@@ -393,10 +433,13 @@ export class PackageLoader {
     const declaring = parentPath(name);
     // Which labels it means follows from that package.
     this.recorder.look(declaring);
-    return this.subrepos.besideOf(name, (packageName) => {
-      const file = this.fileOf(packageName);
-      return file !== undefined && this.open.includes(file);
-    });
+    return this.subrepos.besideOf(name, (packageName) => this.isOpen(packageName));
+  }
+
+  /** Whether a package is being evaluated. */
+  private isOpen(packageName: string): boolean {
+    const file = this.fileOf(packageName);
+    return file !== undefined && this.open.includes(file);
   }
 
   private context(packageName: string, targets: Map<string, Target> | undefined): EvaluationContext {
@@ -436,10 +479,33 @@ export class PackageLoader {
     });
   }
 
+  /** @throws BuildNeeded where its files have to be built first; GraphFault where they can't be */
+  private mount({ name, folder, dep, place }: Subrepo): void {
+    // What comes out hangs on programs of this machine, too.
+    this.usesHistory = true;
+    if (this.options.tree.isMounted(folder!)) return;
+    const known = this.options.built?.folders.get(dep!);
+    if (known instanceof GraphFault) throw known;
+    if (known !== undefined) {
+      this.options.tree.mount(folder!, known);
+      return;
+    }
+    if (this.options.built !== undefined) throw new BuildNeeded(dep!, place, name);
+    throw new GraphFault(
+      'graph/subinclude',
+      `the files of the subrepo ${name} are built, and nothing is built to answer this`,
+      {
+        place,
+        next: `add a copy or a git submodule of it, and name its folder in banksman.yaml: subrepos: { ${name}: folder }`,
+      },
+    );
+  }
+
   private declareSubrepo(subrepo: Subrepo): void {
     this.subrepos.declare(subrepo);
     const { folder } = subrepo;
-    if (folder === undefined) return;
+    // What stands in for its folder was never read as a part of the workspace.
+    if (folder === undefined || subrepo.dep !== undefined) return;
     // What was read before as packages of the workspace is read again as what it is.
     for (const name of new Set([...this.packages.keys(), ...this.faults.keys()])) {
       if (name !== folder && !name.startsWith(`${folder}/`)) continue;
@@ -535,6 +601,7 @@ export class PackageLoader {
       });
       this.included.set(file, names);
     }
+    this.givePluginConfig(packageName, into);
     for (const [key, value] of this.configChanges.get(file) ?? []) into.config.set(key, value);
     this.recorder.include(file);
     return names;
@@ -561,9 +628,11 @@ export class PackageLoader {
     const target = loaded?.targets.get(name);
     if (target === undefined) {
       const what =
-        loaded === undefined ? `there is no package //${packageName}` : `${loaded.file} makes no target ${name}`;
+        loaded === undefined
+          ? `there is no package ${packageLabel(packageName)}`
+          : `${loaded.file} makes no target ${name}`;
       throw new GraphFault('graph/subinclude', `${label} can't be included: ${what}`, {
-        next: `name a target, or a file: //${packageName}:${name.includes('.') ? name : `${name}.build_defs`}`,
+        next: `name a target, or a file: ${packageLabel(packageName)}:${name.includes('.') ? name : `${name}.build_defs`}`,
       });
     }
     const { action, outs } = target;
@@ -583,7 +652,7 @@ export class PackageLoader {
   private builtFilesOf({ label, place: declared }: Target, place: Place): { path: string; text: string }[] {
     // What comes out hangs on programs of this machine, too.
     this.usesHistory = true;
-    const known = this.options.built?.get(label);
+    const known = this.options.built?.texts.get(label);
     if (known instanceof GraphFault) throw known;
     if (known !== undefined) return known.map(({ path, text }) => ({ path: `${outputPlace}/${path}`, text }));
     if (this.options.built !== undefined) throw new BuildNeeded(label, place);

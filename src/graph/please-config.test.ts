@@ -284,13 +284,17 @@ DefaultValue = :d
     const files = {
       '.plzconfig': '[plugin "go"]\ntarget = //plugins:go\n[plugin "cobol"]\ntarget = //plugins:cobol\n',
       'plugins/BUILD':
-        'subrepo(name = "go", dep = ":d", plugin = True)\nsubrepo(name = "cobol", dep = ":d", plugin = True)\ngenrule(name = "d")',
+        'genrule(name = "d")\nsubrepo(name = "go", dep = ":d", plugin = True)\nsubrepo(name = "cobol", dep = ":d", plugin = True)',
     };
     const build = 'subinclude("///go//build_defs:go")\ngenrule(name = "x", cmd = "made")';
     expect((await pleaseRepository({ ...files, BUILD: build }).load()).targets.has('//:x')).toBe(true);
     const other = { ...files, BUILD: build.replace('///go', '///cobol') };
     expect(await faultsOf(() => pleaseRepository(other).load())).toMatchObject([
-      { code: 'graph/subinclude', message: 'the files of the subrepo cobol are not in this workspace' },
+      {
+        code: 'graph/subinclude',
+        message: "///plugins/cobol//build_defs:go can't be included: its package has an error",
+      },
+      { message: 'the files of the subrepo plugins/cobol are built, and nothing is built to answer this' },
     ]);
   });
 

@@ -2,9 +2,10 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { affectedSince } from './affected.ts';
 import { GraphFault } from './fault.ts';
-import { parseLabel, parsePattern } from './label.ts';
+import { labelOf, parseLabel, parsePattern, splitLabel } from './label.ts';
 import { loadTargets } from './load.ts';
 import { createWorkspace, type Files, faultsOf, testRules } from './test-workspace.ts';
+import type { Label } from './types.ts';
 import { openWorkspace } from './workspace.ts';
 
 const files: Files = {
@@ -54,6 +55,18 @@ describe('subrepos', () => {
     expect(targets.get('//a/x:x')?.deps).toEqual(['//a/y:y']);
   });
 
+  it('can be used in the package that declares them, wherever that is', async () => {
+    const { targets } = await createWorkspace(
+      {
+        BUILD: 'subrepo(name = "lib", path = "vendor/lib")\nsubinclude("///lib//defs")\nmade(name = "own")',
+        'vendor/lib/defs/BUILD': files['vendor/lib/defs/BUILD']!,
+        'vendor/lib/defs/x.build_defs': files['vendor/lib/defs/x.build_defs']!,
+      },
+      { git: false },
+    ).load();
+    expect([...targets.keys()]).toEqual(['//:own', '//vendor/lib/defs:defs']);
+  });
+
   it('can be asked for by a person, from anywhere', async () => {
     const { root } = createWorkspace(files, { git: false });
     const workspace = await openWorkspace(root);
@@ -73,7 +86,7 @@ describe('subrepos', () => {
       {
         ...files,
         'banksman.yaml': 'name: test\nsubrepos: { third_party/lib: vendor/lib }\n',
-        'third_party/BUILD': 'subrepo(name = "lib", dep = ":download")\ngenrule(name = "download")',
+        'third_party/BUILD': 'genrule(name = "download")\nsubrepo(name = "lib", dep = ":download")',
       },
       { git: false },
     ).load();
@@ -120,8 +133,10 @@ describe('subrepos', () => {
           try {
             const found = parse(each, scope);
             const label =
-              typeof found === 'string' ? found : found.kind === 'target' ? found.label : `//${found.package}:x`;
-            expect(label).toMatch(/^\/\/([^/:]+(\/[^/:]+)*)?:[^/:]+$/);
+              typeof found === 'string' ? found : found.kind === 'target' ? found.label : labelOf(found.package, 'x');
+            expect(label).toMatch(/^(\/\/|\/\/\/[^/:]+(\/[^/:]+)*\/\/)([^/:]+(\/[^/:]+)*)?:[^/:]+$/);
+            const { package: packageName, name } = splitLabel(label as Label);
+            expect(labelOf(packageName, name)).toBe(label);
             expect(label).not.toMatch(/(\/|^)\.\.?(\/|:|$)/);
           } catch (error) {
             expect(error, each).toBeInstanceOf(GraphFault);
@@ -151,7 +166,10 @@ describe('subrepos', () => {
     [
       'made by a build',
       { 'third_party/BUILD': 'genrule(name = "d")\nsubrepo(name = "lib", dep = ":d")' },
-      { code: 'graph/subinclude', message: 'the files of the subrepo third_party/lib are not in this workspace' },
+      {
+        code: 'graph/subinclude',
+        message: 'the files of the subrepo third_party/lib are built, and nothing is built to answer this',
+      },
     ],
     [
       'named twice',

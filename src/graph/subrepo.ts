@@ -1,14 +1,17 @@
+import type { BuildCall } from './context.ts';
 import { define } from './define.ts';
 import { ArgumentFault, GraphFault } from './fault.ts';
 
+import { builtFolderOf, parseLabel, splitLabel } from './label.ts';
 import { childPath, resolvePath } from './paths.ts';
 import { hostSystem } from './subrepos.ts';
+import type { Label } from './types.ts';
 
 /** `subrepo(name = "x", path = "vendor/x")`: the folder's packages are reached as `@x//package:name`. */
 export const subrepo = define({
   name: 'subrepo',
   documentation:
-    'Declares a repository of its own: labels in its BUILD files count from its folder, and others reach it as @name//package:target, where name has the declaring package in front. Its path counts from the root of the workspace.',
+    'Declares a repository of its own: labels in its BUILD files count from its folder, and others reach it as ///name//package:target or @name//package:target, where name has the declaring package in front. Its files are a folder of the workspace (path, from the root), or what a target of the package makes (dep), which is built when a package of it is wanted.',
   parameters: [
     { name: 'name', type: 'str' },
     { name: 'dep', type: 'str', fallback: '' },
@@ -21,7 +24,7 @@ export const subrepo = define({
     // This product's own: its targets are made beside it, under names of their own, or one stands for all of them.
     { name: '_beside', type: 'bool|str', fallback: false },
   ],
-  implementation: ([name, dep, path, , , arch, plugin, packageRoot, beside], call) => {
+  implementation: ([name, dep, path, config, , arch, plugin, packageRoot, beside], call) => {
     const { context } = call;
     if (arch !== null) {
       // Only a target that is asked for there is missed.
@@ -44,34 +47,66 @@ export const subrepo = define({
       });
       return null;
     }
+    const own = childPath(context.package, name as string);
+    const isPlugin = plugin !== false && plugin !== '';
+    const settings = config === null ? {} : { config: config as string };
     const written = (packageRoot ?? path ?? '') as string;
-    let folder: string | undefined;
-    if (dep === '') {
-      folder = path === null ? childPath(context.package, name as string) : resolvePath('', written);
-      if (folder !== undefined && context.root !== '') folder = childPath(context.root, folder);
-      if (folder === undefined || folder === '' || written.startsWith('/')) {
-        throw new ArgumentFault(
-          new GraphFault('graph/bad-target', `the path of the subrepo ${name} leads out of the workspace`, {
-            next: 'name a folder of the workspace; files from elsewhere come in as a git submodule or a copy',
-          }),
-          written,
-        );
-      }
-      if (context.tree.kind(folder) !== 'folder') {
-        throw new ArgumentFault(
-          new GraphFault('graph/missing-source', `the subrepo ${name} has no folder ${folder}`, {
-            next: 'create it, or correct the path',
-          }),
-          written,
-        );
-      }
+    if (dep !== '') {
+      const label = depOf(dep as string, own, call);
+      const folder = builtFolderOf(own);
+      context.declareSubrepo({
+        name: own,
+        folder,
+        dep: label,
+        plugin: isPlugin,
+        place: call.outermost().place,
+        ...settings,
+      });
+      return `///${own}`;
+    }
+    let folder = path === null ? own : resolvePath('', written);
+    if (folder !== undefined && context.root !== '') folder = childPath(context.root, folder);
+    if (folder === undefined || folder === '' || written.startsWith('/')) {
+      throw new ArgumentFault(
+        new GraphFault('graph/bad-target', `the path of the subrepo ${name} leads out of the workspace`, {
+          next: 'name a folder of the workspace; files from elsewhere come in as a git submodule, a copy, or as what a target makes',
+        }),
+        written,
+      );
+    }
+    if (context.tree.kind(folder) !== 'folder') {
+      throw new ArgumentFault(
+        new GraphFault('graph/missing-source', `the subrepo ${name} has no folder ${folder}`, {
+          next: 'create it, or correct the path',
+        }),
+        written,
+      );
     }
     context.declareSubrepo({
-      name: childPath(context.package, name as string),
+      name: own,
       folder,
-      plugin: plugin !== false && plugin !== '',
+      plugin: isPlugin,
       place: call.outermost().place,
+      ...settings,
     });
-    return null;
+    return `///${own}`;
   },
 });
+
+/** The target that makes a subrepo's files. @throws ArgumentFault where the package has not made it by then */
+function depOf(text: string, subrepo: string, { context }: BuildCall): Label {
+  let label: Label;
+  try {
+    label = parseLabel(text, context);
+  } catch (error) {
+    throw error instanceof GraphFault ? new ArgumentFault(error, text) : error;
+  }
+  const { package: packageName, name } = splitLabel(label);
+  if (packageName !== context.package || context.targets?.has(name) !== false) return label;
+  throw new ArgumentFault(
+    new GraphFault('graph/missing-target', `the subrepo ${subrepo} is made of ${label}, which does not exist`, {
+      next: 'make that target first: subrepo() names one that stands above it',
+    }),
+    text,
+  );
+}

@@ -3,18 +3,23 @@ import { nearest } from '../fault/index.ts';
 import { readText } from './data-file.ts';
 import { GraphFault } from './fault.ts';
 import { buildFileOf } from './glob.ts';
+import { builtFolderOf, builtPartOf } from './label.ts';
 import { childPath, lastPart, parentPath } from './paths.ts';
 import { type PluginAtHand, readPleaseConfig } from './please-config.ts';
 import { pleaseConfigFiles } from './please-files.ts';
 import type { SourceTree } from './tree.ts';
-import type { PleaseConfig, Workspace } from './types.ts';
+import type { Label, PleaseConfig, Workspace } from './types.ts';
 
-/** A repository inside the workspace, or one that would have to be fetched first. */
+/** A repository inside the workspace, or one that a target makes. */
 export interface Subrepo {
   /** With the package that declares it in front: `third_party/x`. */
   readonly name: string;
-  /** Its folder in the workspace; undefined where its files are made by a build. */
+  /** Its folder in the workspace; one that stands for it (`builtFolderOf`) where its files are made by a build. */
   readonly folder: string | undefined;
+  /** The target that makes its files. */
+  readonly dep?: Label;
+  /** A file in it whose settings come before those of its `.plzconfig`. */
+  readonly config?: string;
   readonly plugin: boolean;
   readonly place: Place;
   /** It is the workspace itself, for another system: `linux_x86`. */
@@ -74,7 +79,28 @@ export class Subrepos {
         next: 'give one of them another name',
       });
     }
+    if (subrepo.dep !== undefined && this.tree.kind(subrepo.folder!) !== undefined) {
+      throw new GraphFault(
+        'graph/duplicate-target',
+        `${subrepo.folder} stands for the subrepo ${subrepo.name}, and is a folder`,
+        {
+          place: subrepo.place,
+          next: 'give one of them another name',
+        },
+      );
+    }
     this.declared.set(subrepo.name, subrepo);
+    if (subrepo.dep !== undefined) this.hasBuilt = true;
+  }
+
+  /** Whether there are any whose files are built. */
+  hasBuilt = false;
+
+  /** The subrepo with built files that a package lies in; undefined where it lies in none. */
+  builtAround(packageName: string): Subrepo | undefined {
+    const name = builtPartOf(packageName)?.subrepo;
+    const found = name === undefined ? undefined : this.find(name);
+    return found?.dep === undefined ? undefined : found;
   }
 
   /** Whether there are any that change what labels mean elsewhere. */
@@ -84,24 +110,18 @@ export class Subrepos {
   }
 
   /** Evaluates the packages above one that declare subrepos, so that it is known whether it lies in one. */
-  declareAround(packageName: string, buildFiles: readonly string[]): void {
+  declareAround(packageName: string, buildFiles: readonly string[], isOpen: (packageName: string) => boolean): void {
     for (let folder = packageName; folder !== ''; ) {
       folder = parentPath(folder);
       let declares = this.declaring.get(folder);
       if (declares === undefined) {
         const file = buildFileOf(this.tree, folder, buildFiles);
         declares = file !== undefined && declaration.test(readText(this.tree, file) ?? '');
-        // Asked for once: a package that needs one below it is in the middle of its own evaluation.
-        this.declaring.set(folder, false);
+        this.declaring.set(folder, declares);
       }
-      if (!declares) continue;
-      try {
-        this.loadPackage(folder);
-      } catch (error) {
-        // It will be read again.
-        this.declaring.set(folder, true);
-        throw error;
-      }
+      // One that needs a package below it is in the middle of its own evaluation.
+      if (!declares || isOpen(folder)) continue;
+      this.loadPackage(folder);
     }
   }
 
@@ -128,7 +148,7 @@ export class Subrepos {
   }
 
   /** @throws GraphFault where there is no such subrepo, or its files are not at hand */
-  folderOf(name: string): string {
+  folderOf(name: string, isOpen: (packageName: string) => boolean): string {
     if (this.isWorkspace(name)) return '';
     if (name === hostSystem) return '';
     const subrepo = this.find(name);
@@ -136,6 +156,11 @@ export class Subrepos {
       throw new GraphFault('graph/bad-label', `///${name} is this workspace for another system than ${hostSystem}`, {
         related: subrepo === undefined ? [] : [{ message: 'declared here', place: subrepo.place }],
         next: 'take it out, or leave the package out of what is loaded: programs are built for the machine that builds',
+      });
+    }
+    if (subrepo === undefined && isOpen(parentPath(name))) {
+      throw new GraphFault('graph/bad-label', `the subrepo ${name} is not declared yet`, {
+        next: `put subrepo(name = "${lastPart(name)}", ...) above it; what makes a subrepo can't need a target of it`,
       });
     }
     if (subrepo === undefined) {
@@ -147,13 +172,7 @@ export class Subrepos {
             : `did you mean ${near}?`,
       });
     }
-    if (subrepo.folder === undefined) {
-      throw new GraphFault('graph/subinclude', `the files of the subrepo ${name} are not in this workspace`, {
-        related: [{ message: 'declared here', place: subrepo.place }],
-        next: `add a copy or a git submodule of it, and name its folder in banksman.yaml: subrepos: { ${name}: folder }`,
-      });
-    }
-    return subrepo.folder;
+    return subrepo.folder ?? builtFolderOf(name);
   }
 
   /** A plugin's rules name one another by its name, in its own repository too. */
@@ -182,17 +201,18 @@ export class Subrepos {
     if (!builtinPlugins.includes(short)) return undefined;
     const subrepo = this.find(name);
     if (subrepo === undefined) return this.workspace.please?.plugins[short] === undefined ? undefined : short;
-    return subrepo.plugin && subrepo.folder === undefined ? short : undefined;
+    return subrepo.plugin && subrepo.dep !== undefined ? short : undefined;
   }
 
-  /** Plugins that are at hand, by their names. */
+  /** Plugins that are at hand before anything is built, by their names. */
   pluginsAtHand(): Map<string, PluginAtHand> {
     const found = new Map<string, PluginAtHand>();
     const own = this.workspace.please?.plugin;
     if (own !== undefined) found.set(own.name, { plugin: own, subrepo: '' });
-    const named = Object.entries(this.workspace.please?.plugins ?? {}).map(
-      ([name, { target }]) => [name, target === undefined ? undefined : this.find(name)?.folder] as const,
-    );
+    const named = Object.entries(this.workspace.please?.plugins ?? {}).map(([name, { target }]) => {
+      const subrepo = target === undefined ? undefined : this.find(name);
+      return [name, subrepo?.dep === undefined ? subrepo?.folder : undefined] as const;
+    });
     for (const [subrepo, folder] of [...Object.entries(this.workspace.subrepos ?? {}), ...named]) {
       const plugin = folder === undefined ? undefined : this.settingsIn(folder)?.plugin;
       if (plugin !== undefined) found.set(plugin.name, { plugin, subrepo });
@@ -202,7 +222,8 @@ export class Subrepos {
 
   /** What a subrepo's own `.plzconfig` says; undefined where it has none. */
   settingsIn(folder: string): PleaseConfig | undefined {
-    const sources = pleaseConfigFiles().flatMap((name) => {
+    const more = [...this.declared.values()].find((each) => each.folder === folder)?.config;
+    const sources = [...(more === undefined ? [] : [more]), ...pleaseConfigFiles()].flatMap((name) => {
       const file = childPath(folder, name);
       const text = readText(this.tree, file);
       return text === undefined ? [] : [{ file, text, internal: false }];

@@ -37,6 +37,8 @@ export interface SourceTree {
   contentHash(path: string): string | undefined;
   /** Whether git tells by itself when the file at a path changes: it tracks it as a plain file. */
   isTracked(path: string): boolean;
+  /** Where on the disk a file is that does not lie in the workspace; undefined for all others, and where it is not given. */
+  placeOf?(path: string): string | undefined;
   /** Keeps what was learned (file hashes) for the next run; does nothing where there is nothing to keep. */
   save(): Promise<void>;
 }

@@ -192,7 +192,7 @@ export function openRemoteCache({ settings, cache, scratchFolder, progress }: Re
   };
 
   const readLarge = async (remote: Connection, digest: Digest, signal: AbortSignal): Promise<Buffer> => {
-    const scratch = await makeScratch(scratchFolder, '', cache.blobs);
+    const scratch = await makeScratch(scratchFolder, (path) => path, cache.blobs);
     try {
       const path = join(scratch.temporary, 'listing');
       await remote.readTo(digest, path, signal);
@@ -212,7 +212,7 @@ export function openRemoteCache({ settings, cache, scratchFolder, progress }: Re
       if (!(await cache.blobs.has(file))) wanted.set(file.sha256, [...same, file]);
     }
     if (wanted.size === 0) return;
-    const scratch = await makeScratch(scratchFolder, '', cache.blobs);
+    const scratch = await makeScratch(scratchFolder, (path) => path, cache.blobs);
     const folder = scratch.temporary;
     await mkdir(folder, { recursive: true });
     const name = () => join(folder, randomBytes(6).toString('hex'));
@@ -339,7 +339,7 @@ export function openRemoteCache({ settings, cache, scratchFolder, progress }: Re
   };
 
   const sendLarge = async (remote: Connection, digest: Digest, data: Buffer, signal: AbortSignal): Promise<void> => {
-    const scratch = await makeScratch(scratchFolder, '', cache.blobs);
+    const scratch = await makeScratch(scratchFolder, (path) => path, cache.blobs);
     try {
       const path = join(scratch.temporary, 'listing');
       await writeFile(path, data);

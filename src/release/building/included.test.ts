@@ -1,71 +1,13 @@
-import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import type { Fault } from '../../fault/index.ts';
-import { affectedSince, type Graph, loadGraph, loadTargets, openWorkspace } from '../../graph/index.ts';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { loadGraph, openWorkspace } from '../../graph/index.ts';
 import { silent } from '../../progress/index.ts';
 import { ruleFiles } from '../../rules/index.ts';
+import { faultOf, repository, useOwnCache } from '../testing/repository.ts';
 import { createWorkspaceBuilder } from './builder.ts';
-import { buildIncluded } from './included.ts';
 
-let cache: string;
-const before = process.env.BANKSMAN_CACHE;
-beforeAll(() => {
-  cache = mkdtempSync(join(tmpdir(), 'banksman-included-cache-'));
-  process.env.BANKSMAN_CACHE = cache;
-});
-afterAll(() => {
-  if (before === undefined) delete process.env.BANKSMAN_CACHE;
-  else process.env.BANKSMAN_CACHE = before;
-  rmSync(cache, { recursive: true, force: true });
-});
-
-/** A git repository with a workspace. */
-function repository(files: Readonly<Record<string, string>>) {
-  const root = realpathSync(mkdtempSync(join(tmpdir(), 'banksman-included-')));
-  onTestFinished(() => rmSync(root, { recursive: true, force: true }));
-  const git = (...args: string[]) =>
-    execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@example.com', ...args], {
-      cwd: root,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).trim();
-  const write = (some: Readonly<Record<string, string>>) => {
-    for (const [path, text] of Object.entries(some)) {
-      mkdirSync(dirname(join(root, path)), { recursive: true });
-      writeFileSync(join(root, path), text);
-      if (path.endsWith('.sh')) chmodSync(join(root, path), 0o755);
-    }
-  };
-  write({ 'banksman.yaml': 'name: test\n', '.gitignore': 'banksman-out\n', ...files });
-  git('init', '--quiet');
-  const options = { ruleFiles: ruleFiles(), build: buildIncluded };
-  return {
-    root,
-    write,
-    commit() {
-      git('add', '--all');
-      git('commit', '--quiet', '--message', 'change');
-      return git('rev-parse', 'HEAD');
-    },
-    load: async (): Promise<Graph> => loadGraph(await openWorkspace(root), options),
-    targets: async (pattern: string): Promise<string[]> => [
-      ...(await loadTargets(await openWorkspace(root), [pattern], options)).graph.targets.keys(),
-    ],
-    affected: async (since: string, to?: string) => affectedSince(await openWorkspace(root), { ...options, since, to }),
-  };
-}
-
-async function faultOf(promise: Promise<unknown>): Promise<Fault> {
-  return promise.then(
-    () => {
-      throw new Error('it did not fail');
-    },
-    (error: Fault) => error,
-  );
-}
+useOwnCache();
 
 /** A file of build_defs that a program writes, from words. */
 const files = {
