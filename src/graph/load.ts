@@ -5,7 +5,16 @@ import { dependenciesOf } from './dependency.ts';
 import { GraphFault } from './fault.ts';
 import { type GrowingTargets, growTargets } from './grow.ts';
 import { BuildNeeded, type BuiltIncludes, type BuiltText } from './included.ts';
-import { formatPattern, type LabelPattern, nearestLabel, packageLabel, parsePattern, splitLabel } from './label.ts';
+import {
+  builtFolderOf,
+  builtPartOf,
+  formatPattern,
+  type LabelPattern,
+  nearestLabel,
+  packageLabel,
+  parsePattern,
+  splitLabel,
+} from './label.ts';
 import { createMountedTree } from './mounted-tree.ts';
 import { type LoadFault, PackageLoader } from './packages.ts';
 import { joinFaults } from './place.ts';
@@ -373,12 +382,15 @@ function wantedLabels(loader: PackageLoader, pattern: LabelPattern): Label[] {
 }
 
 function noPackage(loader: PackageLoader, pattern: LabelPattern, packageName: string): GraphFault {
-  const near = nearest(packageName, loader.find(''));
+  const built = builtPartOf(packageName);
+  const near = nearest(packageName, loader.find(built === undefined ? '' : builtFolderOf(built.subrepo)));
+  const without =
+    built === undefined
+      ? `create //${packageName} by a BUILD file in that folder`
+      : `look at the files of the subrepo ${built.subrepo}: it has no BUILD file in ${built.below || 'its root'}`;
   return new GraphFault(
     'graph/missing-package',
     `${formatPattern(pattern)} selects nothing: there is no package ${packageLabel(packageName)}`,
-    {
-      next: near === undefined ? `create //${packageName} by a BUILD file in that folder` : `did you mean //${near}?`,
-    },
+    { next: near === undefined ? without : `did you mean ${packageLabel(near)}?` },
   );
 }
