@@ -315,6 +315,15 @@ test('an image on a base has its layers, its environment and its accounts', asyn
   expect(config.Env).toEqual(expect.arrayContaining(['A=1', 'B=3']));
   await unpack(image.layout, join(folder, 'root'));
   expect(await readFile(join(folder, 'root/etc/passwd'), 'utf8')).toMatch(/first:x:1001[\s\S]*second:x:1002/);
+  // By number, as Kubernetes wants it for `runAsNonRoot`; names are of this image and of the base.
+  for (const [user, number] of [
+    ['second:first', '1002:1001'],
+    ['first', '1001:1001'],
+    ['1002', '1002'],
+  ] as const) {
+    const named = await make(folder, { base: base.layout, users: { second: { uid: 1002 } }, config: { user } });
+    expect((await readImageLayout(named.layout)).configuration.config).toMatchObject({ User: number });
+  }
   const other = await make(folder, { base: base.layout, config: { entrypoint: ['/other'] } });
   expect((await readImageLayout(other.layout)).configuration.config).not.toHaveProperty('Cmd');
 });

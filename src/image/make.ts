@@ -74,8 +74,11 @@ export async function makeImage(request: MakeRequest): Promise<AssembledImage> {
     }
     await add(createdBy, entries);
   }
-  checkUser(request.config.user, accounts);
-  return assembleImage({ ...request, layers });
+  return assembleImage({
+    ...request,
+    layers,
+    config: { ...request.config, user: numericUser(request.config.user, accounts) },
+  });
 }
 
 async function storePackages({ store, packages }: MakeRequest): Promise<(StoredLayer & { createdBy: string })[]> {
@@ -185,11 +188,15 @@ function refuseTwice(claimed: Map<string, string>, path: string, layer: string):
   claimed.set(path, layer);
 }
 
-/** A runtime would refuse to start a container as somebody whom the image does not know. */
-function checkUser(user: string | undefined, accounts: Accounts): void {
-  if (user === undefined) return;
+/**
+ * In numbers: Kubernetes takes an image with `runAsNonRoot` only where its user is one. A runtime would refuse to start a container
+ * as somebody whom the image does not know, so that this is an error here.
+ */
+function numericUser(user: string | undefined, accounts: Accounts): string | undefined {
+  if (user === undefined) return undefined;
   if (!/^[a-z0-9_][a-z0-9_-]*(:[a-z0-9_][a-z0-9_-]*)?$/.test(user)) {
     throw new ImageFault('image/bad-user', `${JSON.stringify(user)} is not a user such as 65532:65532`);
   }
-  ownerOf(user, accounts);
+  const { uid, gid } = ownerOf(user, accounts);
+  return /^\d+(:\d+)?$/.test(user) ? user : `${uid}:${gid}`;
 }
