@@ -74,11 +74,8 @@ export async function makeImage(request: MakeRequest): Promise<AssembledImage> {
     }
     await add(createdBy, entries);
   }
-  return assembleImage({
-    ...request,
-    layers,
-    config: { ...request.config, user: numericUser(request.config.user, accounts) },
-  });
+  const user = numericUser(request.config.user, accounts);
+  return assembleImage({ ...request, layers, config: { ...request.config, ...(user !== undefined && { user }) } });
 }
 
 async function storePackages({ store, packages }: MakeRequest): Promise<(StoredLayer & { createdBy: string })[]> {

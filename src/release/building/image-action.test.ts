@@ -82,7 +82,7 @@ it('an image is what the rule says: layers, accounts, owners, modes, configurati
     Healthcheck: { Interval: 90e9, Retries: 2, Test: ['CMD', '/app/a', '-health'], Timeout: 5e9 },
     Labels: { 'org.example.team': 'ledger' },
     StopSignal: 'SIGINT',
-    User: 'app:ops',
+    User: '1001:1500',
     Volumes: { '/data': {} },
     WorkingDir: '/app',
   });
@@ -97,7 +97,7 @@ docker_image(name = "image", base_image = ":base", files = {"/srv/a": {"source":
     ...texts,
   });
   const { configuration, layers, layout } = await readImageLayout(await workspace.layout('//p:image'));
-  expect(configuration.config).toMatchObject({ User: 'app', WorkingDir: '/srv', Entrypoint: ['/run'], Cmd: ['x'] });
+  expect(configuration.config).toMatchObject({ User: '1001:1001', WorkingDir: '/srv', Entrypoint: ['/run'], Cmd: ['x'] });
   expect(layers).toHaveLength(2);
   expect(listed(join(layout, 'blobs/sha256', hexOf(layers[1]!.digest)))).toContain('-rw-r--r-- 1001/1001 srv/a');
 });
