@@ -97,7 +97,12 @@ docker_image(name = "image", base_image = ":base", files = {"/srv/a": {"source":
     ...texts,
   });
   const { configuration, layers, layout } = await readImageLayout(await workspace.layout('//p:image'));
-  expect(configuration.config).toMatchObject({ User: '1001:1001', WorkingDir: '/srv', Entrypoint: ['/run'], Cmd: ['x'] });
+  expect(configuration.config).toMatchObject({
+    User: '1001:1001',
+    WorkingDir: '/srv',
+    Entrypoint: ['/run'],
+    Cmd: ['x'],
+  });
   expect(layers).toHaveLength(2);
   expect(listed(join(layout, 'blobs/sha256', hexOf(layers[1]!.digest)))).toContain('-rw-r--r-- 1001/1001 srv/a');
 });
