@@ -84,6 +84,12 @@ describe('tokens', () => {
     expect(await status('bank/b/tags/list', 'GET', `Bearer ${token}`)).toBe(401);
     expect(await status('bank/a/blobs/uploads/', 'POST', `Bearer ${token}`)).toBe(401);
     expect(await status('bank/a/blobs/uploads/', 'POST', `Bearer ${robot.token}`)).toBe(202);
+    // No other token would do, and the client hears what it may not.
+    const denied = await fetch(`${base}/v2/other/blobs/uploads/`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+    });
+    expect([denied.status, await denied.text()]).toEqual([403, expect.stringContaining('may not push other')]);
     const [body = '', signature] = token.split('.');
     const forged = JSON.parse(Buffer.from(body, 'base64url').toString('utf8'));
     forged.grants[0].actions.push('push');

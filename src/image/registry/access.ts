@@ -114,9 +114,10 @@ export function createAccess(settings: () => AccessSettings): Required<Pick<Regi
       const within =
         client.grants === undefined ||
         client.grants.some((grant) => grant.repository === repository && grant.actions.includes(action));
-      if (within && allowed(client.user, action, repository)) return true;
-      // Who has said who he is gets another chance only with a token, which may have been for something else.
-      return client.user !== undefined && client.grants === undefined ? false : ask();
+      const may = allowed(client.user, action, repository);
+      if (within && may) return true;
+      // Who has said who he is gets another chance only with a token that was for something else, where another would do.
+      return client.user !== undefined && (client.grants === undefined || !may) ? false : ask();
     },
 
     async token(request, query) {

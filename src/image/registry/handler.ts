@@ -139,8 +139,14 @@ async function permit(
 ): Promise<void> {
   const permission = (await options.authorize?.(request, action, repository)) ?? true;
   if (permission === true) return;
-  if (permission === false) throw new Refusal(403, 'DENIED', `this client may not ${action} here`);
-  throw new Refusal(401, 'UNAUTHORIZED', 'say who you are', { 'www-authenticate': permission.challenge });
+  if (permission === false) throw new Refusal(403, 'DENIED', `this client may not ${action} ${repository ?? 'here'}`);
+  const said = request.headers.authorization !== undefined;
+  throw new Refusal(
+    401,
+    'UNAUTHORIZED',
+    said ? 'the name, the password or the token is wrong, or the token was for something else' : 'say who you are',
+    { 'www-authenticate': permission.challenge },
+  );
 }
 
 /** Names of those repositories that the client may pull from. Not of the specification; Docker's registry has it. */

@@ -69,8 +69,7 @@ export async function putManifest(
   const { mediaType, subject } = document;
   const id = crypto.randomUUID();
   await repository.alone(async () => {
-    const missing = await missingOf(document, repository);
-    if (missing !== undefined) throw lacking(missing);
+    await checkReferences(document, repository);
     // RFC 9110, 13.1.2: of several who set a new tag at once, one is first, and the others hear of it.
     if (request.headers['if-none-match'] === '*') {
       for (const tag of tags) {
@@ -96,18 +95,26 @@ export async function putManifest(
   });
 }
 
-/** What the document refers to and the repository does not have. */
-async function missingOf(
+/**
+ * All that the document refers to is there, and as long as it says: a client would refuse what is not.
+ *
+ * @throws Refusal 404, 400
+ */
+async function checkReferences(
   document: Manifest<AnyDigest> | Index<AnyDigest>,
   repository: Repository,
-): Promise<AnyDigest | undefined> {
-  if ('manifests' in document) {
-    for (const { digest } of document.manifests) if (!(await repository.manifest(digest))) return digest;
-    return undefined;
+): Promise<void> {
+  const isIndex = 'manifests' in document;
+  for (const { digest, size } of isIndex ? document.manifests : [document.config, ...document.layers.filter(isOurs)]) {
+    const found = isIndex ? await repository.manifest(digest) : await repository.blob(digest);
+    if (found === undefined) throw lacking(digest);
+    if (found.size !== size)
+      throw new Refusal(
+        400,
+        'MANIFEST_INVALID',
+        `the manifest says that ${digest} has ${size} bytes; it has ${found.size}`,
+      );
   }
-  const { config, layers } = document;
-  for (const { digest } of [config, ...layers.filter(isOurs)]) if (!(await repository.blob(digest))) return digest;
-  return undefined;
 }
 
 /** distribution-spec 1.1, "Deleting manifests" and "Deleting tags". */

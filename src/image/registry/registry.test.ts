@@ -295,6 +295,7 @@ describe('the specification', () => {
     ['a layer that is not there', { layers: [{ mediaType: 'x', digest: digestOf('x'), size: 1 }] }, 404],
     ['a digest that is none', { layers: [{ mediaType: 'x', digest: 'sha256:../../x', size: 1 }] }, 400],
     ['a negative size', { layers: [{ mediaType: 'x', digest: digestOf('x'), size: -1 }] }, 400],
+    ['another size than the blob has', { layers: [{ mediaType: 'x', digest: digestOf('{}'), size: 3 }] }, 400],
     ['an index inside of a manifest', { manifests: [] }, 400],
     ['another version', { schemaVersion: 1 }, 400],
     ['another type than it came as', { mediaType: 'application/vnd.oci.image.index.v1+json' }, 400],
