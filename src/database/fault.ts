@@ -41,7 +41,7 @@ export function told(error: unknown, what: string): DatabaseFault {
   const text = typeof message === 'string' && message !== '' ? message : String(state ?? error);
   const gone =
     (state !== undefined && (lost.test(state) || unreachable.test(state))) ||
-    /terminated|not queryable|timeout exceeded|PGlite is clos/i.test(text);
+    /terminated|not queryable|timeout exceeded|read timeout|PGlite is clos/i.test(text);
   if (gone) {
     return new DatabaseFault('database/lost', `${what} can't be reached: ${text}`, {
       state,

@@ -45,7 +45,7 @@ export async function migrate(
     check(part, done, migrations);
     const due = migrations.slice(done.length);
     for (const migration of due) {
-      await connection.run(migration.statements);
+      await connection.run(migration.statements, { slow: true });
       await connection.query('INSERT INTO migrations (name, checksum) VALUES ($1, $2)', [
         migration.name,
         checksumOf(migration),

@@ -4,6 +4,10 @@ import { type Connection, type Database, lockStatement, type Row, type Value } f
 
 /** Milliseconds to wait for a connection. */
 const patience = 10_000;
+/** Milliseconds to wait for an answer: a network that swallows everything tells nobody that a connection is dead. `query_timeout` in the URL says otherwise. */
+const answerPatience = 60_000;
+/** The same for a step of a migration, which may write every row of a table. */
+const migrationPatience = 3_600_000;
 /** Object id of the type bigint in `pg_type`. */
 const bigint = 20;
 
@@ -21,6 +25,8 @@ export async function openPostgres(url: string, connections = 10): Promise<Datab
     connectionString: url,
     max: connections,
     connectionTimeoutMillis: patience,
+    query_timeout: answerPatience,
+    keepAlive: true,
     application_name: 'banksman',
     types: types as never,
   });
@@ -37,9 +43,12 @@ export async function openPostgres(url: string, connections = 10): Promise<Datab
         throw told(error, name);
       }
     },
-    async run(statements) {
+    async run(statements, { slow = false } = {}) {
       try {
-        await client.query(statements);
+        await client.query({
+          text: statements,
+          ...(slow && { query_timeout: migrationPatience }),
+        } as import('pg').QueryConfig);
       } catch (error) {
         throw told(error, name);
       }
@@ -65,9 +74,13 @@ export async function openPostgres(url: string, connections = 10): Promise<Datab
         await connection.run('COMMIT');
         return result;
       } catch (error) {
-        await connection.run('ROLLBACK').catch((second: unknown) => {
-          broken = second as Error;
-        });
+        // Nobody is there who could be told.
+        if (error instanceof DatabaseFault && error.code === 'database/lost') broken = error;
+        else {
+          await connection.run('ROLLBACK').catch((second: unknown) => {
+            broken = second as Error;
+          });
+        }
         throw error;
       }
     } finally {

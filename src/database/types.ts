@@ -11,8 +11,12 @@ export interface Connection {
    * @throws DatabaseFault database/refused with the engine's code, database/lost
    */
   query<Result extends object = Row>(statement: string, values?: readonly Value[]): Promise<readonly Result[]>;
-  /** Runs several statements that take no values: a migration. */
-  run(statements: string): Promise<void>;
+  /**
+   * Runs several statements that take no values: a migration.
+   *
+   * @param slow they may take an hour
+   */
+  run(statements: string, options?: { readonly slow?: boolean }): Promise<void>;
 }
 
 /** PostgreSQL, or the same embedded. What works on one works on the other: the tests run on both. */

@@ -51,6 +51,44 @@ export async function openSession(
   };
 }
 
+/**
+ * A session whose every wait ends with a signal, also for what a server that hangs never tells: whoever waits for it can be stopped.
+ *
+ * @param signal for requests that name none of their own
+ */
+export function endingWith(session: Session, signal: AbortSignal): Session {
+  const { cluster } = session;
+  const bounded: Cluster = {
+    ...cluster,
+    request: (request) => cluster.request({ ...request, signal: request.signal ?? signal }),
+    answer: (request) => cluster.answer({ ...request, signal: request.signal ?? signal }),
+    resource: (kind) => unlessAborted(cluster.resource(kind), signal),
+  };
+  return {
+    ...session,
+    cluster: bounded,
+    store: createClusterStore(bounded, session.namespace),
+    async mirror() {
+      const mirror = await unlessAborted(session.mirror(), signal);
+      return { ...mirror, follow: (kind) => unlessAborted(mirror.follow(kind), signal) };
+    },
+  };
+}
+
+async function unlessAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  signal.throwIfAborted();
+  let leave = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    leave = () => reject(signal.reason);
+    signal.addEventListener('abort', leave, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', leave);
+  }
+}
+
 /** Makes the environment's namespace where it is missing. Whoever may not look is told by what he does next. */
 export async function ensureNamespace({ cluster, namespace }: Session, signal?: AbortSignal): Promise<void> {
   const name = { apiVersion: 'v1', kind: 'Namespace', name: namespace };

@@ -12,6 +12,8 @@ export interface ApiCall {
   readonly url: string;
   /** Milliseconds since the epoch. */
   readonly at: number;
+  /** What a PATCH writes. */
+  readonly body?: string;
 }
 
 /** An API server as it is seen through something that makes it fail. */
@@ -37,12 +39,14 @@ export async function startFaultProxy(kubeconfig: string, name: string): Promise
   let fateOf: (call: ApiCall) => Fate = () => 'pass';
   let waiting: (() => void)[] = [];
   const proxy = createServer(async (incoming, outgoing) => {
-    const call = { method: incoming.method ?? 'GET', url: incoming.url ?? '', at: Date.now() };
+    const { method = 'GET', url = '' } = incoming;
+    const body = method === 'GET' ? undefined : await bodyOf(incoming);
+    const call = { method, url, at: Date.now(), ...(body !== undefined && { body: body.toString('utf8') }) };
     calls.push(call);
     let fate = fateOf(call);
     while (fate === 'hang') {
       await new Promise<void>((resolve) => waiting.push(resolve));
-      if (incoming.destroyed && incoming.readableAborted) return;
+      if (outgoing.destroyed) return;
       fate = fateOf(call);
     }
     if (fate === 'drop') return void incoming.socket.destroy();
@@ -68,7 +72,7 @@ export async function startFaultProxy(kubeconfig: string, name: string): Promise
     );
     forward.on('error', () => outgoing.destroy());
     outgoing.on('close', () => forward.destroy());
-    incoming.pipe(forward);
+    forward.end(body);
   });
   proxy.on('clientError', (_, socket) => socket.destroy());
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
@@ -94,10 +98,18 @@ export async function startFaultProxy(kubeconfig: string, name: string): Promise
   };
 }
 
+async function bodyOf(incoming: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of incoming) parts.push(part as Buffer);
+  return Buffer.concat(parts);
+}
+
 /** A database's address through something that can be cut. */
 export interface CutLine {
   readonly url: string;
   cut(): void;
+  /** Swallows everything, and tells nobody: connections that are open stay so for ever, silent. New ones are as good once it is mended. */
+  stall(): void;
   mend(): void;
   stop(): void;
 }
@@ -106,8 +118,15 @@ export async function startCutLine(url: string): Promise<CutLine> {
   const { hostname, port } = new URL(url);
   const open = new Set<Socket>();
   let isCut = false;
+  let isStalled = false;
   const line = createTcpServer((near) => {
     if (isCut) return void near.destroy();
+    if (isStalled) {
+      open.add(near);
+      near.on('error', () => {});
+      near.on('close', () => open.delete(near));
+      return void near.pause();
+    }
     const far = createConnection(Number(port), hostname);
     for (const socket of [near, far]) {
       open.add(socket);
@@ -132,8 +151,16 @@ export async function startCutLine(url: string): Promise<CutLine> {
       isCut = true;
       end();
     },
+    stall() {
+      isStalled = true;
+      for (const socket of open) {
+        socket.unpipe();
+        socket.pause();
+      }
+    },
     mend() {
       isCut = false;
+      isStalled = false;
     },
     stop() {
       isCut = true;

@@ -23,6 +23,7 @@ import { watchStage } from '../progressive/index.ts';
 import { endRecord } from '../record-steps.ts';
 import { renderBundle } from '../render.ts';
 import { kindsOf } from '../service-objects.ts';
+import { endingWith } from '../session.ts';
 import { settle } from '../settle.ts';
 import { removeVerification, splitVerification, verifyRelease } from '../verify/index.ts';
 import { type Applied, applyRelease } from './apply.ts';
@@ -91,7 +92,7 @@ export async function drive(drive: Drive): Promise<void> {
     if (why !== undefined) return await told(drive, { kind: 'failed', rollout: id, why });
     return await told(drive, { kind: 'verified', rollout: id, stage: rollout.stage });
   };
-  let job: Pick<Job, 'session' | 'service' | 'verification'> | undefined;
+  let job: Pick<Job, 'service' | 'verification'> | undefined;
   try {
     while (isActive(rollout)) {
       const next = await within(tracePlaceOf(rollout), () => persistently(drive, rollout, step));
@@ -137,7 +138,7 @@ async function prepare(
   }
   const content = await contents(release.reference, signal);
   const { text, documents } = renderBundle(content.bundle, content.images, environment);
-  const session = guarded(await options.clusters.open(environment), leadership);
+  const session = endingWith(guarded(await options.clusters.open(environment), leadership), signal);
   const { service } = placement;
   const { served, verification } = splitVerification(documents);
   const job = { service, environment, rollout, content, documents: served, verification, session, signal };
@@ -155,7 +156,7 @@ async function prepareRemoval(drive: Drive, rollout: Rollout): Promise<Removal['
   const { service } = placement;
   return {
     service,
-    session: guarded(await options.clusters.open(environment), leadership),
+    session: endingWith(guarded(await options.clusters.open(environment), leadership), signal),
     rollout,
     placement,
     async releaseKinds() {
@@ -296,10 +297,13 @@ async function persistently(drive: Drive, rollout: Rollout, step: () => Promise<
 /** How long each waits before its next try. */
 const pauses = new WeakMap<Rollout, { readonly pause: number; readonly where: string }>();
 
+/** Milliseconds that the record in the cluster is given for its last word. */
+const closingTime = 5_000;
+
 /** The record in the cluster is told as well, as far as that is possible: the database's is the one that counts. */
 async function closeRecord(
-  { leadership, signal }: Drive,
-  job: Pick<Job, 'session' | 'service' | 'verification'> | undefined,
+  { options, leadership, environment, signal }: Drive,
+  job: Pick<Job, 'service' | 'verification'> | undefined,
   rollout: Rollout,
 ): Promise<void> {
   if (job === undefined || !leadership.holds()) return;
@@ -307,11 +311,16 @@ async function closeRecord(
   if (state !== 'healthy' && !hasEnded({ state })) return;
   const result = state === 'healthy' || state === 'removed' || state === 'superseded' ? state : 'failed';
   const reason = result === 'failed' ? (rollout.steps.at(-1)?.why ?? state) : undefined;
-  const { store } = job.session;
+  const { namespace } = environment;
   const unlessPassing = (error: unknown) => {
-    if (!isPassing(error)) unlessItself({ session: job.session, rollout })(error);
+    if (!isPassing(error)) unlessItself({ session: { namespace }, rollout })(error);
   };
-  await endRecord(store, job.service, rollout, { result, reason }, rollout.id).catch(unlessPassing);
+  // What it was driven with has ended with it; and whoever comes next does not wait for a server that hangs.
+  const session = endingWith(
+    guarded(await options.clusters.open(environment), leadership),
+    AbortSignal.any([leadership.signal, AbortSignal.timeout(closingTime)]),
+  );
+  await endRecord(session.store, job.service, rollout, { result, reason }, rollout.id).catch(unlessPassing);
   // One that was cancelled or overtaken while its jobs ran.
-  if (job.verification.length > 0) await removeVerification(job.session, job.service).catch(unlessPassing);
+  if (job.verification.length > 0) await removeVerification(session, job.service).catch(unlessPassing);
 }

@@ -99,7 +99,13 @@ export async function untilGone(job: RemovalJob, kinds: readonly string[], due: 
 }
 
 /** The record in the cluster goes with the namespace that it is in. */
-export function unlessItself({ session, rollout }: Pick<RemovalJob, 'session' | 'rollout'>): (error: unknown) => void {
+export function unlessItself({
+  session,
+  rollout,
+}: {
+  readonly session: Pick<Session, 'namespace'>;
+  readonly rollout: Rollout;
+}): (error: unknown) => void {
   return (error) => {
     const own = rollout.deletes?.includes(`Namespace/${session.namespace}`) === true;
     if (!own || !isKubeFault(error, 'kube/not-found', 'kube/forbidden')) throw error;
