@@ -2,7 +2,8 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { whoAmI } from '../release/index.ts';
 import { type Person, startServer } from '../server/index.ts';
 import type { CommandContext } from './context.ts';
-import { withDatabase } from './database.ts';
+import { databaseAddress, withDatabase } from './database.ts';
+import { secretKeys } from './secret-keys.ts';
 import { serverCore } from './server-core.ts';
 import type { ServerPlace } from './server-place.ts';
 import { count } from './views/count.ts';
@@ -33,6 +34,7 @@ export async function startAlone(context: Pick<CommandContext, 'signal' | 'progr
         host: '127.0.0.1',
         port: 0,
         leaseTime,
+        secretKeys: await secretKeys(undefined, databaseAddress({})),
         signIns: [{ find: async (given) => (isSame(given, token) ? me : undefined) }],
       });
       try {

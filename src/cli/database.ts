@@ -15,17 +15,22 @@ export function withDatabaseOption(command: Command): Command {
   );
 }
 
+/** The database that is meant. */
+export function databaseAddress({ database }: DatabaseChoice): string {
+  return database ?? (process.env.BANKSMAN_DATABASE || stateFolder('database'));
+}
+
 /**
  * Opens the database that is meant for as long as the body runs.
  *
  * @param wait where it may be ready later: milliseconds that one which can't be reached is asked again
  */
 export async function withDatabase<Result>(
-  { database }: DatabaseChoice,
+  choice: DatabaseChoice,
   body: (database: Database) => Promise<Result>,
   wait?: { readonly patience: number; readonly signal: AbortSignal },
 ): Promise<Result> {
-  const address = database ?? (process.env.BANKSMAN_DATABASE || stateFolder('database'));
+  const address = databaseAddress(choice);
   const opened = wait === undefined ? await openDatabase(address) : await openPatiently(address, wait);
   try {
     return await body(opened);

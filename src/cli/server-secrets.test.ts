@@ -47,7 +47,12 @@ describe.skipIf(engine === undefined)('what a server in the cluster is given (sk
   it('Secrets: made once each by several at a time; a password stays, certificates follow', async () => {
     const first = await access('one');
     const written = await Promise.all([1, 2, 3].map(() => makeServerSecrets(cluster, 'default', first)));
-    expect(written.flat().sort()).toEqual(['banksman-registry', 'banksman-tls', 'database-password']);
+    expect(written.flat().sort()).toEqual([
+      'banksman-registry',
+      'banksman-secret-keys',
+      'banksman-tls',
+      'database-password',
+    ]);
     const { password = '' } = await data('database-password');
     expect(password).toMatch(/^[\w-]{43}$/);
     expect(await data('banksman-tls')).toEqual({

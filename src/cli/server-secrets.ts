@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type Cluster, createObject, getObject, isKubeFault, type KubeObject, replaceObject } from '../kube/index.ts';
 import type { KeyFiles, ServerAccess } from '../local/index.ts';
+import { newSealKey } from '../server/index.ts';
 
 /** A Secret with texts by key. */
 interface Wanted {
@@ -13,7 +14,7 @@ interface Wanted {
 }
 
 /**
- * Makes the Secrets that `platform/` mounts and no repository may hold: the database's password, once; the server's certificate and one
+ * Makes the Secrets that `platform/` mounts and no repository may hold: the database's password and the key of its secrets, once; the server's certificate and one
  * for reading from the registry, as often as the cluster has new ones.
  *
  * @returns names of those that were written
@@ -30,6 +31,12 @@ export async function makeServerSecrets(
       name: 'database-password',
       type: 'Opaque',
       data: { password: randomBytes(32).toString('base64url') },
+      once: true,
+    },
+    {
+      name: 'banksman-secret-keys',
+      type: 'Opaque',
+      data: { keys: `${newSealKey(new Date())}\n` },
       once: true,
     },
     {

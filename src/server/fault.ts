@@ -14,4 +14,7 @@ export class ServerFault extends Fault<
   | 'server/refused'
   | 'server/too-many-streams'
   | 'server/bad-certificate'
+  | 'server/bad-key'
+  | 'server/no-key'
+  | 'server/unreadable-secret'
 > {}

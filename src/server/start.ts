@@ -17,6 +17,7 @@ import { createApp } from './app.ts';
 import { untilAtRest } from './at-rest.ts';
 import { lead } from './lead.ts';
 import { collectDatabase, collectProcess, countPassage, createMetrics } from './metrics/index.ts';
+import type { SealKeys } from './sealing.ts';
 import type { SignIn } from './sign-in.ts';
 import { followTls, readTls, type TlsFiles } from './tls.ts';
 import { openTokens, type Tokens } from './tokens.ts';
@@ -44,6 +45,8 @@ export interface ServerOptions {
   readonly log?: NodeJS.WritableStream | undefined;
   /** It speaks TLS with this certificate, and takes a new one when the files change; plain HTTP where it is absent. */
   readonly tls?: TlsFiles | undefined;
+  /** What secrets are sealed with in the database; without them none are kept there. */
+  readonly secretKeys?: SealKeys | undefined;
   /** What is wrong with how it was started, and does not keep it from running: a line of the log each. */
   readonly warnings?: readonly string[] | undefined;
   /** Milliseconds that a leader may be silent. */
@@ -85,7 +88,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const store = await openPlacementStore(database, options.checkProvenance);
   await migrateDrift(database);
   const tokens = await openTokens(database);
-  const webhooks = await openWebhooks(database);
+  const warnings = [...(options.warnings ?? [])];
+  const webhooks = await openWebhooks(database, options.secretKeys, (text) => warnings.push(text));
   const stopCounting = [
     store.onPassage((passage) => countPassage(metrics, passage)),
     onRequest(({ method, result, seconds }) =>
@@ -96,7 +100,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const context = { database, store, tokens, signIns: [tokens, ...signIns], webhooks, now, ...given };
   const tls = options.tls && (await readTls(options.tls));
   const app = createApp({ context, metrics, version, log, tls });
-  for (const warning of options.warnings ?? []) app.log.warn(warning);
+  for (const warning of warnings) app.log.warn(warning);
   const url = await app.listen({ host, port });
   const following =
     options.tls &&
@@ -126,6 +130,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   });
   const deliveries = startDeliveries({
     database,
+    keys: options.secretKeys,
     holder,
     now,
     leaseTime: options.leaseTime ?? 15_000,

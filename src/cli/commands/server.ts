@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import { openTokens, type Role, roles, startServer } from '../../server/index.ts';
+import { newSealKey, openTokens, type Role, roles, startServer } from '../../server/index.ts';
 import { readTraceSettings } from '../../trace/index.ts';
 import type { CommandContext } from '../context.ts';
-import { type DatabaseChoice, withDatabase, withDatabaseOption } from '../database.ts';
+import { type DatabaseChoice, databaseAddress, withDatabase, withDatabaseOption } from '../database.ts';
+import { secretKeys } from '../secret-keys.ts';
 import { addClusterCommands } from '../server-commands.ts';
 import { serverCore } from '../server-core.ts';
 import { UsageFault } from '../usage.ts';
@@ -15,6 +16,7 @@ interface Options extends DatabaseChoice {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly inCluster?: string;
+  readonly secretKeys?: string;
 }
 
 export function define(command: Command, context: CommandContext): void {
@@ -23,6 +25,10 @@ export function define(command: Command, context: CommandContext): void {
     .option('--port <number>', 'the port', port, 7700)
     .option('--tls-cert <file>', 'speak TLS with this certificate; a new one in its place is taken within a minute')
     .option('--tls-key <file>', 'its key')
+    .option(
+      '--secret-keys <file>',
+      'keys that seal the secrets of webhooks in the database ($BANKSMAN_SECRET_KEYS holds them instead; an embedded database has its own)',
+    )
     .option('--in-cluster <name>', 'it runs as a pod of this cluster, which its environments have as `cluster`')
     .option('--behind-tls', 'something in front of it speaks TLS: other addresses than 127.0.0.1 may be listened on')
     .addHelpText(
@@ -39,6 +45,13 @@ Examples:
     )
     .action((options: Options) => serve(options, context));
   addClusterCommands(command, context);
+  command
+    .command('new-key')
+    .summary('make a key that seals secrets in the database')
+    .description(
+      'prints a line for the file of --secret-keys: an id, and a new key; the first line of that file seals, all of them open',
+    )
+    .action(() => context.terminal.print(newSealKey(new Date())));
   withDatabaseOption(command.command('token').summary('make a token'))
     .description('makes a token and prints it, this once; for the first administrator, while no server runs')
     .requiredOption('--name <name>', 'whose it is: ada@bank.example')
@@ -68,6 +81,7 @@ async function serve(options: Options, { signal }: CommandContext): Promise<void
     });
   }
   const { workspace } = await here();
+  const keys = await secretKeys(options.secretKeys, databaseAddress(options));
   const core = await serverCore(workspace, inCluster);
   await withDatabase(
     options,
@@ -78,6 +92,7 @@ async function serve(options: Options, { signal }: CommandContext): Promise<void
         host: options.host,
         port: options.port,
         log: process.stderr,
+        secretKeys: keys,
         warnings: readTraceSettings(process.env).warnings,
         ...(tlsCert !== undefined && tlsKey !== undefined && { tls: { cert: tlsCert, key: tlsKey } }),
       });

@@ -131,7 +131,7 @@ describe.each(testDatabases)('metrics out of $engine', ({ start }) => {
     const { database } = running;
     const store = await openPlacementStore(database);
     await migrateDrift(database);
-    await openWebhooks(database);
+    await openWebhooks(database, undefined);
     const actor = { who: 'ada', source: 'test' };
     const ask = async (index: number) => {
       const service = `//bank/s${index}:s` as Label;

@@ -2,6 +2,7 @@ import type { RunningDatabase } from '../../../test/support/databases.ts';
 import type { Environment, Label } from '../../graph/index.ts';
 import type { CheckProvenance, ReleaseContent } from '../../release/index.ts';
 import { type Role, roles } from '../authorization.ts';
+import { parseSealKeys } from '../sealing.ts';
 import { type RunningServer, type ServerOptions, startServer } from '../start.ts';
 
 export const service = '//bank/ledger:ledger' as Label;
@@ -26,6 +27,9 @@ export interface TestServer {
   add(index: number): Promise<Answer>;
 }
 
+/** What test servers seal with, in whichever process. */
+export const testKeys = parseSealKeys(`test ${Buffer.alloc(32, 7).toString('base64')}`, 'the test');
+
 /** A server with a clock of its own, and a token for each role. */
 export async function startTestServer(
   running: RunningDatabase,
@@ -41,6 +45,7 @@ export async function startTestServer(
     host: '127.0.0.1',
     port: 0,
     leaseTime: 500,
+    secretKeys: testKeys,
     now: () => now,
     ...more,
   });

@@ -2,6 +2,7 @@ import { type AuditEntry, readEntries } from '../../audit/index.ts';
 import type { Database } from '../../database/index.ts';
 import { dropLeaderLease, type LeaderLease, takeLeaderLease } from '../../release/index.ts';
 import { inSpan, parseTraceparent, traceparent } from '../../trace/index.ts';
+import type { SealKeys } from '../sealing.ts';
 import { newestEntry } from '../tail.ts';
 import { bodyOf, idOf } from './message.ts';
 import { nextAttempt } from './schedule.ts';
@@ -20,6 +21,8 @@ import {
 
 export interface DeliveryOptions {
   readonly database: Database;
+  /** What addresses and secrets are sealed with. */
+  readonly keys?: SealKeys | undefined;
   /** Unique among all servers of the database. */
   readonly holder: string;
   readonly now: () => number;
@@ -49,7 +52,9 @@ const gone = 410;
  * each other.
  */
 export function startDeliveries(options: DeliveryOptions): { stop(): Promise<void> } {
-  const { database, holder, now, leaseTime, onError } = options;
+  const { database, keys, holder, now, leaseTime, onError } = options;
+  /** Told once, and not with each look. */
+  const unreadable = new Set<string>();
   const stopping = new AbortController();
   const underway = new Map<string, Set<number>>();
   const attempts = new Set<Promise<void>>();
@@ -66,7 +71,10 @@ export function startDeliveries(options: DeliveryOptions): { stop(): Promise<voi
         renewed = performance.now();
       }
       if (lease === undefined) return;
-      const webhooks = await activeWebhooks(database);
+      const webhooks = await activeWebhooks(database, keys, (error, id) => {
+        if (!unreadable.has(id)) onError(error);
+        unreadable.add(id);
+      });
       if (webhooks.length === 0) return;
       await fillOutbox(options, lease, webhooks);
       for (const webhook of webhooks) await begin(webhook, lease);

@@ -4,6 +4,7 @@ import { type Connection, type Database, type Migration, migrate } from '../../d
 import { type Actor, type LeaderLease, requireLease } from '../../release/index.ts';
 import { publicActions } from '../events.ts';
 import { ServerFault } from '../fault.ts';
+import { type SealKeys, seal, unseal } from '../sealing.ts';
 import { parseAddress, shown } from './address.ts';
 import { newSecret } from './sign.ts';
 
@@ -38,6 +39,14 @@ const migrations: readonly Migration[] = [
         PRIMARY KEY (webhook, number)
       );
       CREATE INDEX webhook_outbox_due ON webhook_outbox (webhook, due_at) WHERE NOT dead;
+    `,
+  },
+  {
+    // Programs from before, which would take what is sealed for the secret itself, refuse this database.
+    name: 'webhooks-2',
+    statements: `
+      -- Id of the key that url and secret are sealed with; NULL while they lie in the clear.
+      ALTER TABLE webhooks ADD COLUMN sealed_with text;
     `,
   },
 ];
@@ -85,6 +94,7 @@ interface WebhookRow {
   readonly allow_link_local: boolean;
   readonly events: string;
   readonly secret: string;
+  readonly sealed_with: string | null;
   readonly made_at: Date;
   readonly made_by: string;
   readonly seen: number;
@@ -113,9 +123,20 @@ export interface Webhooks {
 
 const eventForm = /^[a-z]+\.(?:\*|[a-z-]+)$/;
 
-export async function openWebhooks(database: Database): Promise<Webhooks> {
+/**
+ * Brings the database to its form, and what lies there in the clear, or sealed by an older key, under the newest one.
+ *
+ * @param keys without them no webhook is made; those that lie in the clear still get their messages
+ * @param warn told what is not as it should be
+ */
+export async function openWebhooks(
+  database: Database,
+  keys: SealKeys | undefined,
+  warn: (text: string) => void = () => {},
+): Promise<Webhooks> {
   await migrateAudit(database);
   await migrate(database, 'webhooks', migrations);
+  await sealAnew(database, keys, warn);
   return {
     async create({ url: text, events, allowLinkLocal }, actor, now) {
       const url = parseAddress(text, allowLinkLocal);
@@ -125,6 +146,7 @@ export async function openWebhooks(database: Database): Promise<Webhooks> {
           next: 'give rollout.*, rollout.failed, hold.*, approval.*, release.*, test.*, emergency.* or provenance.*',
         });
       }
+      if (keys === undefined) throw noKey();
       const id = `wh_${randomBytes(6).toString('hex')}`;
       const secret = newSecret();
       await audited(database, now, async (connection, record) => {
@@ -132,9 +154,19 @@ export async function openWebhooks(database: Database): Promise<Webhooks> {
           'SELECT coalesce(max(number), 0)::bigint AS number FROM audit_entries',
         );
         await connection.query(
-          `INSERT INTO webhooks (id, url, allow_link_local, events, secret, made_at, made_by, seen)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-          [id, url.href, allowLinkLocal, JSON.stringify(events), secret, iso(now), actor.who, last?.number ?? 0],
+          `INSERT INTO webhooks (id, url, allow_link_local, events, secret, sealed_with, made_at, made_by, seen)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+          [
+            id,
+            seal(keys, url.href, addressOf(id)),
+            allowLinkLocal,
+            JSON.stringify(events),
+            seal(keys, secret, secretOf(id)),
+            keys.newest,
+            iso(now),
+            actor.who,
+            last?.number ?? 0,
+          ],
         );
         const after = { url: shown(url), events, ...(allowLinkLocal && { allowLinkLocal }) };
         await record({ ...actor, action: 'webhook.create', subject: `webhook ${id}`, after });
@@ -153,7 +185,7 @@ export async function openWebhooks(database: Database): Promise<Webhooks> {
       );
       return rows.map((row) => ({
         id: row.id,
-        url: shown(new URL(row.url)),
+        ...addressView(row, keys),
         events: JSON.parse(row.events) as string[],
         madeAt: row.made_at.toISOString(),
         by: row.made_by,
@@ -161,20 +193,20 @@ export async function openWebhooks(database: Database): Promise<Webhooks> {
         dead: row.dead,
         delivered: row.delivered,
         ...(row.delivered_at !== null && { deliveredAt: row.delivered_at.toISOString() }),
-        ...(row.trouble !== null && { trouble: row.trouble }),
+        ...(row.trouble !== null && isReadable(row, keys) && { trouble: row.trouble }),
         ...(row.disabled !== null && { disabled: row.disabled }),
       }));
     },
     async find(id) {
       const [row] = await database.query<WebhookRow>('SELECT * FROM webhooks WHERE id = $1', [id]);
       if (row === undefined) throw unknown(id);
-      return webhookOf(row);
+      return webhookOf(row, keys);
     },
     remove: (id, actor, now) =>
       audited(database, now, async (connection, record) => {
         const [row] = await connection.query<WebhookRow>('DELETE FROM webhooks WHERE id = $1 RETURNING *', [id]);
         if (row === undefined) throw unknown(id);
-        const before = { url: shown(new URL(row.url)) };
+        const before = { url: addressView(row, keys).url };
         await record({ ...actor, action: 'webhook.remove', subject: `webhook ${id}`, before });
       }),
     retry: (id, actor, now) =>
@@ -192,9 +224,95 @@ export async function openWebhooks(database: Database): Promise<Webhooks> {
 }
 
 /** Subscriptions to which something is sent. */
-export async function activeWebhooks(connection: Connection): Promise<readonly Webhook[]> {
+export async function activeWebhooks(
+  connection: Connection,
+  keys: SealKeys | undefined,
+  onError: (error: unknown, webhook: string) => void,
+): Promise<readonly Webhook[]> {
   const rows = await connection.query<WebhookRow>('SELECT * FROM webhooks WHERE disabled IS NULL ORDER BY made_at, id');
-  return rows.map(webhookOf);
+  return rows.flatMap((row) => {
+    try {
+      return [webhookOf(row, keys)];
+    } catch (error) {
+      // What is for others goes out all the same.
+      onError(error, row.id);
+      return [];
+    }
+  });
+}
+
+/** Seals with the newest key what was sealed with another one or with none: all of it or nothing. */
+async function sealAnew(database: Database, keys: SealKeys | undefined, warn: (text: string) => void): Promise<void> {
+  const due = 'SELECT * FROM webhooks WHERE sealed_with IS DISTINCT FROM $1 ORDER BY id';
+  const rows = await database.query<WebhookRow>(due, [keys?.newest ?? null]);
+  if (keys === undefined) {
+    const clear = await database.query('SELECT id FROM webhooks WHERE sealed_with IS NULL');
+    if (clear.length > 0) {
+      warn(
+        `the secrets of ${clear.length} webhooks lie in the database in the clear: give the server a key (docs/operating.md)`,
+      );
+    }
+    return;
+  }
+  if (rows.length === 0) return;
+  const unreadable = await audited(database, Date.now(), async (connection, record) => {
+    const failed: string[] = [];
+    let done = 0;
+    for (const row of await connection.query<WebhookRow>(due, [keys.newest])) {
+      if (!isReadable(row, keys)) {
+        failed.push(row.id);
+        continue;
+      }
+      const url = seal(keys, unseal(keys, row.url, addressOf(row.id)), addressOf(row.id));
+      const secret = seal(keys, unseal(keys, row.secret, secretOf(row.id)), secretOf(row.id));
+      await connection.query('UPDATE webhooks SET url = $2, secret = $3, sealed_with = $4 WHERE id = $1', [
+        row.id,
+        url,
+        secret,
+        keys.newest,
+      ]);
+      done++;
+    }
+    const about = { who: 'banksman', source: 'start', subject: 'webhooks' };
+    if (done > 0) await record({ ...about, action: 'webhook.seal', after: { key: keys.newest, webhooks: done } });
+    return failed;
+  });
+  if (unreadable.length > 0) {
+    warn(`the secrets of these webhooks are sealed with keys that are not there: ${unreadable.join(', ')}`);
+  }
+}
+
+/** What is sealed names where it belongs, so that nobody moves it to another row. */
+function addressOf(id: string): string {
+  return `address of webhook ${id}`;
+}
+
+function secretOf(id: string): string {
+  return `secret of webhook ${id}`;
+}
+
+function isReadable(row: WebhookRow, keys: SealKeys | undefined): boolean {
+  try {
+    webhookOf(row, keys);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** As people may see it; where it can't be opened, they see that. */
+function addressView(row: WebhookRow, keys: SealKeys | undefined): { readonly url: string; readonly trouble?: string } {
+  try {
+    return { url: shown(webhookOf(row, keys).url) };
+  } catch (error) {
+    return { url: 'unreadable:', trouble: (error as Error).message };
+  }
+}
+
+function noKey(): ServerFault {
+  return new ServerFault('server/no-key', 'this server has no key to seal secrets with, and keeps none in the clear', {
+    next: 'start it with --secret-keys FILE: docs/operating.md',
+  });
 }
 
 /** Puts entries of the audit log into the outbox. Whoever has lost the lease, or comes second, puts nothing there. */
@@ -326,13 +444,16 @@ function isWanted(events: readonly string[], action: string): boolean {
   return events.some((event) => event === action || (event.endsWith('*') && action.startsWith(event.slice(0, -1))));
 }
 
-function webhookOf({ id, url, allow_link_local, events, secret, seen }: WebhookRow): Webhook {
+function webhookOf(
+  { id, url, allow_link_local, events, secret, seen }: WebhookRow,
+  keys: SealKeys | undefined,
+): Webhook {
   return {
     id,
-    url: new URL(url),
+    url: new URL(unseal(keys, url, addressOf(id))),
     allowLinkLocal: allow_link_local,
     events: JSON.parse(events) as string[],
-    secret,
+    secret: unseal(keys, secret, secretOf(id)),
     seen,
   };
 }
