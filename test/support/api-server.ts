@@ -41,7 +41,8 @@ export function findEngine(): string | undefined {
   return found;
 }
 
-export async function startApiServer(engine: string): Promise<ApiServer> {
+/** @param controllers further arguments of the controller manager */
+export async function startApiServer(engine: string, controllers: readonly string[] = []): Promise<ApiServer> {
   const folder = await mkdtemp(join(tmpdir(), 'banksman-api-'));
   const [etcdPort, peerPort, apiPort] = await freePorts(3);
   const url = `https://127.0.0.1:${apiPort}`;
@@ -121,6 +122,7 @@ export async function startApiServer(engine: string): Promise<ApiServer> {
       '--leader-elect=false',
       '--secure-port=0',
       '--bind-address=127.0.0.1',
+      ...controllers,
     ]);
     return {
       kubeconfig,
