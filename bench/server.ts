@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { type Database, openDatabase } from '../src/database/index.ts';
 import type { Label } from '../src/graph/index.ts';
 import { model, openPlacementStore } from '../src/release/index.ts';
-import { writePlacement } from '../src/release/placement/rows.ts';
+import { writePlacements } from '../src/release/placement/rows.ts';
 import { openTokens } from '../src/server/index.ts';
 import { testDatabases } from '../test/support/databases.ts';
 
@@ -75,7 +75,7 @@ async function fill(database: Database): Promise<string> {
         );
         for (const environment of environments) {
           const after = placementOf(number, environment);
-          await writePlacement(connection, { ...after, rollouts: [], holds: [] }, after);
+          await writePlacements(connection, [{ before: { ...after, rollouts: [], holds: [] }, after }]);
         }
       }
     });

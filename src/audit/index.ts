@@ -9,6 +9,15 @@ export {
 export { type AuditEntry, type AuditEvent, hashOf, readBody } from './entry.ts';
 export { coveringCheckpoint, entriesBetween } from './excerpt.ts';
 export { AuditFault } from './fault.ts';
-export { audited, type EntryFilter, makeCheckpoint, migrateAudit, newestEntry, readEntries } from './log.ts';
+export {
+  type AuditLine,
+  audited,
+  auditedTogether,
+  type EntryFilter,
+  makeCheckpoint,
+  migrateAudit,
+  newestEntry,
+  readEntries,
+} from './log.ts';
 export { grantsFor } from './migrations.ts';
 export { type Finding, type Verification, verifyLog } from './verify.ts';

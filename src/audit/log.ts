@@ -22,24 +22,61 @@ export async function audited<Result>(
   now: number,
   body: (connection: Connection, record: (event: AuditEvent) => Promise<AuditEntry>) => Promise<Result>,
 ): Promise<Result> {
-  return await database.transaction(
-    (connection) => body(connection, (event) => append(connection, event, now)),
-    lockTable,
+  return await auditedTogether(database, (connection, record) =>
+    body(connection, async (event) => {
+      const [entry] = await record([{ event, at: now }]);
+      return entry as AuditEntry;
+    }),
   );
 }
 
-async function append(connection: Connection, event: AuditEvent, now: number): Promise<AuditEntry> {
-  const last = await lastEntry(connection);
-  const number = (last?.number ?? 0) + 1;
-  const at = new Date(now).toISOString();
-  const body = bodyOf(number, at, event);
-  const previous = last?.hash ?? beginning;
-  const hash = hashOf(previous, body);
+/** Something that happened, and when: milliseconds since the epoch. */
+export interface AuditLine {
+  readonly event: AuditEvent;
+  readonly at: number;
+}
+
+/** Does several things that happened at about the same time, and writes down that they were done: all of it or nothing. */
+export async function auditedTogether<Result>(
+  database: Database,
+  body: (
+    connection: Connection,
+    record: (lines: readonly AuditLine[]) => Promise<readonly AuditEntry[]>,
+  ) => Promise<Result>,
+): Promise<Result> {
+  return await database.transaction((connection) => body(connection, (lines) => append(connection, lines)), lockTable);
+}
+
+async function append(connection: Connection, lines: readonly AuditLine[]): Promise<readonly AuditEntry[]> {
+  if (lines.length === 0) return [];
+  let { number, hash } = (await lastEntry(connection)) ?? { number: 0, hash: beginning };
+  const rows = lines.map((line) => {
+    const { event } = line;
+    const at = new Date(line.at).toISOString();
+    number++;
+    const body = bodyOf(number, at, event);
+    const previous = hash;
+    hash = hashOf(previous, body);
+    return { number, at, event, body, previous, hash };
+  });
+  const column = (value: (row: (typeof rows)[number]) => string) => rows.map(value);
   await connection.query(
-    'INSERT INTO audit_entries (number, at, who, action, subject, body, previous, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)',
-    [number, at, event.who, event.action, event.subject, body, previous, hash],
+    `INSERT INTO audit_entries (number, at, who, action, subject, body, previous, hash)
+     SELECT number::bigint, at::timestamptz, who, action, subject, body, previous, hash
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
+       AS line (number, at, who, action, subject, body, previous, hash)`,
+    [
+      column((row) => String(row.number)),
+      column(({ at }) => at),
+      column(({ event }) => event.who),
+      column(({ event }) => event.action),
+      column(({ event }) => event.subject),
+      column(({ body }) => body),
+      column(({ previous }) => previous),
+      column((row) => row.hash),
+    ],
   );
-  return { number, at, event, previous, hash };
+  return rows.map(({ body: _, ...entry }) => entry);
 }
 
 async function lastEntry(

@@ -26,8 +26,8 @@ import type { ExecutorOptions } from './types.ts';
 
 /** Services of one environment that are applied at one time. */
 const appliedAtOnce = 8;
-/** Placements that are looked at at one time: each asks the database. */
-const lookedAtAtOnce = 8;
+/** Placements that are looked at at one time: what they ask the database is asked together. */
+const lookedAtAtOnce = 64;
 /** Milliseconds between two looks at gates that no time opens: a metric, say. */
 const gatePause = 15_000;
 /** Milliseconds that whoever watches a rollout has for its own last word, after the deadline, before the rollout is ended without it. */

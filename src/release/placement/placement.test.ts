@@ -101,6 +101,49 @@ describe.each(testDatabases)('placements on $engine', ({ start }) => {
     expect(await store.open()).toContainEqual({ service, environment: 'prod' });
   });
 
+  it('are written together where much happens at once, and one that is refused is refused alone', async () => {
+    const services = await Promise.all(Array.from({ length: 12 }, newService));
+    const [first, second] = services as [Label, Label];
+    const lease = await takeLeaderLease(running.database, 'together', 'me', 60_000);
+    const lost = { ...lease!, term: lease!.term - 1 };
+    let transactions = 0;
+    const counted = {
+      ...running.database,
+      transaction: ((body, lock) => {
+        transactions++;
+        return running.database.transaction(body, lock);
+      }) as typeof running.database.transaction,
+    };
+    const own = await openPlacementStore(counted);
+    const told: string[] = [];
+    own.onPassage(({ service, to }) => told.push(`${service} ${to.state}`));
+    transactions = 0;
+    const done = await Promise.allSettled([
+      ...services.map((service) => own.happen(service, 'prod', plan(service, 'a', 1), actor, lease)),
+      own.happen(first, 'prod', pass('a', 5), actor, lease),
+      own.happen(second, 'prod', pass('a'), actor, lost),
+      own.happen(second, 'prod', plan(second, 'b', 9), actor),
+    ]);
+    expect(transactions).toBeLessThanOrEqual(3);
+    expect(done.slice(0, 13).map(({ status }) => status)).toEqual(Array(13).fill('fulfilled'));
+    expect(done.slice(13)).toMatchObject([
+      { reason: { code: 'release/not-leader' } },
+      { reason: { code: 'release/unknown-release' } },
+    ]);
+    const now = await Promise.all(services.map((service) => own.read(service, 'prod')));
+    expect(now.map(({ rollouts }) => rollouts.map(({ state }) => state))).toEqual([
+      ['applying'],
+      ...Array(11).fill(['planned']),
+    ]);
+    expect(told.filter((each) => each.startsWith(`${first} `))).toEqual([`${first} planned`, `${first} applying`]);
+    const entries = await readEntries(running.database, { subject: `${first} in prod` });
+    expect(entries.map(({ at }) => Date.parse(at) - madeAt)).toEqual([0, 5]);
+    expect(await verifyLog(running.database)).toMatchObject({ findings: [] });
+    const unlike = { ...plan(second, 'b', 1), at: Number.NaN };
+    const both = [own.happen(second, 'prod', unlike, actor), own.happen(first, 'prod', plan(first, 'c', 2), actor)];
+    expect((await Promise.allSettled(both)).map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+  });
+
   it('never have two active rollouts, however many ask at the same time', async () => {
     const service = await newService();
     const other = await openPlacementStore(await running.again());

@@ -24,6 +24,31 @@ export async function readPlacement(connection: Connection, service: Label, envi
   };
 }
 
+/** A service in an environment. */
+export interface Place {
+  readonly service: Label;
+  readonly environment: string;
+}
+
+export function placeKey({ service, environment }: Place): string {
+  return `${service} in ${environment}`;
+}
+
+/** Placements by `placeKey`, each once; an empty one where the database has none. */
+export async function readPlaces(
+  connection: Connection,
+  places: readonly Place[],
+): Promise<ReadonlyMap<string, Placement>> {
+  const found = new Map<string, Placement>();
+  for (const [environment, inIt] of Map.groupBy(places, (place) => place.environment)) {
+    const services = [...new Set(inIt.map(({ service }) => service))];
+    for (const placement of (await readPlacements(connection, environment, services)).values()) {
+      found.set(placeKey(placement), placement);
+    }
+  }
+  return found;
+}
+
 /** Several services' placements in one environment. */
 export async function readPlacements(
   connection: Connection,
@@ -51,48 +76,83 @@ export async function readPlacements(
   );
 }
 
-/** Writes what differs. Nothing is ever deleted, and what has a place keeps it. */
-export async function writePlacement(connection: Connection, before: Placement, after: Placement): Promise<void> {
-  const { service, environment } = after;
-  await writeSummary(connection, after);
-  // Those that end come first: the index lets one be active.
-  const changed = after.rollouts
-    .map((rollout, position) => ({ rollout, position, is: JSON.stringify(rollout) }))
-    .filter(({ position, is }) => is !== JSON.stringify(before.rollouts[position]))
-    .toSorted((a, b) => Number(isActive(a.rollout)) - Number(isActive(b.rollout)));
-  for (const { rollout, position, is } of changed) {
-    await connection.query(
-      `INSERT INTO rollouts (service, environment, id, position, state, body) VALUES ($1, $2, $3, $4, $5, $6)
-       ON CONFLICT (service, environment, id) DO UPDATE SET state = excluded.state, body = excluded.body`,
-      [service, environment, rollout.id, position, rollout.state, is],
-    );
-  }
-  for (const [position, hold] of after.holds.entries()) {
-    const is = JSON.stringify(hold);
-    if (is === JSON.stringify(before.holds[position])) continue;
-    await connection.query(
-      `INSERT INTO holds (service, environment, id, position, body) VALUES ($1, $2, $3, $4, $5)
-       ON CONFLICT (service, environment, id) DO UPDATE SET body = excluded.body`,
-      [service, environment, hold.id, position, is],
-    );
-  }
+/** A placement before and after something happened. */
+export interface Change {
+  readonly before: Placement;
+  readonly after: Placement;
 }
 
-async function writeSummary(connection: Connection, placement: Placement): Promise<void> {
-  const { service, environment } = placement;
-  const summary = summaryOf(placement);
+/** Writes what differs, of different placements. Nothing is ever deleted, and what has a place keeps it. */
+export async function writePlacements(connection: Connection, changed: readonly Change[]): Promise<void> {
+  if (changed.length === 0) return;
+  await writeSummaries(
+    connection,
+    changed.map(({ after }) => after),
+  );
+  const rollouts = changed.flatMap(({ before, after }) =>
+    after.rollouts.flatMap((rollout, position) => {
+      const is = JSON.stringify(rollout);
+      return is === JSON.stringify(before.rollouts[position]) ? [] : [{ after, rollout, position, is }];
+    }),
+  );
+  // Those that end come first: the index lets one be active.
+  rollouts.sort((a, b) => Number(isActive(a.rollout)) - Number(isActive(b.rollout)));
+  if (rollouts.length > 0) {
+    await connection.query(
+      `INSERT INTO rollouts (service, environment, id, position, state, body)
+       SELECT service, environment, id, position::integer, state, body
+       FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+         WITH ORDINALITY AS row (service, environment, id, position, state, body, place) ORDER BY place
+       ON CONFLICT (service, environment, id) DO UPDATE SET state = excluded.state, body = excluded.body`,
+      [
+        rollouts.map(({ after }) => after.service),
+        rollouts.map(({ after }) => after.environment),
+        rollouts.map(({ rollout }) => rollout.id),
+        rollouts.map(({ position }) => String(position)),
+        rollouts.map(({ rollout }) => rollout.state),
+        rollouts.map(({ is }) => is),
+      ],
+    );
+  }
+  const holds = changed.flatMap(({ before, after }) =>
+    after.holds.flatMap((hold, position) => {
+      const is = JSON.stringify(hold);
+      return is === JSON.stringify(before.holds[position]) ? [] : [{ after, hold, position, is }];
+    }),
+  );
+  if (holds.length === 0) return;
   await connection.query(
-    `INSERT INTO placements (service, environment, live, state, waits, held_until, summary) VALUES ($1, $2, $3, $4, $5, $6, $7)
+    `INSERT INTO holds (service, environment, id, position, body)
+     SELECT service, environment, id, position::integer, body
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS row (service, environment, id, position, body)
+     ON CONFLICT (service, environment, id) DO UPDATE SET body = excluded.body`,
+    [
+      holds.map(({ after }) => after.service),
+      holds.map(({ after }) => after.environment),
+      holds.map(({ hold }) => hold.id),
+      holds.map(({ position }) => String(position)),
+      holds.map(({ is }) => is),
+    ],
+  );
+}
+
+async function writeSummaries(connection: Connection, placements: readonly Placement[]): Promise<void> {
+  const rows = placements.map((placement) => ({ placement, summary: summaryOf(placement) }));
+  await connection.query(
+    `INSERT INTO placements (service, environment, live, state, waits, held_until, summary)
+     SELECT service, environment, nullif(live, ''), state, waits::boolean, nullif(held_until, '')::timestamptz, summary
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+       AS row (service, environment, live, state, waits, held_until, summary)
      ON CONFLICT (service, environment) DO UPDATE SET live = excluded.live, state = excluded.state, waits = excluded.waits,
        held_until = excluded.held_until, summary = excluded.summary`,
     [
-      service,
-      environment,
-      summary.live?.state === 'removed' ? null : (summary.live?.release.id ?? null),
-      summary.live?.state ?? 'absent',
-      summary.open.some(isWaiting),
-      heldUntil(summary) ?? null,
-      JSON.stringify(summary),
+      rows.map(({ placement }) => placement.service),
+      rows.map(({ placement }) => placement.environment),
+      rows.map(({ summary: { live } }) => (live === undefined || live.state === 'removed' ? '' : live.release.id)),
+      rows.map(({ summary }) => summary.live?.state ?? 'absent'),
+      rows.map(({ summary }) => String(summary.open.some(isWaiting))),
+      rows.map(({ summary }) => heldUntil(summary) ?? ''),
+      rows.map(({ summary }) => JSON.stringify(summary)),
     ],
   );
 }
@@ -105,7 +165,7 @@ export async function writeMissingSummaries(database: Database): Promise<void> {
         'SELECT service, environment FROM placements WHERE summary IS NULL ORDER BY service, environment LIMIT 100',
       );
       for (const { service, environment } of rows) {
-        await writeSummary(connection, await readPlacement(connection, service, environment));
+        await writeSummaries(connection, [await readPlacement(connection, service, environment)]);
       }
       return rows.length < 100;
     }, 'placements');

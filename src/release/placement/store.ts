@@ -1,16 +1,17 @@
-import { type AuditEvent, audited, migrateAudit, newestEntry, readEntries } from '../../audit/index.ts';
-import { type Connection, type Database, migrate } from '../../database/index.ts';
+import { audited, migrateAudit, newestEntry, readEntries } from '../../audit/index.ts';
+import { type Connection, type Database, migrate, type Value } from '../../database/index.ts';
 import type { Label } from '../../graph/index.ts';
-import { ReleaseFault } from '../fault.ts';
 import type { Approval } from '../gates/index.ts';
 import { type ReleaseKind, usualKind } from '../kind.ts';
-import { advance, type Happening, type Outcome, type Placement, type ReleaseRef } from '../model/index.ts';
+import { emptyPlacement, type Happening, type Outcome, type Placement } from '../model/index.ts';
 import { type CheckProvenance, type FactStore, migrateFacts, openFacts } from './facts.ts';
+import { subjectOf, togetherIn } from './happen.ts';
 import type { Actor, KnownRelease, NewRelease } from './known.ts';
-import { type LeaderLease, requireLease } from './lease.ts';
+import type { LeaderLease } from './lease.ts';
 import { placementMigrations } from './migrations.ts';
 import { type Passage, passagesBetween } from './passage.ts';
-import { readPlacement, readPlacements, writeMissingSummaries, writePlacement } from './rows.ts';
+import { type Place, placeKey, readPlacements, readPlaces, writeMissingSummaries } from './rows.ts';
+import { mostTogether, together } from './together.ts';
 import { asked, recordPassage } from './trace.ts';
 import { migrateTrains, openTrains, type TrainStore } from './trains.ts';
 
@@ -77,8 +78,24 @@ export async function openPlacementStore(
   await migrateFacts(database);
   await migrateTrains(database);
   await writeMissingSummaries(database);
+  const read = together(async (places: readonly Place[]) => {
+    const placements = await readPlaces(database, places);
+    return places.map((place) => ({
+      value: placements.get(placeKey(place)) ?? emptyPlacement(place.service, place.environment),
+    }));
+  }, mostTogether);
+  const release = together(async (ids: readonly string[]) => {
+    const known = new Map((await releasesWhere(database, 'id = ANY($1)', ids)).map((each) => [each.id, each]));
+    return ids.map((id) => ({ value: known.get(id) }));
+  }, mostTogether);
   const listeners = new Set<(changed: Changed) => void>();
   const passing = new Set<(passage: Passage) => void>();
+  const happen = togetherIn(database, ({ before, outcome }) => {
+    for (const passage of passagesBetween(before, outcome.placement)) {
+      recordPassage(passage);
+      for (const listener of passing) listener(passage);
+    }
+  });
   const notify = (service?: Label, environment?: string) => {
     for (const listener of listeners) listener({ service, environment });
   };
@@ -100,12 +117,9 @@ export async function openPlacementStore(
       notify(release.service);
       return known;
     },
-    async release(id) {
-      const [known] = await releasesWhere(database, 'id = $1', id);
-      return known;
-    },
+    release,
     releases: (service) => releasesOf(database, service),
-    read: (service, environment) => readPlacement(database, service, environment),
+    read: (service, environment) => read({ service, environment }),
     readMany: (environment, services) => readPlacements(database, environment, services),
     async services() {
       const rows = await database.query<{ service: Label }>('SELECT DISTINCT service FROM releases ORDER BY service');
@@ -118,23 +132,9 @@ export async function openPlacementStore(
       );
     },
     async happen(service, environment, happening, actor, lease) {
-      let before: Placement | undefined;
-      const outcome = await asked(service, environment, happening, (happening) =>
-        audited(database, happening.at, async (connection, record) => {
-          if (lease !== undefined) await requireLease(connection, lease);
-          if (happening.kind === 'plan') await requireRelease(connection, service, happening.request.release);
-          before = await readPlacement(connection, service, environment);
-          const outcome = advance(before, happening);
-          if (JSON.stringify(outcome.placement) === JSON.stringify(before)) return outcome;
-          await writePlacement(connection, before, outcome.placement);
-          for (const event of eventsBetween(before, outcome.placement, actor)) await record(event);
-          return outcome;
-        }),
+      const { outcome } = await asked(service, environment, happening, (happening) =>
+        happen({ service, environment, happening, actor, lease }),
       );
-      for (const passage of before === undefined ? [] : passagesBetween(before, outcome.placement)) {
-        recordPassage(passage);
-        for (const listener of passing) listener(passage);
-      }
       if (lease === undefined) notify(service, environment);
       return outcome;
     },
@@ -188,7 +188,7 @@ const releaseColumns = 'id, service, kind, position, reference, commit_id, autho
 async function releasesWhere(
   connection: Connection,
   condition: string,
-  value: string,
+  value: Value,
 ): Promise<readonly KnownRelease[]> {
   const rows = await connection.query<ReleaseRow>(
     `SELECT ${releaseColumns} FROM releases WHERE ${condition} ORDER BY service, position`,
@@ -265,19 +265,6 @@ function asRelease({ id, service, kind, position, reference, commit_id, authors,
   };
 }
 
-/** Nothing is rolled out of which nobody knows what it is. */
-async function requireRelease(connection: Connection, service: Label, { id, order }: ReleaseRef): Promise<void> {
-  const rows = await connection.query('SELECT 1 FROM releases WHERE id = $1 AND service = $2 AND position = $3', [
-    id,
-    service,
-    order,
-  ]);
-  if (rows.length > 0) return;
-  throw new ReleaseFault('release/unknown-release', `${service} has no release ${id.slice(0, 19)} at place ${order}`, {
-    next: 'make it with `banksman release`',
-  });
-}
-
 async function changesAfter(database: Database, after: number, source: string) {
   const places = new Map<string, Changed>();
   let seen = after;
@@ -292,61 +279,4 @@ async function changesAfter(database: Database, after: number, source: string) {
     }
     if (entries.length < 500) return { seen, places: [...places.values()] };
   }
-}
-
-function subjectOf(service: Label, environment: string): string {
-  return `${service} in ${environment}`;
-}
-
-/** What a change is in the audit log: one entry for each rollout that changed its state, and each hold that began or ended. */
-function eventsBetween(before: Placement, after: Placement, actor: Actor): AuditEvent[] {
-  const subject = subjectOf(after.service, after.environment);
-  const events: AuditEvent[] = [];
-  for (const [index, rollout] of after.rollouts.entries()) {
-    const was = before.rollouts[index];
-    const { id, state, kind, by, release, emergency, deletes, replacedBy, trace } = rollout;
-    // A rollout may go through several states at once; each is told.
-    for (const step of rollout.steps.slice(was?.steps.length ?? 0)) {
-      events.push({
-        ...actor,
-        why: step.why ?? actor.why,
-        action: `rollout.${step.state}`,
-        subject,
-        ...(was !== undefined && { before: { state: was.state } }),
-        after: {
-          rollout: id,
-          release: release.id,
-          kind,
-          by,
-          ...(emergency !== undefined && { emergency }),
-          ...(deletes !== undefined && { deletes }),
-          ...(replacedBy !== undefined && { replacedBy }),
-          ...(trace !== undefined && { trace }),
-          ...(step.stage !== undefined && { stage: step.stage }),
-          ...(step.state === 'applying' &&
-            state === 'applying' &&
-            was?.started === undefined && { gates: rollout.answers }),
-        },
-      });
-    }
-  }
-  for (const [index, { id, release, notes = [] }] of after.rollouts.entries()) {
-    for (const { text } of notes.slice(before.rollouts[index]?.notes?.length ?? 0)) {
-      events.push({
-        ...actor,
-        why: text,
-        action: 'rollout.note',
-        subject,
-        after: { rollout: id, release: release.id },
-      });
-    }
-  }
-  for (const [index, hold] of after.holds.entries()) {
-    const was = before.holds[index];
-    if (was === undefined) events.push({ ...actor, why: hold.why, action: 'hold.begin', subject, after: hold });
-    else if (was.ended === undefined && hold.ended !== undefined) {
-      events.push({ ...actor, why: hold.ended.why, action: 'hold.end', subject, before: was, after: hold });
-    }
-  }
-  return events;
 }
