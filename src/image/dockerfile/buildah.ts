@@ -10,6 +10,7 @@ import type { Descriptor } from '../manifest.ts';
 import { mediaTypes } from '../manifest.ts';
 import type { BlobStore } from '../store.ts';
 import { DockerfileFault } from './fault.ts';
+import { isRun } from './needed-stages.ts';
 import type { Dockerfile, Stage } from './parse.ts';
 import { reproducibleLabel } from './reproducible.ts';
 import { type LogicalLine, placeAt, placeOf, type Word } from './source.ts';
@@ -75,9 +76,30 @@ const fields = [
  * @throws DockerfileFault dockerfile/run-failed with the last lines that were printed, secrets taken out
  */
 export async function buildWithBuildah(request: BuildahRequest): Promise<BuildahImage> {
-  const { temporaryFolder, dockerfile, settings, target, store } = request;
-  const folder = join(temporaryFolder, 'buildah');
+  const folder = join(request.temporaryFolder, 'buildah');
+  try {
+    return await build(request, folder);
+  } finally {
+    await removeStorage(folder);
+  }
+}
+
+/** Without root, files of the image belong to users of a range that only buildah's namespace may touch. */
+async function removeStorage(folder: string): Promise<void> {
+  if (process.getuid?.() === 0) return;
+  const parts = ['root', 'run', 'runtime'].map((name) => join(folder, name));
+  // What is left is told of where the folder itself is removed.
+  await run('buildah', ['unshare', 'rm', '-rf', ...parts], {
+    cwd: '/',
+    env: environment({}, folder),
+    timeout: 300_000,
+  }).catch(() => {});
+}
+
+async function build(request: BuildahRequest, folder: string): Promise<BuildahImage> {
+  const { dockerfile, settings, target, store } = request;
   const context = join(folder, 'context');
+  await mkdir(join(folder, 'runtime'), { recursive: true, mode: 0o700 });
   await mkdir(context, { recursive: true });
   await writeTree(request.context.root, context);
   const storage = ['--root', join(folder, 'root'), '--runroot', join(folder, 'run'), '--storage-driver', 'vfs'];
@@ -153,21 +175,13 @@ function unpacked(layout: string, { digest, mediaType }: Descriptor): AsyncItera
 }
 
 async function callBuildah(
-  { settings, args: given, signal, dockerfile, stages }: BuildahRequest,
+  { settings, args: given, signal, dockerfile, stages, target }: BuildahRequest,
   args: readonly string[],
   home: string,
   cwd: string,
 ): Promise<string> {
-  const passed = Object.entries(process.env).filter(([name]) => /^(?:https?|ftp|no|all)_proxy$/i.test(name));
-  const env = {
-    ...Object.fromEntries(passed),
-    ...given,
-    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-    HOME: home,
-    TMPDIR: home,
-    LC_ALL: 'C.UTF-8',
-  };
   try {
+    const env = environment(given, home);
     const { stdout } = await run('buildah', args, { cwd, env, timeout: patience, ...(signal && { signal }) });
     return stdout.toString('utf8');
   } catch (error) {
@@ -175,20 +189,44 @@ async function callBuildah(
     const secrets = await Promise.all(
       Object.values(settings.secrets).map((path) => readFile(path, 'utf8').catch(() => '')),
     );
-    const first = stages.flatMap(({ instructions }) => instructions).find(({ meaning }) => meaning.kind === 'run');
+    // Without a RUN of its own it is ONBUILD of what it stands on that runs.
+    const first = stages.flatMap(({ instructions }) => instructions).find(isRun) ?? target.from;
     throw new DockerfileFault(
       'dockerfile/run-failed',
       `${dockerfile.source.file} could not be built with buildah: ${error.message}`,
       {
-        ...(first && { place: placeOf(first.line, first.keywordWord) }),
+        place: placeOf(first.line, first.keywordWord),
         notes: error.notes.map((note) => withoutSecrets(note, secrets)),
-        next:
-          error.code === 'process/not-found'
-            ? 'install buildah; script/bootstrap does'
-            : 'look at its last lines above',
+        next: nextStep(error),
       },
     );
   }
+}
+
+function environment(args: Readonly<Record<string, string>>, folder: string): Record<string, string> {
+  const passed = Object.entries(process.env).filter(([name]) => /^(?:https?|ftp|no|all)_proxy$/i.test(name));
+  return {
+    ...Object.fromEntries(passed.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))),
+    ...args,
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: folder,
+    TMPDIR: folder,
+    // Where it is not root it keeps notes of its storage there.
+    XDG_RUNTIME_DIR: join(folder, 'runtime'),
+    LC_ALL: 'C.UTF-8',
+  };
+}
+
+function nextStep({ code, notes }: ProcessFault): string {
+  if (code === 'process/not-found') return 'install buildah; script/bootstrap does';
+  const text = notes.join('\n');
+  if (/newuidmap|newgidmap/.test(text) && /not found/.test(text))
+    return 'install uidmap, which lets buildah run without root';
+  if (/no (?:subuid|subgid) ranges found|UID ranges set aside/.test(text))
+    return 'give your user a range of ids, by which buildah runs without root: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$(id -un)"';
+  if (process.getuid?.() !== 0 && /cannot clone|user namespace|CLONE_NEWUSER/i.test(text))
+    return 'this system gives no namespaces to users: turn them on (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces), or build as root';
+  return 'look at its last lines above';
 }
 
 function withoutSecrets(text: string, secrets: readonly string[]): string {

@@ -152,7 +152,7 @@ class Build {
     const { run, temporaryFolder, store, progress, signal, args = {} } = this.#request;
     if (run === undefined) return await this.#targetStage();
     const needed = this.#needed();
-    if (!hasRun(needed)) return await this.#targetStage();
+    if (!hasRun(needed) && !(await this.#triggersRun(needed))) return await this.#targetStage();
     const platform = this.#platformOf(this.#target);
     const isHere = platform.architecture === machineArchitecture();
     this.#warn(this.#dockerfile.source.file, [
@@ -173,6 +173,23 @@ class Build {
       signal,
     });
     return { ...image, platform };
+  }
+
+  /** Whether something runs by ONBUILD of what a stage stands on. buildah carries that out by itself. */
+  async #triggersRun(stages: readonly Stage[]): Promise<boolean> {
+    for (const stage of stages) {
+      const above = this.#stageBelow(stage);
+      const runs =
+        above === undefined
+          ? triggerInstructions((await this.#foundation(stage)).config.OnBuild, this.#baseName(stage)).some(isRun)
+          : above.instructions.some(({ meaning }) => meaning.kind === 'onbuild' && isRun(meaning.trigger));
+      if (runs) return true;
+    }
+    return false;
+  }
+
+  #foundation(stage: Stage): Promise<Made> {
+    return this.#below(stage, this.#baseName(stage), this.#platformOf(stage));
   }
 
   /** The target's stage, whose user there is. */
@@ -240,7 +257,7 @@ class Build {
   async #makeStage(stage: Stage): Promise<Made> {
     const platform = this.#platformOf(stage);
     const text = this.#baseName(stage);
-    const below = await this.#below(stage, text, platform);
+    const below = await this.#foundation(stage);
     const scope: StageScope = {
       escape: this.#dockerfile.escape,
       globals: this.#globals,

@@ -1,15 +1,15 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { hexOf, readImageLayout } from '../../image/index.ts';
+import { type Digest, hexOf, readImageLayout } from '../../image/index.ts';
 import { imageWorkspace, listed } from '../testing/image-workspace.ts';
 
 const isRoot = process.getuid?.() === 0;
 
 /** The shell of this machine, with what it needs, as files of a package. */
-function shellFiles(folder: string): void {
-  const programs = ['/bin/sh', '/bin/cat'];
+function shellFiles(folder: string, programs: readonly string[] = ['/bin/sh', '/bin/cat']): void {
   const libraries = programs.flatMap(
     (path) => execFileSync('ldd', [path], { encoding: 'utf8' }).match(/\/[^\s:]+/g) ?? [],
   );
@@ -84,6 +84,132 @@ docker_image(name = "plain", srcs = ["kept.txt"], dockerfile = "Dockerfile.plain
   expect(failed.notes.join('\n')).toContain('exit status 3');
   expect(failed.notes.join('\n')).not.toContain(secret);
 });
+
+it.runIf(isRoot)(
+  'what a base wants done by ONBUILD is carried out first and once, also where RUN is in it alone',
+  async () => {
+    const workspace = await imageWorkspace({
+      'banksman.yaml': 'name: test\nimages: { run: buildah }\n',
+      'p/BUILD': `
+docker_image(name = "base", srcs = glob(["root/**"]), dockerfile = "Dockerfile.base")
+docker_image(name = "without", srcs = ["kept.txt"], dockerfile = "Dockerfile.without", base_image = ":base")
+docker_image(name = "with", srcs = ["kept.txt"], dockerfile = "Dockerfile.with", base_image = ":base")
+docker_image(name = "staged", srcs = ["kept.txt"], dockerfile = "Dockerfile.staged", base_image = ":base")
+docker_image(name = "failing", srcs = ["kept.txt"], dockerfile = "Dockerfile.failing", base_image = ":failing_base")
+docker_image(name = "failing_base", srcs = glob(["root/**"]), dockerfile = "Dockerfile.failing_base")
+`,
+      'p/kept.txt': 'kept\n',
+      'p/Dockerfile.base':
+        'FROM scratch\nCOPY root/ /\nONBUILD ARG WHAT=world\nONBUILD COPY kept.txt /in/\nONBUILD RUN cat /in/kept.txt >> /made && echo "$WHAT" >> /made\nONBUILD ENV DONE=1\n',
+      'p/Dockerfile.without': 'FROM :base\nCMD ["/bin/sh"]\n',
+      'p/Dockerfile.with': 'FROM :base\nRUN cat /made /made > /twice\n',
+      'p/Dockerfile.staged':
+        'FROM :base AS first\nONBUILD RUN cat /made > /staged\nFROM first AS second\nRUN cat /staged >> /staged.again\n',
+      'p/Dockerfile.failing_base': 'FROM scratch\nCOPY root/ /\nONBUILD RUN exit 7\n',
+      'p/Dockerfile.failing': 'FROM :failing_base\n',
+    });
+    shellFiles(join(workspace.root, 'p/root'));
+    const fileOf = async (label: string, path: string): Promise<string> => {
+      const layout = await workspace.layout(label);
+      const { layers } = await readImageLayout(layout);
+      const archives = layers.map(({ digest }) => join(layout, 'blobs/sha256', hexOf(digest))).reverse();
+      const holder = archives.find((archive) => listed(archive).some((line) => line.endsWith(` ${path}`)));
+      return holder === undefined ? '(not there)' : execFileSync('tar', ['-xOf', holder, path], { encoding: 'utf8' });
+    };
+    const config = async (label: string) => (await readImageLayout(await workspace.layout(label))).configuration.config;
+    expect(await fileOf('//p:without', 'made')).toBe('kept\nworld\n');
+    expect(await config('//p:without')).toMatchObject({
+      Env: expect.arrayContaining(['DONE=1']),
+      Cmd: ['/bin/sh'],
+      Labels: { 'banksman.reproducible': 'false' },
+    });
+    expect(await config('//p:without')).not.toHaveProperty('OnBuild');
+    expect(await fileOf('//p:with', 'twice')).toBe('kept\nworld\nkept\nworld\n');
+    expect(await fileOf('//p:staged', 'made')).toBe('kept\nworld\n');
+    expect(await fileOf('//p:staged', 'staged.again')).toBe('kept\nworld\n');
+    expect(await config('//p:staged')).not.toHaveProperty('OnBuild');
+    // It is the base that asks for it.
+    const failed = await workspace.layout('//p:failing').catch((error) => error);
+    expect(failed).toMatchObject({ code: 'dockerfile/run-failed', place: { file: 'p/Dockerfile.failing', line: 1 } });
+    expect(failed.notes.join('\n')).toContain('exit status 7');
+  },
+  120_000,
+);
+
+/** Another user than root, in a namespace where `/etc` knows that user: `ranges` of ids or none. */
+const asSomebody = `
+set -eu
+folder=$1 ranges=$2 program=$3 label=$4
+for file in passwd group subuid subgid; do
+  [ -e /etc/$file ] || : >/etc/$file
+  cp /etc/$file "$folder/etc.$file"
+  case $file in
+    passwd) echo "somebody:x:34567:34567::$folder/home:/bin/sh" ;;
+    group) echo somebody:x:34567: ;;
+    *) [ "$ranges" = none ] || echo "somebody:$ranges" ;;
+  esac >>"$folder/etc.$file"
+  mount --bind "$folder/etc.$file" /etc/$file
+done
+cd "$folder"
+exec setpriv --reuid 34567 --regid 34567 --clear-groups env -i PATH="$PATH" HOME="$folder/home" CI=true \\
+  BANKSMAN_CACHE="$folder/home/cache" "$program" image inspect "$label" --json
+`;
+
+const program = fileURLToPath(new URL('../../../bin/banksman', import.meta.url));
+const mayRead = ['setpriv', '--reuid', '34567', '--regid', '34567', '--clear-groups', 'test', '-x'] as const;
+const reaches = (path: string) => spawnSync(mayRead[0], [...mayRead.slice(1), path]).status === 0;
+
+it.runIf(isRoot && reaches(program) && reaches(process.execPath))(
+  'RUN is carried out without root, too, and leaves nothing behind; without a range of ids the error says what to do',
+  async () => {
+    const workspace = await imageWorkspace({
+      'banksman.yaml': 'name: test\nimages: { run: buildah }\n',
+      'p/BUILD': `
+docker_image(name = "base", srcs = glob(["root/**"]), dockerfile = "Dockerfile.base")
+docker_image(name = "image", dockerfile = "Dockerfile", base_image = ":base")
+docker_image(name = "failing", dockerfile = "Dockerfile.failing", base_image = ":base")
+`,
+      'p/Dockerfile.base': 'FROM scratch\nCOPY root/ /\n',
+      'p/Dockerfile': 'FROM :base\nRUN id -u > /who && mkdir /d && echo a > /d/a && chown -R 7:8 /d && chmod 700 /d\n',
+      'p/Dockerfile.failing':
+        'FROM :base\nRUN mkdir /d && echo a > /d/a && chown -R 7:8 /d && chmod 700 /d && exit 9\n',
+    });
+    const { root } = workspace;
+    shellFiles(join(root, 'p/root'), ['/bin/sh', '/usr/bin/id', '/bin/mkdir', '/bin/chown', '/bin/chmod']);
+    mkdirSync(join(root, 'home'));
+    chmodSync(dirname(root), 0o755);
+    execFileSync('git', ['-c', 'safe.directory=*', 'init', '-q', root]);
+    execFileSync('chown', ['-R', '34567:34567', root]);
+    const build = (ranges: string, label: string) =>
+      spawnSync('unshare', ['--mount', 'bash', '-c', asSomebody, 'bash', root, ranges, program, label], {
+        encoding: 'utf8',
+        timeout: 100_000,
+      });
+    const refused = build('none', '//p:image');
+    expect(refused.status).toBe(1);
+    expect(JSON.parse(refused.stderr)).toMatchObject({
+      error: {
+        code: 'dockerfile/run-failed',
+        next: expect.stringMatching(/give your user a range of ids.*usermod --add-subuids/),
+      },
+    });
+    const made = build('300000:65536', '//p:image');
+    expect([made.status, made.status === 0 ? '' : made.stderr]).toEqual([0, '']);
+    const { images } = JSON.parse(made.stdout) as { images: { layers: { digest: string }[] }[] };
+    const layer = join(
+      root,
+      'banksman-out/gen/p/image.oci/blobs/sha256',
+      hexOf(images[0]!.layers.at(-1)!.digest as Digest),
+    );
+    expect(execFileSync('tar', ['-xOf', layer, 'who'], { encoding: 'utf8' })).toBe('0\n');
+    expect(listed(layer)).toEqual(expect.arrayContaining(['drwx------ 7/8 d/', '-rw-r--r-- 7/8 d/a']));
+    expect(build('300000:65536', '//p:failing').stderr).toContain('exit status 9');
+    // Files of the range's users are nobody's to remove but buildah's.
+    expect(readdirSync(join(root, 'home/cache/build/scratch'))).toEqual([]);
+    expect(execFileSync('find', [root, '-uid', '+299999'], { encoding: 'utf8' })).toBe('');
+  },
+  120_000,
+);
 
 it('secrets and RUN are refused where the workspace does not turn RUN on', async () => {
   const workspace = await imageWorkspace({
