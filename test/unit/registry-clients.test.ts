@@ -214,6 +214,9 @@ describe.skipIf(!clients)('clients of other people', () => {
     expect(JSON.parse(await readFile(join(folder, 'workspace/lock.json'), 'utf8'))).toMatchObject({
       images: [{ digest }],
     });
+    await writeFile(join(folder, 'images.txt'), `${host}/public/hello:v1\n\nnot a name\n`);
+    const wrong = promisify(execFile)(banksman, args, { env: environment, cwd: join(folder, 'workspace') });
+    await expect(wrong).rejects.toMatchObject({ stderr: expect.stringMatching(/images.txt","line":3/) });
   }, 60_000);
 
   test("a Dockerfile's FROM is had from the registry as banksman.yaml says it is reached", async () => {

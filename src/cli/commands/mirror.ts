@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { writeAtomically } from '../../disk/index.ts';
-import { mirrorImages } from '../../image/index.ts';
+import { ImageFault, mirrorImages, parseReference } from '../../image/index.ts';
 import type { CommandContext } from '../context.ts';
 import { registriesHere } from '../registries.ts';
 import { UsageFault } from '../usage.ts';
@@ -85,8 +85,23 @@ async function sourcesIn(file: string): Promise<string[]> {
   const text = await readFile(file, 'utf8').catch((error: Error) => {
     throw new UsageFault('cli/wrong-use', `${file} can't be read: ${error.message}`);
   });
-  return text
+  const lines = text
     .split('\n')
-    .map((line) => line.replace(/(?:^|\s)#.*$/, '').trim())
-    .filter((line) => line !== '');
+    .map((line, index) => ({ name: line.replace(/(?:^|\s)#.*$/, '').trim(), number: index + 1 }));
+  return lines
+    .filter(({ name }) => name !== '')
+    .map(({ name, number }) => {
+      try {
+        parseReference(name);
+      } catch (error) {
+        if (!(error instanceof ImageFault)) throw error;
+        const { code, message, next } = error;
+        throw new ImageFault(code, message, {
+          place: { file, line: number, column: 1, source: text },
+          next,
+          cause: error,
+        });
+      }
+      return name;
+    });
 }

@@ -131,11 +131,17 @@ function basic({ username, password }: { username: string; password: string }): 
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 }
 
-export function unauthorized(registry: string, why: string, notes: readonly string[] = []): ImageFault {
+/** @param status of the answer: 403 where the registry knows who asks */
+export function unauthorized(registry: string, why: string, notes: readonly string[] = [], status = 401): ImageFault {
+  const login = `docker login ${registry}`;
+  const next =
+    status === 403
+      ? `ask whoever keeps the registry for the right to do so, or sign in as somebody who has it: ${login}`
+      : `run: ${login}`;
   return new ImageFault(
     'image/registry-unauthorized',
     `the registry ${registry}${why.startsWith("'") ? '' : ' '}${why}`,
-    { notes, next: `run: docker login ${registry}` },
+    { notes, next },
   );
 }
 

@@ -86,8 +86,9 @@ export function openRemoteRepository(options: RemoteOptions): RemoteRepository {
     }
     const second = await once(call, authorization, tries);
     if (second.statusCode === 401 || second.statusCode === 403) {
-      second.resume();
-      throw unauthorized(registry, `does not let this client ${action === 'pull' ? 'pull' : 'push'} ${repository}`);
+      const notes = reasons((await smallBody(second).catch(() => Buffer.alloc(0))).toString('utf8'));
+      const what = `does not let this client ${action === 'pull' ? 'pull' : 'push'} ${repository}`;
+      throw unauthorized(registry, what, notes, second.statusCode);
     }
     return second;
   }
@@ -122,7 +123,7 @@ export function openRemoteRepository(options: RemoteOptions): RemoteRepository {
     if (statusCode === 404)
       throw new ImageFault('image/registry-not-found', `${registry} does not have ${what}`, { notes });
     if (statusCode === 401 || statusCode === 403)
-      throw unauthorized(registry, `does not let this client have or send ${what}`, notes);
+      throw unauthorized(registry, `does not let this client have or send ${what}`, notes, statusCode);
     throw new ImageFault('image/registry-refused', `${registry} answered ${statusCode} for ${what}`, { notes });
   }
 

@@ -40,9 +40,16 @@ describe.each(['basic', 'token'] as const)('access by %s', (challenge) => {
     const unauthorized = { code: 'image/registry-unauthorized' };
     await push('bank/ledger', ci);
     expect(await head('bank/ledger', anna)).toMatchObject({ digest: built.digest });
-    await expect(push('bank/gateway', anna)).rejects.toMatchObject(unauthorized);
+    // Whoever is known to the registry need not sign in once more.
+    await expect(push('bank/gateway', anna)).rejects.toMatchObject({
+      ...unauthorized,
+      next: expect.stringContaining('ask whoever keeps the registry for the right'),
+    });
     await expect(push('other', ci)).rejects.toMatchObject(unauthorized);
-    await expect(head('bank/ledger', plain)).rejects.toMatchObject(unauthorized);
+    await expect(head('bank/ledger', plain)).rejects.toMatchObject({
+      ...unauthorized,
+      next: expect.stringMatching(/^run: docker login/),
+    });
     await expect(head('bank/ledger', as('anna', 'wrong'))).rejects.toMatchObject(unauthorized);
     await expect(head('bank/ledger', as('constructor', 'x'))).rejects.toMatchObject(unauthorized);
     await expect(head('bank/ledger', as('ci', 'x'))).rejects.toMatchObject(unauthorized);
