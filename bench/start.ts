@@ -23,8 +23,11 @@ const commands: readonly (readonly string[])[] = [
   [banksman, 'query', 'revdeps', '//bank/common/metrics'],
   [banksman, 'query', 'somepath', '//bank/ledger:image', '//third_party/debian:libc6'],
   [banksman, 'query', 'whatinputs', 'bank/ledger/deployment.yaml'],
+  [banksman, 'query', 'whatoutputs', 'banksman-out/gen/bank/ledger/server.jar'],
   [banksman, 'query', 'print', '//bank/ledger:image'],
+  [banksman, 'query', 'graph', '--json'],
   [banksman, 'query', 'affected', '--since', 'HEAD~1'],
+  [banksman, 'query', 'explain', '//bank/ledger:image', '--since', 'HEAD~1'],
 ];
 
 interface Times {

@@ -97,7 +97,7 @@ build_rule(name = "t", test = True, test_cmd = "run __ARGS__ on", test_cmd_args_
     const rule = (more: string) => `build_rule(name = "x", outs = ["x"], cmd = "true", ${more})`;
     const graphs = [];
     for (const more of [before, after]) graphs.push(await createWorkspace({ BUILD: rule(more) }).load());
-    expect(explain(hashed(graphs[0]!), hashed(graphs[1]!), '//:x', testRules).cause).toMatchObject({ attribute });
+    expect((await explain(hashed(graphs[0]!), hashed(graphs[1]!), '//:x', testRules)).cause).toMatchObject({ attribute });
   });
 
   it('that only say how a result is handled are none', async () => {
@@ -286,7 +286,7 @@ build_rule(name = "z", outs = ["z"], cmd = "true", labels = ["one"])
     }
     const before = await createWorkspace(files).load();
     const after = await createWorkspace({ 'p/BUILD': files['p/BUILD'].replace('"one"', '"two"') }).load();
-    expect(explain(hashed(before), hashed(after), '//p:x', testRules).cause).toMatchObject({ attribute: 'stamp' });
+    expect((await explain(hashed(before), hashed(after), '//p:x', testRules)).cause).toMatchObject({ attribute: 'stamp' });
   });
 
   it('is empty without a repository, or before the first commit', async () => {
@@ -343,7 +343,7 @@ build_rule(name = "apart", outs = ["apart"], cmd = "true", labels = ["one"])
     expect(await since(workspace, base, head)).toEqual(['//p:user', '//p:x']);
     expect(await since(workspace, head)).toEqual([]);
     const [before, after] = [await createWorkspace(files(body)).load(), await workspace.load()];
-    const explained = explain(hashed(before), hashed(after), '//p:user', testRules);
+    const explained = await explain(hashed(before), hashed(after), '//p:user', testRules);
     expect(explained).toMatchObject({ chain: ['//p:x', '//p:user'], cause: { kind: 'any file' } });
   });
 

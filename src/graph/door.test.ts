@@ -30,4 +30,12 @@ describe('the door', () => {
       /^language\/|^process\/|^form\/|^graph\/(?:load|packages|advance|explain|functions|cached-load|affected)\.ts$/;
     expect(files.filter((file) => heavy.test(file))).toEqual([]);
   });
+
+  it('loads nothing that evaluates for an answer about a change either', () => {
+    for (const file of ['affected.ts', 'explain.ts']) {
+      const files = loadedWith(join(import.meta.dirname, file));
+      const heavy = /^language\/|^form\/|^graph\/(?:load|packages|advance|origin|functions)\.ts$/;
+      expect(files.filter((each) => heavy.test(each))).toEqual([]);
+    }
+  });
 });

@@ -1,7 +1,7 @@
 import { attributesOf } from './attributes.ts';
 import { dependenciesOf, filesOf, providedFor, resolvedDependencies } from './dependency.ts';
 import type { Graph } from './load.ts';
-import { type Origin, originsOf } from './origin.ts';
+import type { Origin } from './origin.ts';
 import { findTarget } from './query.ts';
 import { stampFile } from './stamp.ts';
 import type { SourceTree } from './tree.ts';
@@ -43,7 +43,12 @@ type Hashed = Pick<Side, 'targets' | 'hash'>;
  *
  * @throws GraphFault graph/missing-target where the later side has no such target
  */
-export function explain(before: Side, after: Side, label: Label, ruleFiles: readonly RuleFile[]): Explanation {
+export async function explain(
+  before: Side,
+  after: Side,
+  label: Label,
+  ruleFiles: readonly RuleFile[],
+): Promise<Explanation> {
   findTarget(after, label);
   if (!differs(before, after, label)) return { label, chain: [], cause: undefined, otherChains: 0n };
   const next = remembered((each) => affectedDependencies(before, after, each));
@@ -62,7 +67,7 @@ export function explain(before: Side, after: Side, label: Label, ruleFiles: read
   return {
     label,
     chain,
-    cause: withOrigins(causes(first)[0], before, after, first, ruleFiles),
+    cause: await withOrigins(causes(first)[0], before, after, first, ruleFiles),
     otherChains: chainCount(label, next, (each) => causes(each).length) - 1n,
   };
 }
@@ -165,14 +170,16 @@ function fileChange(before: SourceTree, after: SourceTree, path: string): FileCh
   return was.replace(/^x/, '') === is.replace(/^x/, '') ? 'mode' : 'content';
 }
 
-function withOrigins(
+async function withOrigins(
   cause: Cause | undefined,
   before: Side,
   after: Side,
   label: Label,
   ruleFiles: readonly RuleFile[],
-): Cause | undefined {
+): Promise<Cause | undefined> {
   if (cause?.kind !== 'attribute') return cause;
+  // Only an attribute's origin has to be evaluated.
+  const { originsOf } = await import('./origin.ts');
   return { ...cause, origins: originsOf(before, after, label, cause.attribute, ruleFiles) };
 }
 
