@@ -1,11 +1,12 @@
 import { isFault } from '../fault/index.ts';
-import { type HashedGraph, loadCommit, loadWholeGraph, type StatedGraph } from './cached-load.ts';
+import { type HashedGraph, loadCommit, loadWholeGraph, lookAtWorkTree, type StatedGraph } from './cached-load.ts';
 import { openCommit, openCommitPart, repositoryOf } from './commit-tree.ts';
 import { filesOf } from './dependency.ts';
 import type { Explanation } from './explain.ts';
 import { GraphFault } from './fault.ts';
 import { readCommitTop } from './git/objects.ts';
 import { createTargetHasher, type HashOptions } from './hash.ts';
+import { hasSameHash } from './indexed-graph.ts';
 import { keptForm } from './kept-form.ts';
 import type { Graph, LoadOptions } from './load.ts';
 import { parentPath } from './paths.ts';
@@ -51,9 +52,19 @@ export async function affectedSince(workspace: Workspace, options: SinceOptions)
   if (before === undefined) {
     return { targets: [...after.targets.keys()].sort(), ...(note !== undefined && { note }), after: after.targets };
   }
-  const { targets, hash } = before;
-  const differs = (label: Label) => !targets.has(label) || hash(label) !== after.hash(label);
-  return { targets: [...after.targets.keys()].filter(differs).sort(), after: after.targets };
+  return { targets: [...after.targets.keys()].filter(differing(before, after)).sort(), after: after.targets };
+}
+
+/** Of hundreds of thousands of targets: hashes are compared as they are kept, where both sides are. */
+function differing(before: HashedGraph, after: HashedGraph): (label: Label) => boolean {
+  const [was, is] = [before.indexed?.graph, after.indexed?.graph];
+  if (was === undefined || is === undefined) {
+    return (label) => !before.targets.has(label) || before.hash(label) !== after.hash(label);
+  }
+  return (label) => {
+    const former = was.positions.get(label);
+    return former === undefined || !hasSameHash(was, former, is, is.positions.get(label)!);
+  };
 }
 
 /**
@@ -108,8 +119,10 @@ interface Sides {
 }
 
 async function bothSides(workspace: Workspace, options: SinceOptions): Promise<Sides> {
-  const earlier = await commitSide(workspace, options.since);
   const { to, progress: _, ...quiet } = options;
+  // Git looks at the files while the earlier side is read.
+  const looking = to === undefined ? lookAtWorkTree(workspace, options) : undefined;
+  const earlier = await commitSide(workspace, options.since);
   const later = to === undefined ? undefined : await commitSide(workspace, to);
   let before: HashedGraph | undefined;
   let note: string | undefined;
@@ -121,7 +134,9 @@ async function bothSides(workspace: Workspace, options: SinceOptions): Promise<S
   // The later side is evaluated in the light of the earlier one, where that is known.
   const from = before?.indexed;
   const after =
-    later === undefined ? await loadWholeGraph(workspace, options, from) : await loadSide(later, options, from);
+    later === undefined
+      ? await loadWholeGraph(workspace, options, from, looking)
+      : await loadSide(later, options, from);
   return { earlier, later, before, after, ...(note !== undefined && { note }) };
 }
 

@@ -97,7 +97,9 @@ build_rule(name = "t", test = True, test_cmd = "run __ARGS__ on", test_cmd_args_
     const rule = (more: string) => `build_rule(name = "x", outs = ["x"], cmd = "true", ${more})`;
     const graphs = [];
     for (const more of [before, after]) graphs.push(await createWorkspace({ BUILD: rule(more) }).load());
-    expect((await explain(hashed(graphs[0]!), hashed(graphs[1]!), '//:x', testRules)).cause).toMatchObject({ attribute });
+    expect((await explain(hashed(graphs[0]!), hashed(graphs[1]!), '//:x', testRules)).cause).toMatchObject({
+      attribute,
+    });
   });
 
   it('that only say how a result is handled are none', async () => {
@@ -286,7 +288,9 @@ build_rule(name = "z", outs = ["z"], cmd = "true", labels = ["one"])
     }
     const before = await createWorkspace(files).load();
     const after = await createWorkspace({ 'p/BUILD': files['p/BUILD'].replace('"one"', '"two"') }).load();
-    expect((await explain(hashed(before), hashed(after), '//p:x', testRules)).cause).toMatchObject({ attribute: 'stamp' });
+    expect((await explain(hashed(before), hashed(after), '//p:x', testRules)).cause).toMatchObject({
+      attribute: 'stamp',
+    });
   });
 
   it('is empty without a repository, or before the first commit', async () => {

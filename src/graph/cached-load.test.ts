@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -160,10 +160,11 @@ describe('a kept graph', () => {
       (await affectedSince(await openWorkspace(workspace.root), { ...options, since: base, to })).targets;
     const expected = ['//a:one', '//a:test', '//b:link'];
     expect(await since(head)).toEqual(expected);
-    expect(snapshots()).toHaveLength(1);
+    // That of the base, and that of the commit in its light.
+    expect(snapshots()).toHaveLength(2);
     expect(await since(head)).toEqual(expected);
     expect(await since()).toEqual(expected);
-    expect(snapshots()).toHaveLength(1);
+    expect(snapshots()).toHaveLength(2);
   });
 
   it('is not kept of a state with errors, or of one that knows more than the files', async () => {
@@ -207,6 +208,19 @@ describe('a kept graph', () => {
     const { graph } = await load(workspace);
     const fresh = await workspace.load();
     expect({ ...graph.targets.get('//a:two')!.place }).toEqual(fresh.targets.get('//a:two')!.place);
+  });
+
+  it('of a commit is kept also where it was evaluated in the light of another: the next look evaluates nothing', async () => {
+    const workspace = createWorkspace(files);
+    const base = workspace.commit();
+    workspace.write({ 'a/one.txt': '2' });
+    const head = workspace.commit();
+    const since = async () => affectedSince(await openWorkspace(workspace.root), { ...options, since: base, to: head });
+    await since();
+    const before = snapshots().map((place) => statSync(place).ino);
+    expect(before).toHaveLength(2);
+    await since();
+    expect(snapshots().map((place) => statSync(place).ino)).toEqual(before);
   });
 
   it('goes when many newer ones have been made', async () => {

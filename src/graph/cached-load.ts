@@ -31,40 +31,59 @@ export interface HashedGraph extends HashedTargets {
 
 /** Packages evaluated from which on a graph is worth keeping, if another one was near. */
 const worthKeeping = 50;
+/** Targets of a graph that is written in no time: a commit's is kept in any case, since it is asked for again. */
+const quicklyKept = 5000;
 /** Kept graphs that are tried. */
 const tried = 2;
+
+/** What git says of the work tree while something else is done. */
+export interface WorkTreeLook {
+  readonly tree: SourceTree;
+  /** Undefined where it has no name. */
+  readonly state: Promise<NamedState | undefined>;
+}
+
+/** Begins to look at the work tree, where whole graphs are kept by what git says of it. */
+export function lookAtWorkTree(workspace: Workspace, options: LoadOptions): WorkTreeLook | undefined {
+  if (options.tree !== undefined || !keepsGraphs(workspace, options.cache)) return undefined;
+  const tree = openWorkTree(workspace.root);
+  const state = nameState(workspace, options, tree);
+  // Whoever waits for it hears of an error; the other side may fail before.
+  state.catch(() => {});
+  return { tree, state };
+}
 
 /**
  * The whole graph of the work tree: as it was kept when this state was last seen, else evaluated as far as it differs from one
  * that was kept, else evaluated and kept.
  *
  * @param near a graph whose state may be near
+ * @param look where it was begun before
  * @throws GraphFault | LanguageFault as loadGraph
  */
 export async function loadWholeGraph(
   workspace: Workspace,
   options: LoadOptions,
   near?: StatedGraph,
+  look: WorkTreeLook | undefined = lookAtWorkTree(workspace, options),
 ): Promise<HashedGraph> {
-  if (isKept(options) && !keepsGraphs(workspace, options.cache)) {
-    return withHashes(await loadObserved(workspace, options));
-  }
-  const tree = options.tree ?? (await openWorkTree(workspace.root));
-  const naming = options.tree === undefined ? nameState(workspace, options, tree) : undefined;
+  if (look === undefined && isKept(options)) return withHashes(await loadObserved(workspace, options));
+  const tree = look?.tree ?? options.tree ?? openWorkTree(workspace.root);
+  if (look === undefined) return evaluate(workspace, options, undefined, tree, async () => false);
   // While git looks at the files: most often nothing has changed since the last time.
   const read = createSnapshotReader((file) => tree.read(file)?.toString('utf8'));
-  const last = naming && lastUsed(workspace, options);
+  const last = near === undefined ? lastUsed(workspace, options) : undefined;
   if (last !== undefined) read(last);
-  const state = await naming;
+  const state = await look.state;
   if (state === undefined) return evaluate(workspace, options, undefined, tree, async () => false);
   // Git has just looked at every file: nobody need do so again.
-  const looked = await openWorkTree(workspace.root, new Set(state.changes.map(({ path }) => path)));
+  const looked = openWorkTree(workspace.root, new Set(state.changes.map(({ path }) => path)));
   return (
     known(workspace, options, state, tree, read) ??
     (await advanced(workspace, options, state, near, read, async () => looked)) ??
     (await evaluate(workspace, options, state, looked, async () => {
       // Files may change while they are read: kept is only what is still so.
-      const again = await nameState(workspace, options, await openWorkTree(workspace.root));
+      const again = await nameState(workspace, options, openWorkTree(workspace.root));
       return again?.place === state.place;
     }))
   );
@@ -161,7 +180,8 @@ async function advanced(
     });
     if (found === undefined) continue;
     for (const line of linesSaid(found.graph)) options.progress?.say(line);
-    if (found.evaluated >= worthKeeping) await keep(state, found.graph, options);
+    if (found.evaluated >= worthKeeping || (state.changes.length === 0 && found.graph.labels.length <= quicklyKept))
+      await keep(state, found.graph, options);
     await found.tree.save();
     return hashed(workspace, found.tree, { state, graph: found.graph });
   }

@@ -22,7 +22,7 @@ export async function completeLabel(
   currentPackage: string,
   options: Pick<LoadOptions, 'ruleFiles' | 'tree'>,
 ): Promise<string[]> {
-  const tree = options.tree ?? (await openWorkTree(workspace.root));
+  const tree = options.tree ?? openWorkTree(workspace.root);
   const { buildFiles } = workspace;
   if (text.includes(':')) {
     const colon = text.indexOf(':');

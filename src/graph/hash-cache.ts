@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type BigIntStats, readFileSync } from 'node:fs';
-import { cacheFolder, writeAtomically } from '../disk/index.ts';
+import { dirname } from 'node:path';
+import { cacheFolder, keepRecent, writeAtomically } from '../disk/index.ts';
 
 /** Hashes of files by their state on the disk, for files that git has not hashed: changed, untracked, no repository. */
 export interface HashCache {
@@ -14,6 +15,10 @@ export interface HashCache {
  * clock, unseen. The kernel's clock for files ticks at least 100 times a second.
  */
 const settled = 50_000_000n;
+/** Files of one workspace whose hashes are kept, those of files that are gone among them. */
+const maximumFiles = 200_000;
+/** Workspaces of which hashes are kept, those that are gone among them. */
+const maximumWorkspaces = 256;
 
 export function openHashCache(root: string): HashCache {
   const place = cacheFolder('source-hashes', `${createHash('sha256').update(root).digest('hex').slice(0, 32)}.json`);
@@ -34,7 +39,16 @@ export function openHashCache(root: string): HashCache {
       changed = true;
     },
     async save() {
-      if (changed) await writeAtomically(place, JSON.stringify({ ...known, ...fresh }));
+      if (!changed) return;
+      const all = { ...known, ...fresh };
+      // Most of so many are of files that are gone.
+      const kept = Object.keys(all).length > maximumFiles ? fresh : all;
+      try {
+        await writeAtomically(place, JSON.stringify(kept), 0o644, false);
+        keepRecent(dirname(place), { files: maximumWorkspaces });
+      } catch {
+        // A full disk or a home folder that can't be written, say: the files are hashed again the next time.
+      }
     },
   };
 }

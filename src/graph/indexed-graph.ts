@@ -51,6 +51,14 @@ export function hashOf(graph: Pick<IndexedGraph, 'positions' | 'hashes'>): (labe
   };
 }
 
+type Hashes = Pick<IndexedGraph, 'hashes'>;
+
+/** Whether targets of two graphs, by their positions, have one hash. */
+export function hasSameHash(one: Hashes, position: number, other: Hashes, otherPosition: number): boolean {
+  const [at, otherAt] = [position * hashLength, otherPosition * hashLength];
+  return one.hashes.compare(other.hashes, otherAt, otherAt + hashLength, at, at + hashLength) === 0;
+}
+
 /** Everything that evaluation had to say, in the order of packages. */
 export function linesSaid(graph: Pick<IndexedGraph, 'everywhere' | 'readings' | 'packages'>): string[] {
   const lines = new Set(graph.everywhere.said);

@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
-import { join } from 'node:path';
-import { cacheFolder, writeAtomically } from '../disk/index.ts';
+import { readFileSync, statSync, utimesSync } from 'node:fs';
+import { cacheFolder, keepRecent, writeAtomically } from '../disk/index.ts';
 import { decodeTargets, encodeTargets } from './encode-target.ts';
 import { LazyMap } from './lazy-map.ts';
 import { type Observations, stillObserved } from './observed.ts';
@@ -126,7 +125,7 @@ async function write(place: string, header: Header, bodies: Buffer): Promise<voi
   const rest = Buffer.concat([Buffer.from(` ${text.length}\n`), text, bodies]);
   try {
     await writeAtomically(place, Buffer.concat([Buffer.from(hash('sha256', rest)), rest]), 0o644, false);
-    trim(cacheFolder('evaluated'));
+    keepRecent(cacheFolder('evaluated'), { files: kept });
   } catch {
     // A full disk or a home folder that can't be written, say. The answer is there all the same.
   }
@@ -140,12 +139,4 @@ function noteUse(place: string): void {
   } catch {
     // Gone, or not ours.
   }
-}
-
-function trim(folder: string): void {
-  const names = readdirSync(folder);
-  if (names.length <= kept) return;
-  const used = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const files = names.map((name) => join(folder, name)).map((path) => ({ path, used: used(path) }));
-  for (const { path } of files.sort((a, b) => b.used - a.used).slice(kept)) rmSync(path, { force: true });
 }

@@ -238,7 +238,7 @@ interface Evaluation {
 
 async function openEvaluation(workspace: Workspace, options: LoadOptions): Promise<Evaluation> {
   const { ruleFiles, progress, build } = options;
-  const tree = createMountedTree(options.tree ?? (await openWorkTree(workspace.root)));
+  const tree = createMountedTree(options.tree ?? openWorkTree(workspace.root));
   const said = new Set<string>();
   const say = (line: string) => {
     if (said.has(line)) return;

@@ -50,7 +50,7 @@ export async function openRequests(workspace: Workspace, options: LoadOptions): 
   const { root } = workspace;
   const setup = setupOf(workspace, options);
   const place = (request: Request) => placeOf([root, setup, request]);
-  const tree: SourceTree = await openWorkTree(root);
+  const tree: SourceTree = openWorkTree(root);
   return {
     find: (request) => findEvaluated(place(request), root, (file) => tree.read(file)?.toString('utf8')),
     graph({ packages, targets, said }) {

@@ -146,13 +146,8 @@ function indexNow(repository: Repository, before: IndexObservations): IndexObser
     const entry = index.find(path);
     if ((entry === undefined ? 0 : index.modeOf(entry)) !== mode) return undefined;
   }
-  for (const [folder, is] of before.below) if (hasBelow(index, folder) !== is) return undefined;
+  for (const [folder, is] of before.below) if (index.hasBelow(folder) !== is) return undefined;
   return state === before.state ? before : { ...before, state };
-}
-
-export function hasBelow(index: Index, folder: string): boolean {
-  for (const path of index.paths()) if (path.startsWith(`${folder}/`)) return true;
-  return false;
 }
 
 /** Dirents as a source tree sees them: sockets, pipes and devices are no sources. */

@@ -28,3 +28,9 @@ export function resolvePath(folder: string, path: string): string | undefined {
   }
   return parts.join('/');
 }
+
+/** Whether a path is one of these, or lies below one. */
+export function liesIn(roots: ReadonlySet<string>, path: string): boolean {
+  for (let at = path; at !== ''; at = parentPath(at)) if (roots.has(at)) return true;
+  return false;
+}

@@ -1,6 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { writeAtomically } from '../disk/index.ts';
+import { mkdirSync, readFileSync, utimesSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { keepRecent, writeAtomically } from '../disk/index.ts';
 import { decodeTargets, encodeTargets } from './encode-target.ts';
 import { hashLength, type IndexedGraph, type PackageReading } from './indexed-graph.ts';
 import { splitLabel } from './label.ts';
@@ -40,6 +40,8 @@ type HeaderPackage = readonly [
 const format = 'banksman graph 2';
 /** Snapshots kept of one workspace. Those not used for longest go. */
 const kept = 24;
+/** Those of all workspaces together, of ones that are gone too. A graph of 100,000 targets takes some 50 MB. */
+const keptBytes = 2 * 1024 ** 3;
 
 /** A kept graph. Its targets are decoded when they are asked for. */
 export interface Snapshot extends IndexedGraph {
@@ -200,12 +202,7 @@ export async function writeSnapshot(place: string, graph: IndexedGraph, changes:
   mkdirSync(dirname(place), { recursive: true });
   const parts = [length, text, padding, graph.definitions, graph.hashes, ...numbers, ...bodies];
   await writeAtomically(place, Buffer.concat(parts));
-  trim(dirname(place));
-}
-
-function trim(folder: string): void {
-  const files = readdirSync(folder).map((name) => join(folder, name));
-  const used = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const ages = new Map(files.map((path) => [path, used(path)]));
-  for (const path of files.sort((a, b) => ages.get(b)! - ages.get(a)!).slice(kept)) rmSync(path, { force: true });
+  const folder = dirname(place);
+  keepRecent(folder, { files: kept });
+  keepRecent(dirname(folder), { bytes: keptBytes });
 }

@@ -83,10 +83,11 @@ async function workTreeState(
   repository: Repository,
   tree: SourceTree,
 ): Promise<{ readonly tree: string; readonly changes: readonly Change[] } | undefined> {
+  // What builds have made is no source, whether git ignores it or not.
+  const looking = changedPaths(repository, outputFolder);
   const answers = await Promise.all([
     treeOf(repository, 'HEAD').catch(() => undefined),
-    // What builds have made is no source, whether git ignores it or not.
-    changedPaths(repository, outputFolder),
+    looking,
     hidesChanges(repository),
   ]);
   const [head, changes, hidden] = answers;

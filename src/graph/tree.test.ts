@@ -19,7 +19,7 @@ function described(tree: SourceTree, folder = ''): Record<string, readonly unkno
 }
 
 async function bothTrees(workspace: TestWorkspace): Promise<[SourceTree, SourceTree]> {
-  return [await openWorkTree(workspace.root), await openCommit(workspace.root, 'HEAD')];
+  return [openWorkTree(workspace.root), await openCommit(workspace.root, 'HEAD')];
 }
 
 const everyKind = {
@@ -98,19 +98,19 @@ describe('a work tree and its commit', () => {
 
   it('tell an empty file from a missing one, and a file from one that is executable', async () => {
     const workspace = createWorkspace({ empty: '', script: 'x' });
-    const tree = await openWorkTree(workspace.root);
+    const tree = openWorkTree(workspace.root);
     expect(tree.contentHash('empty')).toBeDefined();
     expect(tree.contentHash('missing')).toBeUndefined();
     const before = tree.contentHash('script');
     workspace.chmod('script', 0o755);
-    expect((await openWorkTree(workspace.root)).contentHash('script')).not.toBe(before);
+    expect(openWorkTree(workspace.root).contentHash('script')).not.toBe(before);
   });
 
   it('tell a link by where it leads, though the content is the same', async () => {
     const workspace = createWorkspace({ one: 'same', two: 'same', link: 'link:one' });
-    const before = (await openWorkTree(workspace.root)).contentHash('link');
+    const before = openWorkTree(workspace.root).contentHash('link');
     workspace.write({ link: 'link:two' });
-    expect((await openWorkTree(workspace.root)).contentHash('link')).not.toBe(before);
+    expect(openWorkTree(workspace.root).contentHash('link')).not.toBe(before);
   });
 
   it('take a submodule as the commit it stands at', async () => {
@@ -124,7 +124,7 @@ describe('a work tree and its commit', () => {
     expect(described(work)).toEqual(described(commit));
     expect(work.contentHash('vendor/lib/lib/x')).toBe(commit.contentHash('vendor/lib/lib/x'));
     workspace.write({ 'vendor/lib/lib/x': '2' });
-    expect((await openWorkTree(workspace.root)).contentHash('vendor/lib')).not.toBe(commit.contentHash('vendor/lib'));
+    expect(openWorkTree(workspace.root).contentHash('vendor/lib')).not.toBe(commit.contentHash('vendor/lib'));
   });
 });
 
@@ -155,7 +155,7 @@ describe('openWorkTree', () => {
     workspace.git('add', '--intent-to-add', 'forced/tracked.log');
     writeFileSync(join(workspace.root, '.git/info/exclude'), 'private\n');
     workspace.write({ private: '' });
-    const listed = Object.entries(described(await openWorkTree(workspace.root)))
+    const listed = Object.entries(described(openWorkTree(workspace.root)))
       .filter(([, [kind]]) => kind !== 'folder')
       .map(([path]) => path);
     const git = workspace
@@ -176,13 +176,13 @@ describe('openWorkTree', () => {
     try {
       const workspace = createWorkspace({ 'a/x': '1', '.gitignore': 'ignored\n' }, { git: false });
       await new Promise((resolve) => setTimeout(resolve, 80));
-      const first = await openWorkTree(workspace.root);
+      const first = openWorkTree(workspace.root);
       const hash = first.contentHash('a/x');
       await first.save();
       expect(existsSync(join(cache, 'source-hashes'))).toBe(true);
-      expect((await openWorkTree(workspace.root)).contentHash('a/x')).toBe(hash);
+      expect(openWorkTree(workspace.root).contentHash('a/x')).toBe(hash);
       workspace.write({ 'a/x': '2' });
-      expect((await openWorkTree(workspace.root)).contentHash('a/x')).not.toBe(hash);
+      expect(openWorkTree(workspace.root).contentHash('a/x')).not.toBe(hash);
     } finally {
       if (before === undefined) delete process.env.BANKSMAN_CACHE;
       else process.env.BANKSMAN_CACHE = before;
@@ -192,20 +192,20 @@ describe('openWorkTree', () => {
   it('sees a change that leaves size and modification time as they were', async () => {
     const workspace = createWorkspace({ 'a/x': '1' });
     workspace.commit();
-    const before = (await openWorkTree(workspace.root)).contentHash('a/x');
+    const before = openWorkTree(workspace.root).contentHash('a/x');
     const { utimesSync, statSync } = await import('node:fs');
     const path = join(workspace.root, 'a/x');
     const { atime, mtime } = statSync(path);
     writeFileSync(path, '2');
     utimesSync(path, atime, mtime);
-    expect((await openWorkTree(workspace.root)).contentHash('a/x')).not.toBe(before);
+    expect(openWorkTree(workspace.root).contentHash('a/x')).not.toBe(before);
   });
 
   it('takes no empty folder for content', async () => {
     const workspace = createWorkspace({ 'a/x': '1' });
-    const before = (await openWorkTree(workspace.root)).contentHash('a');
+    const before = openWorkTree(workspace.root).contentHash('a');
     mkdirSync(join(workspace.root, 'a/b/c'), { recursive: true });
-    expect((await openWorkTree(workspace.root)).contentHash('a')).toBe(before);
+    expect(openWorkTree(workspace.root).contentHash('a')).toBe(before);
   });
 
   it('has no folder in which git sees no file, as the commit has none', async () => {
@@ -219,7 +219,7 @@ describe('openWorkTree', () => {
     });
     mkdirSync(join(workspace.root, 'a/b/c'), { recursive: true });
     workspace.commit();
-    const trees = [await openWorkTree(workspace.root), await openCommit(workspace.root, 'HEAD')];
+    const trees = [openWorkTree(workspace.root), await openCommit(workspace.root, 'HEAD')];
     for (const path of ['a/b', 'a/b/c', 'c', 'c/d', 'out', 'a/toEmpty', 'a/toIgnored', 'a', '']) {
       const [work, commit] = trees.map((tree) => [tree.kind(path), tree.contentHash(path)]);
       expect(work, path).toEqual(commit);

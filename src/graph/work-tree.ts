@@ -6,7 +6,7 @@ import { findRepository, type Repository } from './git/repository.ts';
 import { submoduleState } from './git/submodule.ts';
 import { type HashCache, openHashCache } from './hash-cache.ts';
 import { type IgnoreFile, isIgnored, parseIgnoreFile } from './ignore.ts';
-import { hasBelow, ObservationNotes, type Observations, readFolder } from './observed.ts';
+import { ObservationNotes, type Observations, readFolder } from './observed.ts';
 import { childPath, parentPath } from './paths.ts';
 import { createSourceTree, outputFolder, sortEntries, type TreeStore } from './source-tree.ts';
 import type { Entry, EntryKind, SourceTree } from './tree.ts';
@@ -17,7 +17,7 @@ import type { Entry, EntryKind, SourceTree } from './tree.ts';
  *
  * @param changes paths of all files that are not as git's index has them, where that is known: others are not looked at
  */
-export async function openWorkTree(root: string, changes?: ReadonlySet<string>): Promise<SourceTree> {
+export function openWorkTree(root: string, changes?: ReadonlySet<string>): SourceTree {
   return createSourceTree(new WorkTreeStore(root, changes));
 }
 
@@ -252,7 +252,7 @@ class WorkTreeStore implements TreeStore {
     const tracked = this.tracked();
     if (tracked === undefined) return true;
     if (kind !== 'folder') return this.modeOf(full) === 0;
-    const inside = hasBelow(tracked, full);
+    const inside = tracked.hasBelow(full);
     this.notes?.trackedBelow(full, inside);
     return !inside;
   }

@@ -3,6 +3,7 @@ import { ProcessFault, run } from '../../process/index.ts';
 import { GraphFault } from '../fault.ts';
 import { childPath } from '../paths.ts';
 import { gitEnvironment } from './environment.ts';
+import { readIndex } from './index-file.ts';
 import { isShallow, type Repository } from './repository.ts';
 
 /** Bytes of the answers of git that are held at a time: listings and BUILD files of very large repositories. */
@@ -174,6 +175,8 @@ export async function treeDifference(repository: Repository, from: string, to: s
 
 /** Whether git was told not to look at some tracked files (`update-index --assume-unchanged`, `--skip-worktree`). */
 export async function hidesChanges(repository: Repository): Promise<boolean> {
+  const index = readIndex(repository);
+  if (index !== undefined) return index.hidesChanges;
   const output = await git(repository, ['ls-files', '-v', '-z']);
   // "H path\0": small letters for --assume-unchanged, S for --skip-worktree.
   for (let at = 0; at < output.length; at = output.indexOf(0, at) + 1) {

@@ -114,7 +114,7 @@ async function loadKept(
     const labels = targetsMatching(graph, patterns, from);
     const { contentHash } = graph.tree;
     // Files may have changed since git looked at them: what is built is hashed by another look.
-    const tree = await openWorkTree(workspace.root);
+    const tree = openWorkTree(workspace.root);
     return { graph: { ...graph, tree }, labels, hashes: { of: hash, contentHash } };
   } catch (error) {
     if (isFault(error)) return undefined;
