@@ -190,12 +190,22 @@ uploads_expire: 12h
   });
 
   test.each([
-    ['user: {}', 'the file has no key user', 1],
-    ['users:\n  ci: { password: hunter2 }', 'the password of ci is not a sum of one', 2],
-    ['users:\n  ci: {}', 'the user ci has neither a password nor tokens', 2],
+    ['user: {}', 'user: there is no such key', 1],
+    ['users:\n  ci: { password: hunter2 }', 'users.ci.password: is not the sum of a password', 2],
+    ['users:\n  ci: { tokens: [hunter2] }', 'users.ci.tokens[0]: is not the sum of a token', 2],
+    ['users:\n  ci: hunter2', 'users.ci: must be a mapping of keys to values, not a text', 2],
+    ['users:\n  ci: { pasword: hunter2 }', 'users.ci.pasword: there is no such key', 2],
+    ['users:\n  ci: { password: hunter2', 'is not valid YAML', 2],
+    ['users:\n  ../x: {}', '"../x" can\'t be the name of a user', 2],
+    ['users:\n  ci:\n', 'users.ci: must be a mapping of keys to values, not nothing', 2],
+    ['tls: { cert: a }', 'tls: needs cert and key', 1],
+    ['challenge: none', 'challenge: "none" is not basic or token', 1],
+    ['maximum_blob: -1', 'maximum_blob: must be a size such as 10GiB', 1],
+    ['- a', 'registry.yaml: must be a mapping', 1],
+    ['users:\n  ci: {}', 'users.ci: has neither a password nor tokens', 2],
     ['access:\n  - { repositories: "**", pull: [nobody] }', 'there is no user nobody', 2],
-    ['access:\n  - { pull: ["*"] }', 'repositories is not a pattern of repositories: bank/**', 2],
-    ['quotas: { total: lots }', 'total is not a size: 10GiB', 1],
+    ['access:\n  - { pull: ["*"] }', 'access[0]: repositories is missing', 2],
+    ['quotas: { total: lots }', 'quotas.total: "lots" is not a size such as 10GiB', 1],
     ['users: [', '', 1],
   ])('%j is told with its place', (text, message, line) => {
     let found: unknown;

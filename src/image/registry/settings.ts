@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode, parseDocument } from 'yaml';
-import { nearest } from '../../fault/index.ts';
+import { nearest, type Place } from '../../fault/index.ts';
+import { entriesOf, type FormNode, fieldsOf, jsonOf, listOf, parseForm, textOf, wrong } from '../../form/index.ts';
 import { ImageFault } from '../fault.ts';
 import type { AccessRule, AccessSettings, RegistryUser } from './access.ts';
 import { isPasswordHash } from './password.ts';
@@ -34,152 +34,118 @@ export async function readRegistrySettings(path: string): Promise<RegistrySettin
 
 /** @param file its name in faults; paths in it are relative to its folder */
 export function parseRegistrySettings(text: string, file: string): RegistrySettingsFile {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
-  const placed = (offset: number | undefined, message: string, next?: string) => {
-    const at = lines.linePos(offset ?? 0);
-    const place = { file, line: at.line, column: at.col, source: text };
-    return new ImageFault('image/bad-registry-settings', message, { place, next });
-  };
-  const [broken] = document.errors;
-  if (broken) throw placed(broken.pos[0], broken.message.split('\n')[0] ?? 'not YAML');
-  const bad: Bad = (node, message, next) => placed(node?.range?.[0], message, next);
+  const source = { file, text, internal: false };
+  const form = parseForm(source, (message, { place, next }) => {
+    // Lines of users, or of a file that can't be read, may hold a secret where its sum belongs: they are not shown.
+    const shown = /^users\b|not valid YAML/.test(message) ? withoutLines(place) : place;
+    return new ImageFault('image/bad-registry-settings', message, { place: shown, next });
+  });
   const folder = dirname(resolve(file));
-  const top = fields(document.contents, 'the file', topKeys, bad);
+  const top = form.node === null ? {} : fieldsOf(form, topKeys);
   const users = Object.fromEntries(
-    entries(top.users, 'users', bad).map(([name, node]) => {
+    entries(top.users).map(({ key: name, value, place }) => {
       if (!/^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$/.test(name) || name === 'anonymous')
-        throw bad(node, `${JSON.stringify(name)} can't be the name of a user`);
-      return [name, readUser(node, name, bad)];
+        throw value.fault(`users: ${JSON.stringify(name)} can't be the name of a user`, { place });
+      return [name, readUser(value)];
     }),
   );
-  const rules = list(top.access, 'access', bad).map((node) => readRule(node, users, bad));
-  const tls = top.tls && fields(top.tls, 'tls', ['cert', 'key', 'client_ca'], bad);
-  if (tls && (!tls.cert || !tls.key)) throw bad(top.tls, 'tls needs cert and key');
-  const challenge = top.challenge && textOf(top.challenge, 'challenge', /^(?:basic|token)$/, 'basic or token', bad);
-  const path = (node: Node | undefined, name: string) => resolve(folder, textOf(node, name, /./, 'a path', bad));
+  const challenge =
+    top.challenge && (textOf(top.challenge, /^(?:basic|token)$/, 'basic or token') as 'basic' | 'token');
+  const size = (given: FormNode) => bytesOf(sizeText(given));
   return {
     users,
-    rules,
-    quotas: entries(top.quotas, 'quotas', bad).map(([prefix, node]) => ({
+    rules: top.access === undefined ? [] : listOf(top.access).map((each) => readRule(each, users)),
+    quotas: entries(top.quotas).map(({ key: prefix, value }) => ({
       prefix: prefix === 'total' ? '' : prefix.replace(/\/+$/, ''),
-      bytes: bytesOf(textOf(node, prefix, sizePattern, 'a size: 10GiB', bad)),
+      bytes: size(value),
     })),
-    ...(top.listen && { listen: textOf(top.listen, 'listen', /^\S+:\d{1,5}$/, 'an address: 127.0.0.1:5000', bad) }),
-    ...(tls && {
-      tls: {
-        cert: path(tls.cert, 'cert'),
-        key: path(tls.key, 'key'),
-        ...(tls.client_ca && { clientAuthorities: path(tls.client_ca, 'client_ca') }),
-      },
-    }),
-    ...(challenge && { challenge: challenge as 'basic' | 'token' }),
-    ...(top.maximum_blob && {
-      maximumBlob: bytesOf(textOf(top.maximum_blob, 'maximum_blob', sizePattern, 'a size: 10GiB', bad)),
-    }),
+    ...(top.listen && { listen: textOf(top.listen, /^\S+:\d{1,5}$/, 'an address such as 127.0.0.1:5000') }),
+    ...(top.tls && { tls: readTls(top.tls, folder) }),
+    ...(challenge && { challenge }),
+    ...(top.maximum_blob && { maximumBlob: size(top.maximum_blob) }),
     ...(top.uploads_expire && {
-      uploadsExpireAfter: durationOf(textOf(top.uploads_expire, 'uploads_expire', durationPattern, 'a time: 24h', bad)),
+      uploadsExpireAfter: durationOf(textOf(top.uploads_expire, durationPattern, 'a time such as 24h')),
     }),
   };
 }
 
 const topKeys = ['listen', 'tls', 'users', 'access', 'challenge', 'quotas', 'maximum_blob', 'uploads_expire'] as const;
 
-type Bad = (node: Node | null | undefined, message: string, next?: string) => ImageFault;
-
-function readUser(node: Node | undefined, name: string, bad: Bad): RegistryUser {
-  const user = fields(node, `users.${name}`, ['password', 'tokens'], bad);
-  if (!user.password && !user.tokens)
-    throw bad(node, `the user ${name} has neither a password nor tokens`, 'run: banksman registry password');
-  const password = user.password && textOf(user.password, 'password', /./, 'the sum of a password', bad);
-  // What stands there in its place may be the password itself: it is not shown.
-  if (password !== undefined && !isPasswordHash(password))
-    throw placeOnly(
-      bad(node, `the password of ${name} is not a sum of one`, 'write what this prints: banksman registry password'),
-    );
-  const tokens = list(user.tokens, 'tokens', bad).map((each) => {
-    const token = textOf(each, 'tokens', /./, 'the sum of a token', bad);
-    if (!/^sha256:[0-9a-f]{64}$/.test(token))
-      throw placeOnly(
-        bad(node, `a token of ${name} is not a sum of one`, 'write what this prints: banksman registry token'),
-      );
-    return token;
-  });
-  return { ...(password !== undefined && { password }), tokens };
+function entries(form: FormNode | undefined): ReturnType<typeof entriesOf> {
+  return form === undefined ? [] : entriesOf(form);
 }
 
-/** The fault without the lines around, which may hold a secret. */
-function placeOnly(fault: ImageFault): ImageFault {
-  const { file, line } = fault.place!;
-  return new ImageFault(fault.code, fault.message, { place: { file, ...(line && { line }) }, next: fault.next });
-}
-
-function readRule(node: Node, users: Readonly<Record<string, RegistryUser>>, bad: Bad): AccessRule {
-  const rule = fields(node, 'access', ['repositories', 'pull', 'push', 'delete'], bad);
-  const names = (of: Node | undefined, what: string) =>
-    list(of, what, bad).map((each) => {
-      const name = textOf(each, what, /./, 'the name of a user', bad);
-      if (name === '*' || name === 'anonymous' || Object.hasOwn(users, name)) return name;
-      const near = nearest(name, Object.keys(users));
-      throw bad(each, `there is no user ${name}`, near && `did you mean ${near}?`);
-    });
-  const pattern = textOf(
-    rule.repositories,
-    'repositories',
-    /^(?:[a-z0-9._-]+|\*{1,2})(?:\/(?:[a-z0-9._-]+|\*{1,2}))*$/,
-    'a pattern of repositories: bank/**',
-    bad,
-    node,
-  );
+function readTls(form: FormNode, folder: string): NonNullable<RegistrySettingsFile['tls']> {
+  const { cert, key, client_ca: authorities } = fieldsOf(form, ['cert', 'key', 'client_ca']);
+  if (cert === undefined || key === undefined) throw wrong(form, 'needs cert and key');
+  const path = (given: FormNode) => resolve(folder, textOf(given, /./, 'a path'));
   return {
-    repositories: pattern,
-    pull: names(rule.pull, 'pull'),
-    push: names(rule.push, 'push'),
-    delete: names(rule.delete, 'delete'),
+    cert: path(cert),
+    key: path(key),
+    ...(authorities !== undefined && { clientAuthorities: path(authorities) }),
   };
 }
 
-function fields<K extends string>(
-  node: Node | ParsedNode | null | undefined,
-  what: string,
-  keys: readonly K[],
-  bad: Bad,
-): Partial<Record<K, Node>> {
-  const found: Partial<Record<K, Node>> = {};
-  for (const [key, value, keyNode] of entries(node, what, bad)) {
-    if (!(keys as readonly string[]).includes(key)) {
-      const near = nearest(key, keys);
-      throw bad(keyNode, `${what} has no key ${key}`, near ? `did you mean ${near}?` : `it has: ${keys.join(', ')}`);
-    }
-    found[key as K] = value;
-  }
-  return found;
+/** A size may be a plain number, which YAML takes for one. */
+function sizeText(form: FormNode): string {
+  const value = jsonOf(form);
+  return typeof value === 'number' && value >= 0 ? String(value) : textOf(form, sizePattern, 'a size such as 10GiB');
 }
 
-function entries(node: Node | null | undefined, what: string, bad: Bad): [string, Node, Node][] {
-  if (node === undefined || node === null || (isScalar(node) && node.value === null)) return [];
-  if (!isMap(node)) throw bad(node, `${what} is not a mapping`);
-  return node.items.map(({ key, value }) => [String((key as { value?: unknown }).value), value as Node, key as Node]);
+function readUser(form: FormNode): RegistryUser {
+  const { password, tokens } = fieldsOf(form, ['password', 'tokens']);
+  if (password === undefined && tokens === undefined)
+    throw wrong(form, 'has neither a password nor tokens', 'run: banksman registry password');
+  return {
+    ...(password !== undefined && {
+      password: sumIn(password, isPasswordHash, 'the sum of a password', 'banksman registry password'),
+    }),
+    tokens:
+      tokens === undefined
+        ? []
+        : listOf(tokens).map((each) => sumIn(each, isTokenSum, 'the sum of a token', 'banksman registry token')),
+  };
 }
 
-function list(node: Node | undefined, what: string, bad: Bad): Node[] {
-  if (node === undefined) return [];
-  if (!isSeq(node)) throw bad(node, `${what} is not a list`);
-  return node.items as Node[];
+function isTokenSum(text: string): boolean {
+  return /^sha256:[0-9a-f]{64}$/.test(text);
 }
 
-function textOf(
-  node: Node | undefined,
-  what: string,
-  pattern: RegExp,
-  meaning: string,
-  bad: Bad,
-  around: Node | undefined = node,
-): string {
-  const value = isScalar(node) ? node.value : undefined;
-  const text = typeof value === 'number' ? String(value) : value;
-  if (typeof text === 'string' && pattern.test(text)) return text;
-  throw bad(node ?? around, `${what} is not ${meaning}`);
+function withoutLines(place: Place | undefined): Place | undefined {
+  if (place === undefined) return undefined;
+  const { source: _, ...rest } = place;
+  return rest;
+}
+
+/** What stands there in place of a sum may be the secret itself: it is not shown. */
+function sumIn(form: FormNode, fits: (text: string) => boolean, what: string, command: string): string {
+  const { value } = (form.node ?? {}) as { readonly value?: unknown };
+  if (typeof value === 'string' && fits(value)) return value;
+  throw wrong(form, `is not ${what}`, `write what this prints: ${command}`);
+}
+
+function readRule(form: FormNode, users: Readonly<Record<string, RegistryUser>>): AccessRule {
+  const { repositories, pull, push, delete: remove } = fieldsOf(form, ['repositories', 'pull', 'push', 'delete']);
+  if (repositories === undefined) throw wrong(form, 'repositories is missing', 'add repositories: bank/**');
+  const names = (of: FormNode | undefined) =>
+    of === undefined
+      ? []
+      : listOf(of).map((each) => {
+          const name = textOf(each, /./, 'the name of a user');
+          if (name === '*' || name === 'anonymous' || Object.hasOwn(users, name)) return name;
+          const near = nearest(name, Object.keys(users));
+          throw wrong(each, `there is no user ${name}`, near && `did you mean ${near}?`);
+        });
+  return {
+    repositories: textOf(
+      repositories,
+      /^(?:[a-z0-9._-]+|\*{1,2})(?:\/(?:[a-z0-9._-]+|\*{1,2}))*$/,
+      'a pattern of repositories such as bank/**',
+    ),
+    pull: names(pull),
+    push: names(push),
+    delete: names(remove),
+  };
 }
 
 const sizePattern = /^\d+(?:\.\d+)?\s*(?:[KMGT]i?B?|B)?$/i;
