@@ -24,6 +24,10 @@ const statuses: Readonly<Record<string, number>> = {
   'server/unknown-train': 404,
   'release/train-known': 409,
   'release/rejected': 422,
+  'release/bad-verification': 422,
+  'release/cant-split': 422,
+  'release/unknown-patch-set': 422,
+  'release/busy': 409,
   'server/refused': 409,
   'release/unknown-release': 404,
   'release/bad-artifact': 422,
@@ -59,8 +63,14 @@ export function problemOf(error: unknown): Problem {
   };
 }
 
+/** What is wrong with a release's own files is told to who asks for it. */
+function statusOfKind(code: string): number {
+  if (code.startsWith('manifest/')) return 422;
+  return code.startsWith('image/registry') ? 502 : 500;
+}
+
 function ofFault({ code, message, next, notes }: Fault): Problem {
-  const status = statuses[code] ?? (code.startsWith('image/registry') ? 502 : 500);
+  const status = statuses[code] ?? statusOfKind(code);
   const internal = status === 500;
   return {
     type: `urn:banksman:${code}`,

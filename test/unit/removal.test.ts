@@ -1,5 +1,3 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { readEntries, verifyLog } from '../../src/audit/index.ts';
 import { type Database, openPglite } from '../../src/database/index.ts';
@@ -7,6 +5,7 @@ import type { Environment, Label } from '../../src/graph/index.ts';
 import { type Cluster, connect, getObject, listObjects } from '../../src/kube/index.ts';
 import { type Clusters, openClusters } from '../../src/release/index.ts';
 import { type ApiServer, findEngine, startApiServer } from '../support/api-server.ts';
+import { typistAt } from '../support/command-line.ts';
 import { playKubelet } from '../support/kubelet.ts';
 import { type Caller, configMap, deployment, startCaller } from '../support/rollouts.ts';
 
@@ -291,22 +290,8 @@ spec:
 
   it('asks a person at the terminal, for all and for each thing that would be lost', async () => {
     await serve(service, configMap('rates') + claim('data') + claim('other'));
-    const { token } = await caller.server.tokens.create(
-      { name: 'eve@bank.example', roles: ['release-manager'], services: [], expiresAt: Date.now() + 3_600_000 },
-      { who: 'test', source: 'test' },
-      Date.now(),
-    );
-    const program = fileURLToPath(new URL('../../bin/banksman', import.meta.url));
-    const typing = fileURLToPath(new URL('../support/typing.py', import.meta.url));
-    const env = { ...process.env, NO_COLOR: '1', BANKSMAN_SERVER: caller.server.url, BANKSMAN_TOKEN: token };
+    const { banksman, type } = await typistAt(caller.server, 'eve@bank.example');
     const words = ['remove', service, '--env', dev];
-    const run = (command: string, args: readonly string[]) =>
-      new Promise<{ code: number; out: string }>((resolve) => {
-        execFile(command, args, { cwd: '/', env }, (error, stdout, stderr) => {
-          resolve({ code: error === null ? 0 : Number(error.code), out: stdout + stderr });
-        });
-      });
-    const banksman = (...args: string[]) => run(program, args);
     /** As a person does who answers the questions in turn. */
     const answer = (last: string, shown: string) => {
       const steps = [
@@ -314,8 +299,8 @@ spec:
         ['y\r', 'PersistentVolumeClaim/other too, with the data on it? [y/N]'],
         ['\r', `take ${service} out of ${dev}? [y/N]`],
         [`${last}\r`, shown],
-      ];
-      return run('python3', [typing, JSON.stringify(steps), program, ...words, '--why', 'old', '--wait']);
+      ] as const;
+      return type(steps, ...words, '--why', 'old', '--wait');
     };
     const silent = await banksman(...words, '--why', 'old');
     expect(silent).toMatchObject({ code: 2, out: expect.stringContaining('nobody said yes') as string });

@@ -5,6 +5,7 @@ import type { Environment, Label } from '../../src/graph/index.ts';
 import { applyObject, type Cluster, connect, getObject } from '../../src/kube/index.ts';
 import { type Clusters, openClusters, openPlacementStore } from '../../src/release/index.ts';
 import { type ApiServer, findEngine, startApiServer } from '../support/api-server.ts';
+import { typistAt } from '../support/command-line.ts';
 import { playKubelet } from '../support/kubelet.ts';
 import { type Caller, configMap, deployment, type RolloutAnswer, startCaller } from '../support/rollouts.ts';
 
@@ -23,6 +24,8 @@ environments.push(
   { ...base, name: 'early', namespace: 'early', automatic: true },
   { ...base, name: 'late', namespace: 'late', automatic: true, after: 'early', gates: [soak] },
   { ...base, name: 'train', namespace: 'train' },
+  { ...base, name: 'before', namespace: 'before' },
+  { ...base, name: 'behind', namespace: 'behind', after: 'before' },
 );
 
 // The API server, its controllers, the database and the server are real; only the node is played.
@@ -208,6 +211,106 @@ spec: { accessModes: [ReadWriteOnce], storageClassName: '', resources: { request
     const claimNow = await object('PersistentVolumeClaim', 'data');
     expect(claimNow?.metadata.deletionTimestamp ?? 'gone').toBeTruthy();
   }, 120_000);
+
+  it('shows what would change object by object, against what is in the cluster, and changes nothing', async () => {
+    const own = '//bank/rates:rates' as Label;
+    const { banksman } = await typistAt(caller.server, 'eve@bank.example');
+    const first = await caller.release(own, configMap('rates', 'one') + configMap('old'));
+    const promoted = await caller.promote(own, dev, first);
+    await caller.until(own, dev, promoted.id, 'healthy');
+    // Somebody's hand: it is what is there that counts, not what was written.
+    await cluster.request({
+      method: 'PATCH',
+      path: `/api/v1/namespaces/${namespace}/configmaps/rates`,
+      query: { fieldManager: 'kubectl-edit' },
+      contentType: 'application/merge-patch+json',
+      body: { data: { extra: 'by hand' } },
+    });
+    const before = await object('ConfigMap', 'rates');
+    const second = await caller.release(own, configMap('rates', 'two') + configMap('new'));
+    const shown = await banksman('promote', own, '--env', dev, '--release', second, '--preview');
+    expect(shown.code).toBe(0);
+    expect(shown.out).toContain('~ ConfigMap/rates\n    data.value: "one" -> "two"\n');
+    expect(shown.out).toContain('+ ConfigMap/new\n');
+    expect(shown.out).toContain('- ConfigMap/old\n');
+    expect(shown.out).not.toMatch(/note:|as they are written/);
+    expect((await object('ConfigMap', 'rates'))?.metadata.resourceVersion).toBe(before?.metadata.resourceVersion);
+    expect(await object('ConfigMap', 'new')).toBeUndefined();
+    const unreadable = await caller.release(own, configMap('rates').replace('metadata:', 'metadta:'));
+    const unread = await banksman('promote', own, '--env', dev, '--release', unreadable, '--preview');
+    expect(unread).toMatchObject({
+      code: 1,
+      out: expect.stringMatching(/manifest\/missing-field[\s\S]*metadata/) as string,
+    });
+    const bad = await caller.release(own, configMap('rates').replace('\ndata:', '\ndta:'));
+    const refused = await banksman('promote', own, '--env', dev, '--release', bad, '--preview');
+    expect(refused).toMatchObject({ code: 1, out: expect.stringMatching(/release\/rejected[\s\S]*dta/) as string });
+    // Of a namespace that is still to be made.
+    const nowhere = await banksman('promote', own, '--env', 'behind', '--release', second, '--preview');
+    expect(nowhere.out).toContain('+ ConfigMap/rates\n');
+  });
+
+  it('goes by the command line: promote without a release, a train to its end, bisect with a command', async () => {
+    const kubelet = playKubelet(cluster, 'behind');
+    const upstream = playKubelet(cluster, 'before');
+    const { banksman, type } = await typistAt(caller.server, 'eve@bank.example');
+    const [one, two, three] = ['//line/a:a', '//line/b:b', '//line/c:c'] as [Label, Label, Label];
+    const bring = async (of: Label, manifests: string) => {
+      const release = await caller.release(of, manifests);
+      const { id } = await caller.promote(of, 'before', release);
+      await caller.until(of, 'before', id, 'healthy');
+      return release;
+    };
+    const first = await bring(one, configMap('a'));
+    const words = ['promote', one, '--env', 'behind'];
+    const silent = await banksman(...words);
+    expect(silent).toMatchObject({ code: 2, out: expect.stringContaining('which is healthy in before') as string });
+    const said = [
+      ['', 'ask for it in behind? [y/N]'],
+      ['y\r', 'healthy'],
+    ] as const;
+    const yes = await type(said, ...words, '--wait');
+    expect(yes.out).toContain(`${one}: release ${first.slice(7, 19)} (1), which is healthy in before`);
+    expect(yes.code).toBe(0);
+    expect((await caller.placement(one, 'behind')).live?.release.id).toBe(first);
+    const none = await banksman('promote', two, '--env', 'behind', '--yes');
+    expect(none).toMatchObject({
+      code: 1,
+      out: expect.stringContaining(`nothing of ${two} is healthy in before`) as string,
+    });
+    await bring(two, configMap('b'));
+    const third = await bring(three, configMap('c', '1'));
+    const train = ['train', '//line/...', '--env', 'behind'];
+    const plan = await banksman(...train, '--preview');
+    expect(plan.out).toMatch(/\/\/line\/b:b {2}release \w+ \(1\)\n[\s\S]*\/\/line\/a:a {2}stays: it is there already/);
+    const gone = await banksman(...train, '--why', 'release of the week', '--wait');
+    expect(gone.out).toMatch(
+      /\/\/line\/b:b {2}release \w+ \(1\) {2}arrived\n\/\/line\/c:c {2}release \w+ \(1\) {2}arrived/,
+    );
+    expect(gone.code).toBe(0);
+    expect((await caller.placement(three, 'behind')).live).toMatchObject({ state: 'healthy', release: { id: third } });
+    // What is well in the one environment and not in the other: its parameters, say.
+    await bring(three, deployment('c', 'ready/c:1'));
+    kubelet.stop();
+    const crash = playKubelet(cluster, 'behind', () => 'crash');
+    const failed = await banksman(...train, '--why', 'the next', '--wait');
+    expect(failed).toMatchObject({ code: 1, out: expect.stringContaining('1 of 1 did not arrive') as string });
+    crash.stop();
+    upstream.stop();
+
+    const releases: string[] = [];
+    for (const image of ['ready/d:1', 'ready/d:2', 'ready/d:3', 'crash/d:4', 'crash/d:5']) {
+      releases.push(await caller.release(service, deployment('d', image)));
+    }
+    const [good = '', bad = ''] = [releases.at(0), releases.at(-1)];
+    const bisect = ['bisect', service, '--env', dev, '--good', good, '--bad', bad];
+    const found = await banksman(...bisect, '--run', 'test -n "$BANKSMAN_RELEASE"');
+    expect(found.out).toMatch(new RegExp(`the first bad release:\\n {2}${releases[3]?.slice(7, 19)} `));
+    expect(found.code).toBe(0);
+    expect(await banksman(...bisect, '--run', 'no-such-command')).toMatchObject({ code: 2 });
+    const skipped = await banksman(...bisect, '--bad', releases[3] ?? '', '--run', 'exit 125');
+    expect(skipped.out).toContain('one of these is the first bad release:');
+  }, 240_000);
 
   it('brings a definition and an object of its kind in one release', async () => {
     const release = await caller.release(

@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
+import { Fault } from '../../fault/index.ts';
 import { model } from '../../release/index.ts';
 import { apiOf, type ServerChoice, wholeLabel, withServerOption } from '../api.ts';
 import { withEnvironmentOption } from '../cluster.ts';
@@ -14,7 +16,7 @@ interface Options extends ServerChoice {
   readonly good: readonly string[];
   readonly bad: readonly string[];
   readonly skip?: readonly string[];
-  readonly run?: boolean;
+  readonly run?: boolean | string;
   readonly json?: boolean;
 }
 
@@ -23,7 +25,10 @@ export function define(command: Command, context: CommandContext): void {
     .requiredOption('--good <release>', 'a release that was good; may be given again', another)
     .requiredOption('--bad <release>', 'a later one that was bad; may be given again', another)
     .option('--skip <release>', 'one that nothing can be said of; may be given again', another)
-    .option('--run', 'promote each that is to be tried, and ask how it is; one that does not become healthy is bad')
+    .option(
+      '--run [command]',
+      'promote each that is to be tried, and ask how it is, or let a command say: 0 good, 125 skip, another end bad; one that does not become healthy is bad',
+    )
     .option('--json', 'print {next, culprits, left, steps} as JSON')
     .addHelpText(
       'after',
@@ -32,7 +37,8 @@ Finds the first bad release between a good and a bad one, in as few tries as hal
 
 Examples:
   banksman bisect //bank/ledger --env staging --good 3f9ac21b --bad 77c0de12
-  banksman bisect //bank/ledger --env staging --good 3f9ac21b --bad 77c0de12 --run`,
+  banksman bisect //bank/ledger --env staging --good 3f9ac21b --bad 77c0de12 --run
+  banksman bisect //bank/ledger --env staging --good 3f9ac21b --bad 77c0de12 --run 'curl --fail https://staging.bank.example/rates'`,
     )
     .action((text: string, options: Options) => run(text, options, context));
 }
@@ -84,8 +90,18 @@ async function run(text: string, options: Options, context: CommandContext): Pro
     const wanted = await promoteOnce(call, { service, environment: options.env, release }, 'bisect');
     if (wanted !== undefined) {
       const [ended] = await follow(call, [wanted], context);
+      if (ended?.state === 'superseded' || ended?.state === 'cancelled') {
+        throw new Fault(
+          'cli/interrupted',
+          `somebody else came between: release ${shortRelease(release)} was ${ended.state}`,
+          {
+            next: `nothing is known of it; try again once ${options.env} is free`,
+          },
+        );
+      }
       if (ended?.state !== 'healthy') return 'bad';
     }
+    if (typeof options.run === 'string') return await judge(options.run, release, options.env, signal);
     if (!process.stdin.isTTY) {
       throw new UsageFault('cli/wrong-use', `nobody is here to say how ${shortRelease(release)} is`, {
         next: `look at it in ${options.env}, and go on with --good, --bad or --skip ${shortRelease(release)}`,
@@ -102,6 +118,28 @@ async function run(text: string, options: Options, context: CommandContext): Pro
       lines.close();
     }
   }
+}
+
+/** What a command says, as `git bisect run` takes it. */
+async function judge(
+  command: string,
+  release: string,
+  environment: string,
+  signal: AbortSignal,
+): Promise<model.Finding> {
+  const env = { ...process.env, BANKSMAN_RELEASE: release, BANKSMAN_ENVIRONMENT: environment };
+  const child = spawn('/bin/sh', ['-c', command], { stdio: ['ignore', 2, 2], env, signal });
+  const code = await new Promise<number>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (ended) => resolve(ended ?? 128));
+  });
+  // The shell's own ends say nothing of the release: not found, not to be run, killed.
+  if (code >= 126) {
+    throw new UsageFault('cli/wrong-use', `the command ended with ${code}, which says nothing of a release`, {
+      next: 'let it end with 0 where the release is good, 125 where nobody can say, 1 to 124 where it is bad',
+    });
+  }
+  return code === 0 ? 'good' : code === 125 ? 'skip' : 'bad';
 }
 
 function idNamed(text: string, releases: readonly ReleaseView[], service: string): string {
