@@ -1,3 +1,4 @@
+import { hide } from '../fault/index.ts';
 import { DatabaseFault, told } from './fault.ts';
 import { untilAlone } from './retry.ts';
 import { type Connection, type Database, lockStatement, type Row, type Value } from './types.ts';
@@ -30,6 +31,7 @@ export async function openPostgres(url: string, connections = 10): Promise<Datab
     application_name: 'banksman',
     types: types as never,
   });
+  hide(passwordOf(url), process.env.PGPASSWORD);
   const named = new pg.Client({ connectionString: url });
   const name = `the database ${named.database ?? ''} at ${named.host}`;
   // An idle connection that breaks is replaced when one is needed.
@@ -107,6 +109,11 @@ export async function openPostgres(url: string, connections = 10): Promise<Datab
     await pool.end();
     throw error;
   }
+}
+
+/** As it stands in the URL, and as it is. */
+function passwordOf(url: string): string | undefined {
+  return URL.canParse(url) ? decodeURIComponent(new URL(url).password) : undefined;
 }
 
 function asNumber(text: string): number {

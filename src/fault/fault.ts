@@ -1,3 +1,5 @@
+import { withoutSecrets } from './hidden.ts';
+
 /** A position in a text file that a person wrote. */
 export interface Place {
   /** Path as a person would type it: relative to the workspace root where there is one. */
@@ -41,12 +43,12 @@ export class Fault<Code extends string = string> extends Error {
   readonly others: readonly Fault[];
 
   constructor(code: Code, message: string, details: FaultDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(withoutSecrets(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.name = new.target.name;
     this.code = code;
     this.place = details.place;
-    this.next = details.next;
-    this.notes = details.notes ?? [];
+    this.next = details.next === undefined ? undefined : withoutSecrets(details.next);
+    this.notes = details.notes?.map(withoutSecrets) ?? [];
     this.related = details.related ?? [];
     this.others = details.others ?? [];
   }

@@ -1,6 +1,7 @@
 import type { Agent, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hide } from '../fault/index.ts';
 import { HttpAgent, httpRequest } from '../process/index.ts';
 import { faultOfAnswer, faultOfConnection } from './answer.ts';
 import { createDiscovery } from './discover.ts';
@@ -98,6 +99,7 @@ async function open(
   }
   const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body));
   const signing = await credentials.options();
+  hideCredentials(signing.headers as Record<string, unknown> | undefined);
   const options: RequestOptions = {
     agent,
     ...signing,
@@ -132,6 +134,12 @@ async function open(
     });
     outgoing.end(body);
   });
+}
+
+/** Whoever answers may send back what we sent, and an error would tell it. */
+function hideCredentials(headers: Readonly<Record<string, unknown>> = {}): void {
+  const { authorization = headers.Authorization } = headers;
+  if (typeof authorization === 'string') hide(authorization.replace(/^(?:Bearer|Basic) +/i, ''));
 }
 
 async function answerOf(request: ApiRequest, response: IncomingMessage, timeout: number): Promise<unknown> {

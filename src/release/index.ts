@@ -12,6 +12,7 @@ export { environmentOf, findService } from './environment.ts';
 export * from './evidence/index.ts';
 export {
   type Clusters,
+  type Concerning,
   type ExecutorOptions,
   execute,
   guarded,

@@ -14,6 +14,7 @@ import type { Call, Context, Request } from './call.ts';
 import { calls } from './calls/index.ts';
 import { streamEvents } from './events.ts';
 import { ServerFault } from './fault.ts';
+import { errorView, requestView } from './logging.ts';
 import type { Metrics } from './metrics/index.ts';
 import { openApiDocument } from './openapi.ts';
 import { problemOf } from './problem.ts';
@@ -53,7 +54,7 @@ export function createApp({ context, metrics, version, log, tls }: AppOptions): 
     },
     // Names of fields that are not known are errors, not silently left out; nothing is turned into another type.
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
-    logger: log === undefined ? false : { stream: log, redact: ['req.headers.authorization'] },
+    logger: log === undefined ? false : { stream: log, serializers: { err: errorView, req: requestView } },
     routerOptions: { maxParamLength: 1000 },
     ...(tls && { https: { ...tls, minVersion: 'TLSv1.2' } }),
   } as FastifyServerOptions);

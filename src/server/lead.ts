@@ -19,7 +19,7 @@ export interface LeadOptions {
   readonly metrics: Metrics;
   /** Milliseconds that a leader may be silent; 15 seconds unless told. */
   readonly leaseTime?: number;
-  readonly onError: (error: unknown, about: string) => void;
+  readonly onError: ExecutorOptions['onError'];
 }
 
 /** Part of the lease's time after which who has not renewed it acts no more, however its clock runs against the database's. */

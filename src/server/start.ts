@@ -7,6 +7,7 @@ import { KubeFault, onRequest } from '../kube/index.ts';
 import {
   type CheckProvenance,
   type Clusters,
+  type Concerning,
   type EvidenceSources,
   migrateDrift,
   openPlacementStore,
@@ -16,6 +17,7 @@ import { toldOf } from '../trace/index.ts';
 import { createApp } from './app.ts';
 import { untilAtRest } from './at-rest.ts';
 import { lead } from './lead.ts';
+import { namesOf } from './logging.ts';
 import { collectDatabase, collectProcess, countPassage, createMetrics } from './metrics/index.ts';
 import type { SealKeys } from './sealing.ts';
 import type { SignIn } from './sign-in.ts';
@@ -107,10 +109,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     tls &&
     followTls(app.server as unknown as Server, options.tls, tls, (error) => app.log.error({ err: error }));
   const holder = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
-  const onError = (error: unknown, about: string) => {
+  const onError = (error: unknown, about: string, names?: Concerning) => {
     metrics.count('banksman_rollout_retries_total', [toldOf(error)[0]]);
-    app.log.error({ err: error }, about);
+    const { rollout } = names ?? {};
+    app.log.error({ err: error, ...names, ...(names && rollout && namesOf({ ...names, rollout })) }, about);
   };
+  const stopTelling = store.onPassage((passage) => {
+    const { from, to } = passage;
+    app.log.info({ ...namesOf(passage), from: from?.state, state: to.state, why: to.why }, `rollout ${to.state}`);
+  });
   const leading = lead({
     database,
     executor: {
@@ -145,7 +152,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       following?.stop();
       await Promise.all([leading.stop(), deliveries.stop()]);
       await app.close();
-      for (const stop of stopCounting) stop();
+      for (const stop of [...stopCounting, stopTelling]) stop();
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { hide } from '../../fault/index.ts';
 import { ImageFault } from '../fault.ts';
 import type { Credentials } from './helper.ts';
 import {
@@ -128,6 +129,7 @@ function tokenOf(body: Buffer, registry: string): string {
 }
 
 function basic({ username, password }: { username: string; password: string }): string {
+  hide(password);
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 }
 

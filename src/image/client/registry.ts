@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { hide } from '../../fault/index.ts';
 import { digestLike, digestOf, isAnyDigest, isDigest } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
 import { maximumManifest, mediaTypes } from '../manifest.ts';
@@ -95,6 +96,7 @@ export function openRemoteRepository(options: RemoteOptions): RemoteRepository {
 
   async function once(call: Call, using: string | undefined, tries: number | undefined): Promise<IncomingMessage> {
     const own = call.url.origin === (await connection.base(signal));
+    hide(using?.replace(/^(?:Bearer|Basic) +/i, ''));
     const headers = { ...call.headers, ...(using !== undefined && own && { authorization: using }) };
     return sendWithRetries(connection, { ...call, headers, signal }, tries);
   }

@@ -41,7 +41,7 @@ export interface DriftOptions {
   /** What was found at each look that found or ended something, and what was put right at once. */
   readonly observe?: ((drift: Drift, corrected: readonly DriftedObject[]) => void) | undefined;
   /** What went wrong and is tried again. */
-  readonly onError: (error: unknown, about: string) => void;
+  readonly onError: (error: unknown, about: string, names?: { service: Label; environment: string }) => void;
   readonly signal: AbortSignal;
 }
 
@@ -197,7 +197,7 @@ function createWatcher(options: DriftOptions) {
       await look(place);
     } catch (error) {
       if (signal.aborted) return;
-      onError(error, about);
+      onError(error, about, { service: place.service, environment: place.environment.name });
       if (isKubeFault(error, 'kube/unauthorized', 'kube/untrusted')) clusters.forget(place.environment);
       place.asked = false;
       setTimeout(() => schedule(place, 0), again).unref();

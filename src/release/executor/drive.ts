@@ -272,7 +272,7 @@ async function persistently(drive: Drive, rollout: Rollout, step: () => Promise<
   } catch (error) {
     signal.throwIfAborted();
     if (isFault(error) && error.code === 'release/not-leader') throw error;
-    options.onError(error, about);
+    options.onError(error, about, { service: placement.service, environment: environment.name, rollout });
     const why = toldInOneLine(error);
     const failed = { kind: 'failed', rollout: rollout.id } as const;
     if (!isPassing(error)) return await told(drive, { ...failed, why });

@@ -49,6 +49,10 @@ interface Post {
   waitsFor?: Label | undefined;
 }
 
+function namesOf({ service, environment }: Post) {
+  return { service, environment };
+}
+
 /**
  * Does what open rollouts ask for, for as long as the right to act lasts. It keeps nothing that the database does not know: whoever
  * begins again, after whatever end, goes on where it was.
@@ -94,7 +98,7 @@ export async function execute(options: ExecutorOptions, leadership: Leadership):
       // Whoever happened to wake it is not whom it is done for.
       within(undefined, () => lookUntilDone(post)).catch((error: unknown) => {
         post.next = now() + poll;
-        if (!signal.aborted) onError(error, `${post.service} in ${post.environment}`);
+        if (!signal.aborted) onError(error, `${post.service} in ${post.environment}`, namesOf(post));
       }),
     );
   };
@@ -210,7 +214,7 @@ export async function execute(options: ExecutorOptions, leadership: Leadership):
     })
       .catch((error: unknown) => {
         // Taken up again by the next look.
-        if (!ended.aborted) onError(error, `${post.service} in ${post.environment}`);
+        if (!ended.aborted) onError(error, `${post.service} in ${post.environment}`, { ...namesOf(post), rollout });
         post.next = now() + poll;
         return 'failed' as const;
       })

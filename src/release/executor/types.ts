@@ -18,8 +18,15 @@ export interface ExecutorOptions {
   readonly source: string;
   /** Milliseconds between two looks for what another server was told; a second unless told. */
   readonly poll?: number | undefined;
-  /** What went wrong and is tried again. */
-  readonly onError: (error: unknown, about: string) => void;
+  /** What went wrong and is tried again. @param names of what it is about, where it is about one */
+  readonly onError: (error: unknown, about: string, names?: Concerning) => void;
+}
+
+/** What an error is about. */
+export interface Concerning {
+  readonly service: Label;
+  readonly environment: string;
+  readonly rollout?: Rollout | undefined;
 }
 
 /** One rollout on its way. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type AuditEntry, audited, migrateAudit } from '../../audit/index.ts';
 import { type Connection, type Database, type Migration, migrate } from '../../database/index.ts';
+import { hide } from '../../fault/index.ts';
 import { type Actor, type LeaderLease, requireLease } from '../../release/index.ts';
 import { publicActions } from '../events.ts';
 import { ServerFault } from '../fault.ts';
@@ -448,12 +449,15 @@ function webhookOf(
   { id, url, allow_link_local, events, secret, seen }: WebhookRow,
   keys: SealKeys | undefined,
 ): Webhook {
+  const address = new URL(unseal(keys, url, addressOf(id)));
+  const opened = unseal(keys, secret, secretOf(id));
+  hide(opened, address.search.slice(1));
   return {
     id,
-    url: new URL(unseal(keys, url, addressOf(id))),
+    url: address,
     allowLinkLocal: allow_link_local,
     events: JSON.parse(events) as string[],
-    secret: unseal(keys, secret, secretOf(id)),
+    secret: opened,
     seen,
   };
 }

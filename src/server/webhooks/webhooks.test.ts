@@ -23,6 +23,8 @@ const prod: Environment = {
 };
 const environments = new Map([['prod', prod]]);
 const soon = { timeout: 60_000, interval: 20 };
+// Longer than what is waited for, several times over.
+vi.setConfig({ testTimeout: 300_000 });
 
 describe('an address of a webhook', () => {
   it.each([
@@ -109,7 +111,8 @@ describe.each(testDatabases)('webhooks on $engine', ({ start }) => {
   let store: PlacementStore;
   beforeAll(async () => {
     running = await start();
-    test = await startTestServer(running, environments);
+    // A machine that stands still for a while loses no lease: what is told twice after that is another test's.
+    test = await startTestServer(running, environments, { leaseTime: 60_000 });
     store = await openPlacementStore(running.database);
   }, 60_000);
   afterAll(async () => {
