@@ -132,7 +132,8 @@ async function runIn(
   }
   if (action.kind === 'filegroup') return { outputs: await collectGroup(shop, scratch, target, inputs) };
   const inPlace = builtin?.readsInPlace === true ? sourcesInPlace(shop, inputs.srcs) : undefined;
-  await layOut(scratch, inputs, inPlace);
+  await layOutInputs(scratch, inputs, inPlace);
+  if (builtin?.toolsOnDemand !== true) await layOutTools(scratch, inputs);
   if (builtin !== undefined) {
     const outputFolder = join(scratch.root, '.out');
     await mkdir(outputFolder, { recursive: true });
@@ -211,11 +212,14 @@ function sourcesInPlace({ placeOf }: Workshop, srcs: ResolvedInputs): InPlace {
   return found;
 }
 
-async function layOut(scratch: Scratch, inputs: ActionInputs, inPlace?: InPlace): Promise<void> {
+async function layOutInputs(scratch: Scratch, inputs: ActionInputs, inPlace?: InPlace): Promise<void> {
   for (const { what } of inputs.srcs.all) {
     if (what.kind !== 'source' || inPlace?.has(what.path) !== true) await layResolved(scratch, what);
   }
   for (const { artifacts } of inputs.deps) for (const artifact of artifacts) await scratch.addArtifact(artifact);
+}
+
+async function layOutTools(scratch: Scratch, inputs: ActionInputs): Promise<void> {
   for (const { what } of inputs.tools.all) await layResolved(scratch, what, toolsFolder);
   for (const what of inputs.toolData) await layResolved(scratch, what, toolsFolder);
 }
@@ -598,6 +602,7 @@ async function runBuiltin(
         next: `add it to the srcs or deps of ${target.label}`,
       });
     },
+    layOutTools: () => layOutTools(scratch, inputs),
     // Most of those that run no program need no sandbox.
     run: async (request) => runTool(shop, await shop.sandbox(), scratch, target, request, signal),
   });

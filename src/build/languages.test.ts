@@ -177,6 +177,51 @@ describe('Go', { timeout: patience }, () => {
     expect(failed.fault?.notes.join('\n')).toContain('got "bye user!"');
   });
 
+  it('compiles with the Go that CONFIG.GO.GO_TOOL names, in place of the one on the PATH', async () => {
+    // A copy of the installed one with a word of its own in the standard library, of which it has no more than is needed here.
+    const copy = `
+set -e
+export HOME=$TMP_DIR GOENV=off GO111MODULE=off
+from=$($TOOL env GOROOT); tools=pkg/tool/$($TOOL env GOOS)_$ARCH
+mkdir -p $OUT/bin $OUT/$tools $OUT/src/runtime/cgo
+cp $from/bin/go $OUT/bin; cp $from/VERSION $from/go.env $OUT; cp -R $from/pkg/include $OUT/pkg
+for each in compile link asm cgo; do cp $from/$tools/$each $OUT/$tools; done
+for each in $($TOOL list -deps -f '{{.Dir}}' encoding/json flag go/build go/doc go/parser); do
+  to=$OUT/src/$(realpath --relative-to $from/src $each); mkdir -p $to
+  find $each -maxdepth 1 -type f ! -name '*_test.go' -exec cp -t $to {} +
+done
+cp $from/src/runtime/cgo/*.h $OUT/src/runtime/cgo; cp $from/src/go.mod $OUT/src; chmod -R u+w $OUT
+echo 'const Word = "declared"' >> $OUT/src/unicode/utf8/utf8.go
+`;
+    const files = {
+      'banksman.yaml': 'name: test\nconfig: { go: { go_tool: "//go:toolchain|go" } }\n',
+      'go/BUILD': `
+genrule(name = "toolchain", srcs = ["copy.sh"], tools = ["go"], outs = ["toolchain"], entry_points = {"go": "toolchain/bin/go"},
+        binary = True, visibility = ["PUBLIC"], cmd = "bash $SRC")
+`,
+      'go/copy.sh': copy,
+      'app/BUILD': 'go_binary(name = "app", srcs = ["main.go"])',
+      'app/main.go': 'package main\n\nimport (\n\t"fmt"\n\t"unicode/utf8"\n)\n\nfunc main() { fmt.Print(utf8.Word) }\n',
+    };
+    const w = await workspace(files);
+    const { files: built, ran } = await w.build('//app:app');
+    expect(execFileSync(built[0]!.absolute, { encoding: 'utf8' })).toBe('declared');
+    expect(Object.keys(ran).sort()).toEqual(['//app:app', '//go:toolchain']);
+    await w.write({ 'banksman.yaml': 'name: test\n' });
+    expect((await faultOf(w, '//app:app')).notes.join()).toContain('undefined: utf8.Word');
+    await w.write({
+      'banksman.yaml': files['banksman.yaml'],
+      'go/BUILD':
+        'genrule(name = "toolchain", outs = ["go"], binary = True, cmd = "touch $OUT", visibility = ["PUBLIC"])',
+    });
+    expect(await faultOf(w, '//app:app')).toMatchObject({ code: 'graph/missing-target' });
+    await w.write({ 'banksman.yaml': files['banksman.yaml'].replace('|go', '') });
+    expect(await faultOf(w, '//app:app')).toMatchObject({
+      code: 'build/bad-config',
+      message: '//go:toolchain, which CONFIG.GO.GO_TOOL names, is no Go',
+    });
+  });
+
   it('says which import is missing, where, and what to add', async () => {
     const w = await workspace({ ...goFiles, 'app/BUILD': goFiles['app/BUILD'].replace('deps = ["//app/base"],', '') });
     const fault = await faultOf(w, '//app:app');

@@ -61,6 +61,8 @@ export interface BuiltinRequest {
   update(text: string): void;
   /** For what the person must know. */
   readonly progress: Progress;
+  /** Lays out what `tools` say, for an action with `toolsOnDemand`. */
+  layOutTools(): Promise<void>;
   /** Runs a program in the action's sandbox. @throws BuildFault build/action-failed with its last lines */
   run(request: ToolRequest): Promise<ToolOutput>;
   /** Where Banksman keeps what can be made again: for what is worth keeping between actions, such as a compiled library. */
@@ -109,6 +111,8 @@ export interface BuiltinAction {
    * is not kept, and what the action itself keeps must be held against `BuiltFile.sourceId`.
    */
   readonly readsInPlace?: boolean;
+  /** Its tools are laid out when it asks for them: large ones that it keeps by their sums, say. */
+  readonly toolsOnDemand?: boolean;
   run(request: BuiltinRequest): Promise<void>;
 }
 

@@ -17,6 +17,7 @@ import { cgoRuntime, type Toolchain } from './toolchain.ts';
 export const goBinary: BuiltinAction = {
   version: '2',
   key: goKey,
+  toolsOnDemand: true,
   dependencyOutputs: 'archive',
   async run(request) {
     const { target, outputFolder } = request;

@@ -15,6 +15,7 @@ import { type BeyondGo, goKey, nativeParts, type PackagePlace, stagePackage, tar
 export const goLibrary: BuiltinAction = {
   version: '2',
   key: goKey,
+  toolsOnDemand: true,
   dependencyOutputs: 'archive',
   async run(request) {
     const { target, outputFolder } = request;

@@ -29,13 +29,13 @@ export type BeyondGo = Pick<Compilation, 'language' | 'assembly' | 'native' | 'p
 export async function goKey(target: Target): Promise<string> {
   const { config } = target.action.kind === 'builtin' ? target.action : { config: null };
   const compiler = (config as { cgo?: string } | null)?.cgo ?? '';
-  const identity = await toolchainIdentity();
+  const identity = await toolchainIdentity(target);
   return compiler === '' ? identity : `${identity} ${await compilerIdentity(compiler)}`;
 }
 
 /** The toolchain for what the target is for. @throws BuildFault build/bad-config where C would have to be compiled for another architecture */
 export async function targetToolchain(request: BuiltinRequest): Promise<Toolchain> {
-  const { cacheFolder, progress, update, signal, target } = request;
+  const { target } = request;
   const wanted = configValue(request, 'architecture');
   const architecture = typeof wanted === 'string' ? wanted : hostArchitecture;
   if (architecture !== hostArchitecture && configValue(request, 'cgo')) {
@@ -47,7 +47,7 @@ export async function targetToolchain(request: BuiltinRequest): Promise<Toolchai
       },
     );
   }
-  return openToolchain(cacheFolder, progress, update, signal, architecture);
+  return openToolchain(request, request, architecture);
 }
 
 /** Brings the files of the target's package together: its own, or those of a package of a module. */

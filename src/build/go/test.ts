@@ -19,10 +19,11 @@ import { openToolchain, type Toolchain } from './toolchain.ts';
 export const goTest: BuiltinAction = {
   version: '2',
   key: goKey,
+  toolsOnDemand: true,
   async run(request) {
     const { target } = request;
     const importPath = configText(request, 'import_path');
-    const toolchain = await openToolchain(request.cacheFolder, request.progress, request.update, request.signal);
+    const toolchain = await openToolchain(request, request);
     request.update('compiling tests');
     const dependencies = await goDependencies(request);
     const place = await stagePackage(request);

@@ -1,16 +1,20 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { copyFile, cp, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withLock } from '../../disk/index.ts';
+import type { Target } from '../../graph/index.ts';
 import { ProcessFault, run } from '../../process/index.ts';
 import type { Progress } from '../../progress/index.ts';
 import { BuildFault } from '../fault.ts';
 import { resolveTool, type Tool } from '../tool.ts';
+import type { BuiltinRequest } from '../types.ts';
 
-/** The Go of whoever builds, with its standard library compiled. */
+/** A Go with its standard library compiled: that of whoever builds, or one that is a tool of the target. */
 export interface Toolchain {
+  readonly go: Go;
   readonly goroot: string;
   /** What it compiles for, as GOARCH. The programs themselves are this machine's. */
   readonly architecture: string;
@@ -32,50 +36,110 @@ const format = 1;
 
 const inspectSource = fileURLToPath(new URL('./inspect/main.go', import.meta.url));
 
-interface Found {
+export interface Go {
   readonly program: string;
   readonly goroot: string;
-  /** `go1.26.8 linux/amd64` with the sum of the `go` program and of what is compiled with it. */
-  readonly identity: string;
-  /** The same without `inspect`: what the compiled standard library depends on. */
+  /** `go1.26.8 linux/amd64` with the sum of the `go` program: what the compiled standard library depends on. */
   readonly compiler: string;
-  readonly inspect: string;
   readonly version: string;
 }
 
-let found: Promise<Found> | undefined;
+/** What an action says of itself to have the Go that its target wants. */
+export type GoRequest = Pick<BuiltinRequest, 'target' | 'tools' | 'layOutTools' | 'cacheFolder'>;
 
-/** The `go` on the PATH. @throws BuildFault build/tool-not-found */
-function findGo(): Promise<Found> {
-  found ??= (async () => {
-    const tool = await resolveTool('go');
-    const { stdout } = await run(tool.realPath, ['env', 'GOROOT', 'GOVERSION', 'GOHOSTOS', 'GOHOSTARCH'], {
-      env: { PATH: dirname(tool.realPath), HOME: tmpdir(), GOTOOLCHAIN: 'local', GOENV: 'off', GOFLAGS: '' },
-      timeout: 30_000,
-    });
-    const [goroot = '', version = '', os, arch] = stdout.toString('utf8').trim().split('\n');
-    const inspect = createHash('sha256')
-      .update(await readFile(inspectSource))
-      .digest('hex');
-    const compiler = `${format} ${version} ${os}/${arch} ${tool.identity}`;
-    return {
-      program: join(goroot, 'bin', 'go'),
-      goroot,
-      identity: `${compiler} ${inspect}`,
-      compiler,
-      inspect,
-      version,
-    };
-  })();
-  found.catch(() => {
-    found = undefined;
-  });
-  return found;
+const found = new Map<string, Promise<Go>>();
+
+/** Finds each once. */
+function known(key: string, find: () => Promise<Go>): Promise<Go> {
+  let go = found.get(key);
+  if (go === undefined) {
+    go = find();
+    found.set(key, go);
+    go.catch(() => found.delete(key));
+  }
+  return go;
 }
 
-/** What of the toolchain is part of the key of each action that uses it. */
-export async function toolchainIdentity(): Promise<string> {
-  return (await findGo()).identity;
+/** The `go` on the PATH. @throws BuildFault build/tool-not-found */
+function goOnPath(): Promise<Go> {
+  return known('', async () => {
+    const tool = await resolveTool('go');
+    return describeGo(tool.realPath, tool.identity);
+  });
+}
+
+/**
+ * The Go that a target wants: the tool named `go`, where it has one, else the one on the PATH.
+ *
+ * @throws BuildFault build/tool-not-found; build/bad-config where the tool is no Go with all that belongs to it
+ */
+export async function goOf(request: GoRequest | undefined): Promise<Go> {
+  const [tool] = request?.tools.named.go ?? [];
+  const [file] = tool?.files ?? [];
+  if (request === undefined || tool === undefined || file === undefined) return goOnPath();
+  const { absolute, sha256, kind } = file;
+  if (tool.input.kind !== 'label') return known(absolute, () => describeGo(absolute, sha256));
+  const root = join(request.cacheFolder, 'go', `root-${sha256.slice(0, 32)}`);
+  return known(root, async () => {
+    await once(root, `${root}.lock`, async () => {
+      await request.layOutTools();
+      const from = kind === 'folder' ? absolute : dirname(dirname(absolute));
+      const whole = await Promise.all([join('bin', 'go'), 'src', 'pkg'].map((each) => exists(join(from, each))));
+      if (whole.includes(false)) {
+        const named = tool.input.kind === 'label' ? tool.input.label : '';
+        throw new BuildFault('build/bad-config', `${named}, which CONFIG.GO.GO_TOOL names, is no Go`, {
+          place: request.target.place,
+          next: 'name a go_toolchain or go_system_toolchain: //third_party/go:toolchain|go',
+        });
+      }
+      // By itself: an action's own folder is gone after it, and what is compiled shows where its Go is.
+      const made = `${root}.${randomBytes(6).toString('hex')}`;
+      try {
+        await cp(from, made, { recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE });
+        await rename(made, root);
+      } catch (error) {
+        await rm(made, { recursive: true, force: true });
+        throw error;
+      }
+    });
+    return describeGo(join(root, 'bin', 'go'), sha256, root);
+  });
+}
+
+/** @param own what GOROOT is, where it is known: one that says otherwise would bring in what nobody has declared */
+async function describeGo(program: string, identity: string, own?: string): Promise<Go> {
+  const { stdout } = await run(program, ['env', 'GOROOT', 'GOVERSION', 'GOHOSTOS', 'GOHOSTARCH'], {
+    env: {
+      PATH: dirname(program),
+      HOME: tmpdir(),
+      GOTOOLCHAIN: 'local',
+      GOENV: 'off',
+      GOFLAGS: '',
+      ...(own !== undefined && { GOROOT: own }),
+    },
+    timeout: 30_000,
+  });
+  const [goroot = '', version = '', os, arch] = stdout.toString('utf8').trim().split('\n');
+  return {
+    program: join(goroot, 'bin', 'go'),
+    goroot,
+    compiler: `${format} ${version} ${os}/${arch} ${identity}`,
+    version,
+  };
+}
+
+let inspectSum: Promise<string> | undefined;
+
+function sumOfInspect(): Promise<string> {
+  inspectSum ??= readFile(inspectSource).then((text) => createHash('sha256').update(text).digest('hex'));
+  return inspectSum;
+}
+
+/** What of the toolchain is part of the key of each action that uses it: of a tool of the target only what is not that tool. */
+export async function toolchainIdentity(target: Target): Promise<string> {
+  const inspect = await sumOfInspect();
+  if (target.tools.named.go !== undefined) return `${format} ${inspect}`;
+  return `${(await goOnPath()).compiler} ${inspect}`;
 }
 
 const ready = new Map<string, Promise<Toolchain>>();
@@ -87,45 +151,47 @@ export const hostArchitecture = process.arch === 'x64' ? 'amd64' : process.arch;
  * Compiles the standard library once for each version of Go, for this machine's platform or another architecture, and without
  * cgo, which takes a minute on two cores; and finds it the next time.
  *
- * @param cacheFolder `go/<sum>` below it holds the result
+ * @param work `go/<sum>` below its cache folder holds the result
+ * @param request an action, whose target may want a Go of its own
  * @param architecture GOARCH; this machine's unless told
  */
-export function openToolchain(
-  cacheFolder: string,
-  progress: Progress,
-  update: (text: string) => void,
-  signal: AbortSignal,
+export async function openToolchain(
+  work: Pick<BuiltinRequest, 'cacheFolder' | 'progress' | 'update' | 'signal'>,
+  request?: GoRequest,
   architecture = hostArchitecture,
 ): Promise<Toolchain> {
-  const key = `${architecture} ${cacheFolder}`;
+  const { cacheFolder, progress, update, signal } = work;
+  update('waiting for the standard library');
+  const go = await goOf(request);
+  const key = `${architecture} ${cacheFolder} ${go.compiler}`;
   let toolchain = ready.get(key);
   if (toolchain === undefined) {
-    toolchain = prepare(cacheFolder, progress, signal, architecture);
+    toolchain = prepare(go, cacheFolder, progress, signal, architecture);
     ready.set(key, toolchain);
     toolchain.catch(() => ready.delete(key));
   }
-  update('waiting for the standard library');
   return toolchain;
 }
 
 async function prepare(
+  go: Go,
   cacheFolder: string,
   progress: Progress,
   signal: AbortSignal,
   architecture: string,
 ): Promise<Toolchain> {
-  const go = await findGo();
   const what = architecture === hostArchitecture ? go.compiler : `${go.compiler} for ${architecture}`;
   const id = createHash('sha256').update(what).digest('hex').slice(0, 16);
   const folder = join(cacheFolder, 'go', id);
   await once(join(folder, 'standard.json'), `${folder}.lock`, () =>
     compileStandard(go, folder, progress, signal, architecture),
   );
-  const inspect = join(folder, `inspect-${go.inspect.slice(0, 16)}`);
+  const inspect = join(folder, `inspect-${(await sumOfInspect()).slice(0, 16)}`);
   await once(inspect, `${folder}.lock`, () => compileInspect(go, inspect, signal));
   const paths = JSON.parse(await readFile(join(folder, 'standard.json'), 'utf8')) as string[];
   const tools = await toolFolder(go.goroot);
   return {
+    go,
     goroot: go.goroot,
     architecture,
     folder,
@@ -140,15 +206,17 @@ async function prepare(
 
 /** Makes what is not there yet, in one process of all. */
 async function once(path: string, lock: string, make: () => Promise<void>): Promise<void> {
-  const there = () =>
-    stat(path).then(
-      () => true,
-      () => false,
-    );
-  if (await there()) return;
+  if (await exists(path)) return;
   await withLock(lock, async () => {
-    if (!(await there())) await make();
+    if (!(await exists(path))) await make();
   });
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function toolFolder(goroot: string): Promise<string> {
@@ -160,7 +228,7 @@ async function toolFolder(goroot: string): Promise<string> {
 }
 
 async function compileStandard(
-  go: Found,
+  go: Go,
   folder: string,
   progress: Progress,
   signal: AbortSignal,
@@ -207,7 +275,7 @@ async function compileStandard(
 }
 
 /** How `go` is run: with nothing of the user's own settings, and nothing from the network. */
-function goOptions(go: Found, work: string, signal: AbortSignal, env: Readonly<Record<string, string>> = {}) {
+function goOptions(go: Go, work: string, signal: AbortSignal, env: Readonly<Record<string, string>> = {}) {
   return {
     cwd: work,
     env: {
@@ -230,7 +298,7 @@ function goOptions(go: Found, work: string, signal: AbortSignal, env: Readonly<R
   };
 }
 
-async function compileInspect(go: Found, to: string, signal: AbortSignal): Promise<void> {
+async function compileInspect(go: Go, to: string, signal: AbortSignal): Promise<void> {
   const work = await mkdtemp(join(tmpdir(), 'banksman-go-'));
   try {
     await copyFile(inspectSource, join(work, 'inspect.go'));
@@ -244,9 +312,8 @@ async function compileInspect(go: Found, to: string, signal: AbortSignal): Promi
 }
 
 /** The client of Go, for downloads: it goes by the user's own settings. @throws BuildFault build/tool-not-found */
-export async function goProgram(): Promise<{ readonly program: string; readonly identity: string }> {
-  const { program, identity } = await findGo();
-  return { program, identity };
+export async function goProgram(): Promise<string> {
+  return (await goOnPath()).program;
 }
 
 /**
@@ -257,7 +324,7 @@ export async function goProgram(): Promise<{ readonly program: string; readonly 
  * @throws BuildFault build/action-failed where the C compiler is not whole
  */
 export async function cgoRuntime(toolchain: Toolchain, compiler: Tool, signal: AbortSignal): Promise<string> {
-  const go = await findGo();
+  const { go } = toolchain;
   const id = createHash('sha256').update(compiler.identity).digest('hex').slice(0, 16);
   const archive = join(toolchain.folder, `cgo-${id}`, 'runtime-cgo.a');
   await once(archive, `${toolchain.folder}.lock`, async () => {

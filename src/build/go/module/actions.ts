@@ -18,6 +18,7 @@ import { placeModule } from './source.ts';
 /** The files of a module, as a folder. */
 export const goModDownload: BuiltinAction = {
   version: '1',
+  toolsOnDemand: true,
   async run(request) {
     await placeModule(request, join(request.outputFolder, request.target.outs[0] ?? ''));
   },
@@ -30,11 +31,12 @@ export const goModDownload: BuiltinAction = {
 export const goRepo: BuiltinAction = {
   version: '1',
   key: goKey,
+  toolsOnDemand: true,
   async run(request) {
     const { target } = request;
     refuseUnlocked(request, 'run banksman lock go, and commit the lock file');
     const tags = configList(request, 'tags');
-    const toolchain = await openToolchain(request.cacheFolder, request.progress, request.update, request.signal);
+    const toolchain = await openToolchain(request, request);
     const module = join(request.temporaryFolder, 'module');
     await placeModule(request, module);
     const found = new Map((await listIn(request, toolchain, module, tags)).map((each) => [each.folder, each]));
@@ -65,12 +67,13 @@ export const goRepo: BuiltinAction = {
 export const goModule: BuiltinAction = {
   version: '1',
   key: goKey,
+  toolsOnDemand: true,
   async run(request) {
     const { target, outputFolder } = request;
     const module = configText(request, 'module');
     const version = configValue(request, 'version');
     const tags = configList(request, 'tags');
-    const toolchain = await openToolchain(request.cacheFolder, request.progress, request.update, request.signal);
+    const toolchain = await openToolchain(request, request);
     const shownAs = typeof version === 'string' && version !== '' ? `${module}@${version}` : module;
     const root = join(request.temporaryFolder, 'src', shownAs);
     await mkdir(dirname(root), { recursive: true });

@@ -27,6 +27,8 @@ export interface FetchedModule {
 }
 
 export interface FetchOptions {
+  /** The client of Go; the one on the PATH unless told. */
+  readonly program?: string;
   /** `go/mod` below it keeps what was fetched once. */
   readonly cacheFolder: string;
   readonly signal: AbortSignal;
@@ -54,7 +56,7 @@ export async function fetchModule(what: ModuleVersion, options: FetchOptions): P
       'write a path such as github.com/google/uuid, and a version such as v1.6.0',
     );
   }
-  const { program } = await goProgram();
+  const program = options.program ?? (await goProgram());
   // A folder with a go.mod of its own: one above would have a say in it.
   const work = await mkdtemp(join(tmpdir(), 'banksman-module-'));
   try {

@@ -91,7 +91,7 @@ export interface GoLocked {
 export async function lockGo(options: LockGoOptions): Promise<GoLocked> {
   const { repos, progress, signal, cacheFolder } = options;
   const task = progress.begin('modules of Go');
-  const toolchain = await openToolchain(cacheFolder, progress, (text) => task.update(text), signal);
+  const toolchain = await openToolchain({ cacheFolder, progress, update: (text) => task.update(text), signal });
   const listed: ListedRepo[] = [];
   for (const repo of [...repos].sort((a, b) => (a.module < b.module ? -1 : 1))) {
     task.update(`${repo.module}@${repo.source.version}`);

@@ -4,6 +4,7 @@ import { configList, configValue } from '../../config.ts';
 import { BuildFault } from '../../fault.ts';
 import { resolveTool } from '../../tool.ts';
 import type { BuiltinRequest } from '../../types.ts';
+import { goOf } from '../toolchain.ts';
 import { fetchModule } from './fetch.ts';
 
 /**
@@ -51,7 +52,13 @@ async function fetchInto(request: BuiltinRequest, to: string): Promise<void> {
   request.update(`fetching ${text('module')}`);
   const fetched = await fetchModule(
     { module: text('module') ?? '', version: text('version') ?? '', sum: text('sum'), modSum: text('mod_sum') },
-    { cacheFolder: request.cacheFolder, signal: request.signal, wanted: target.label, place: target.place },
+    {
+      program: (await goOf(request)).program,
+      cacheFolder: request.cacheFolder,
+      signal: request.signal,
+      wanted: target.label,
+      place: target.place,
+    },
   );
   await cp(fetched.folder, to, { recursive: true });
   const goMod = join(to, 'go.mod');
