@@ -179,5 +179,9 @@ sbom: { signed_by: [ci] }
     const other = await banksman(root, ['verify', '//:image', '--policy', 'other.yaml'], env);
     expect(other.code).toBe(1);
     expect(other.stdout).toMatch(/✗ signature: no signature of the key ci among 3 statements/);
+    // A file that git does not know is an edit, of which whoever signs hears before a policy refuses the image.
+    expect(attested.stderr).not.toContain('files differed');
+    const edited = await banksman(root, ['image', 'attest', '//:image'], env);
+    expect(edited.stderr).toContain('files differed from the commit (other.yaml)');
   });
 });

@@ -18,6 +18,7 @@ import {
 } from '../../image/index.ts';
 import type { Progress } from '../../progress/index.ts';
 import type { WorkspaceBuilder } from '../building/builder.ts';
+import { editedPaths } from '../origin.ts';
 import { type RegistryReach, reachOf } from '../push.ts';
 import type { BuiltImage } from '../types.ts';
 import type { ReviewSource } from './reviews.ts';
@@ -65,6 +66,7 @@ export async function publishProofs(
 ): Promise<Published[]> {
   const { builder, settings, say = 'all', progress, signal } = options;
   const source = await sourceOf(builder.workspace.root, signal);
+  if (say === 'all' && source.edits) await tellOfEdits(builder.workspace.root, options);
   const published = new Map<string, Published>();
   await inParallel(images, atOnce, async ({ image, reference }) => {
     const task = progress.begin(`sign ${image.repository}`);
@@ -85,6 +87,16 @@ export async function publishProofs(
     }
   });
   return images.flatMap(({ reference }) => published.get(reference) ?? []);
+}
+
+/** A key that was made in the workspace is enough; what comes of it is only seen when a policy refuses the image. */
+async function tellOfEdits(root: string, { progress, signal }: PublishOptions): Promise<void> {
+  const [first, ...others] = await editedPaths(root, signal);
+  if (first === undefined) return;
+  const more = others.length === 0 ? '' : ` and ${others.length} more`;
+  progress.say(
+    `warning: the provenance says that files differed from the commit (${first}${more}); policies refuse that unless they say edits: true`,
+  );
 }
 
 /** Signs an image by its name in a registry, whoever built it. @throws ProofFault, ImageFault */
