@@ -1,3 +1,5 @@
+export { appliedSet, type KnownObjects, openKnownObjects, whatIsApplied } from './known.ts';
+export { basisOf } from './marks.ts';
 export { releaseObjects } from './objects.ts';
 export { migrateDrift, readDrift } from './store.ts';
 export type { Drift, DriftedObject, ShownField } from './types.ts';

@@ -22,6 +22,8 @@ export interface Informer {
   follow(kind: Kind, namespace: string): Promise<void>;
   /** How an object was seen last; undefined where it is not there. */
   find(kind: Kind, namespace: string | undefined, name: string): Sighting | undefined;
+  /** What is there of an ApplySet, of the kinds that are followed. */
+  members(set: string): readonly Sighting[];
 }
 
 export interface InformerOptions {
@@ -39,6 +41,7 @@ const pause = 10_000;
  */
 export function openInformer(connected: () => Promise<Cluster>, options: InformerOptions): Informer {
   const known = new Map<string, Sighting>();
+  const sets = new Map<string, Map<string, Sighting>>();
   const whole = new Map<string, Promise<boolean>>();
   const parts = new Map<string, Promise<void>>();
 
@@ -89,7 +92,13 @@ export function openInformer(connected: () => Promise<Cluster>, options: Informe
   };
   const gone = (key: string, sighting: Sighting) => {
     known.delete(key);
+    leave(sighting.set, key);
     options.onSighting({ ...sighting, mark: undefined, version: undefined });
+  };
+  const leave = (set: string, key: string) => {
+    const members = sets.get(set);
+    members?.delete(key);
+    if (members?.size === 0) sets.delete(set);
   };
   const see = ({ apiVersion, kind }: Kind, object: KubeObject) => {
     const { namespace, name, labels } = object.metadata;
@@ -99,6 +108,10 @@ export function openInformer(connected: () => Promise<Cluster>, options: Informe
     const set = labels?.[partOfLabel] ?? '';
     const sighting = { apiVersion, kind, namespace, name, set, mark, version: object.metadata.resourceVersion };
     known.set(key, sighting);
+    if (before !== undefined && before.set !== set) leave(before.set, key);
+    const members = sets.get(set);
+    if (members === undefined) sets.set(set, new Map([[key, sighting]]));
+    else members.set(key, sighting);
     // Taken over by another set: that is drift for the one before.
     if (before !== undefined && before.set !== set) options.onSighting({ ...sighting, set: before.set });
     options.onSighting(sighting);
@@ -118,6 +131,7 @@ export function openInformer(connected: () => Promise<Cluster>, options: Informe
       await part;
     },
     find: (kind, namespace, name) => known.get(keyOf(kind, namespace, name)),
+    members: (set) => [...(sets.get(set)?.values() ?? [])],
   };
 }
 

@@ -17,6 +17,18 @@ const driftMigrations: readonly Migration[] = [
       );
     `,
   },
+  {
+    name: 'drift-2',
+    statements: `
+      -- What objects were like when they were applied or compared, so that the next server need not compare them. It may be lost.
+      CREATE TABLE object_marks (
+        service text NOT NULL,
+        environment text NOT NULL,
+        body text NOT NULL,
+        PRIMARY KEY (service, environment)
+      );
+    `,
+  },
 ];
 
 export async function migrateDrift(database: Database): Promise<void> {

@@ -11,7 +11,9 @@ import type { Session } from '../session.ts';
 import { compareObject } from './compare.ts';
 import { correct } from './correct.ts';
 import { recent, settledRelease, whyLeft } from './decide.ts';
-import { type Informer, markOf, openInformer, type Sighting } from './informer.ts';
+import { markOf, type Sighting } from './informer.ts';
+import { appliedSet, type KnownObjects, mayDiffer, openKnownObjects } from './known.ts';
+import { basisOf, contentOf, type Mark } from './marks.ts';
 import { migrateDrift, newestEntry, readDrift, writeDrift } from './store.ts';
 import { type Drift, type DriftedObject, objectKey } from './types.ts';
 
@@ -32,6 +34,8 @@ export interface DriftOptions {
     release: string,
     signal: AbortSignal,
   ) => Promise<readonly KubeObject[]>;
+  /** What is known of the objects, shared with whoever applies them; its own where it is absent. */
+  readonly known?: KnownObjects | undefined;
   /** Without it nobody else may be leading. */
   readonly lease?: LeaderLease | undefined;
   /** Milliseconds since the epoch: the times that go into the record. */
@@ -51,53 +55,35 @@ const gather = 30;
 const pace = 1_000;
 /** Milliseconds after which a look that did not succeed is tried again. */
 const again = 5_000;
-/** Services that are compared at one time, and objects of each. */
-const atOnce = 4;
+/** Services that are looked at at one time. */
+const atOnce = 16;
 
 /** A service in an environment, as it is watched. */
 interface Place {
   readonly service: Label;
   readonly environment: Environment;
-  /** Release that the marks are about. */
-  release?: string;
-  objects: readonly KubeObject[];
-  /** What the objects were like when they were compared, by key. */
-  readonly marks: Map<string, Mark>;
   /** To be looked at; the timer that does it. */
   timer?: NodeJS.Timeout | undefined;
   looking: boolean;
   asked: boolean;
 }
 
-/** What an object was like when it was compared. */
-interface Mark {
-  /** Undefined where it was not there. */
-  readonly mark: string | undefined;
-  readonly version: string | undefined;
-  readonly held: boolean;
-  readonly drift: DriftedObject | undefined;
-}
-
-/** Whether an object may be otherwise than it was: what is not all ours may be changed without our noticing. */
-function mayDiffer(known: Mark, now: Pick<Sighting, 'mark' | 'version'> | undefined): boolean {
-  return known.mark !== now?.mark || (!known.held && known.version !== now?.version);
-}
-
 /**
  * Watches everything that was rolled out, finds what somebody changed or deleted, and puts it right where the environment says so.
  * Runs on the server that leads, until the signal aborts.
  *
- * An object is only compared when its metadata says that somebody took one of our fields or changed it in our name, and once when the
- * watching begins.
+ * An object is only compared when its metadata says that somebody took one of our fields or changed it in our name, and where nobody has
+ * compared or applied it before.
  */
 export async function watchDrift(options: DriftOptions): Promise<void> {
-  const { database, environments, signal } = options;
+  const { database, environments, signal, known = openKnownObjects(options) } = options;
   await migrateDrift(database);
-  const watcher = createWatcher(options);
+  const watcher = createWatcher(options, known);
   let seen: number | undefined;
   while (!signal.aborted) {
     try {
       if (seen === undefined) {
+        await known.marks.load();
         const newest = await newestEntry(database);
         for (const { service, environment } of await listPlaces(database)) watcher.wake(service, environment);
         seen = newest;
@@ -119,10 +105,9 @@ export async function watchDrift(options: DriftOptions): Promise<void> {
   await watcher.ended();
 }
 
-function createWatcher(options: DriftOptions) {
+function createWatcher(options: DriftOptions, known: KnownObjects) {
   const { store, environments, clusters, signal, now, onError } = options;
   const places = new Map<string, Place>();
-  const informers = new Map<string, Informer>();
   const bySet = new Map<string, Place>();
   const work = new Set<Promise<void>>();
   const queue: Place[] = [];
@@ -133,7 +118,7 @@ function createWatcher(options: DriftOptions) {
     const key = `${service} in ${name}`;
     let place = places.get(key);
     if (place === undefined) {
-      place = { service, environment, objects: [], marks: new Map(), looking: false, asked: false };
+      place = { service, environment, looking: false, asked: false };
       places.set(key, place);
     }
     schedule(place, 0);
@@ -168,29 +153,15 @@ function createWatcher(options: DriftOptions) {
       work.add(running);
     }
   };
-  const informerOf = (session: Session, environment: Environment): Informer => {
-    const id = session.cluster.server;
-    let informer = informers.get(id);
-    if (informer === undefined) {
-      informer = openInformer(async () => (await clusters.open(environment)).cluster, {
-        onSighting: (sighting) => sighted(id, sighting),
-        onError(error, about) {
-          if (isKubeFault(error, 'kube/unauthorized', 'kube/untrusted')) clusters.forget(environment);
-          onError(error, about);
-        },
-        signal,
-      });
-      informers.set(id, informer);
-    }
-    return informer;
-  };
   const sighted = (server: string, sighting: Sighting) => {
     const place = bySet.get(`${server} ${sighting.set}`);
     if (place === undefined) return;
-    const known = place.marks.get(objectKey(sighting, sighting.name));
+    const { marks } = known.marks.get(place.service, place.environment.name) ?? {};
+    const mark = marks?.get(objectKey(sighting, sighting.name));
     // What is being compared for the first time may change between the comparison and its mark.
-    if (known === undefined ? place.looking : mayDiffer(known, sighting)) schedule(place, gather);
+    if (mark === undefined ? place.looking : mayDiffer(mark, sighting)) schedule(place, gather);
   };
+  known.onSighting(sighted);
   const lookAt = async (place: Place): Promise<void> => {
     const about = `drift of ${place.service} in ${place.environment.name}`;
     try {
@@ -205,33 +176,57 @@ function createWatcher(options: DriftOptions) {
   };
 
   const look = async (place: Place): Promise<void> => {
-    const { service, environment, marks } = place;
+    const { service, environment } = place;
     const placement = await store.read(service, environment.name);
     const release = settledRelease(placement);
     if (release === undefined) return await forget(place, placement);
     const session = await clusters.open(environment);
-    const informer = informerOf(session, environment);
-    if (place.release !== release.id) {
-      marks.clear();
-      const id = serviceSetId(service, session.namespace);
-      const objects = await options.objectsOf(service, environment, release.id, signal);
-      place.objects = objects.map((object) => asMember(object, id));
-      place.release = release.id;
-      bySet.set(`${session.cluster.server} ${id}`, place);
-    }
-    await Promise.all(kindsOf(place.objects).map((kind) => informer.follow(kind, session.namespace)));
+    const informer = known.informer(session, environment);
+    const id = serviceSetId(service, session.namespace);
+    bySet.set(`${session.cluster.server} ${id}`, place);
+    let objects: readonly KubeObject[] | undefined;
+    // Only where something has to be compared.
+    const rendered = async () => {
+      objects ??= (await options.objectsOf(service, environment, release.id, signal)).map((each) => asMember(each, id));
+      return objects;
+    };
+    const basis = basisOf(release.id, environment);
+    const before = known.marks.get(service, environment.name);
+    const set =
+      before?.basis === basis
+        ? before
+        : appliedSet(
+            basis,
+            (await rendered()).map((object) => ({ object, after: undefined })),
+            before,
+          );
+    const marks = new Map(set.marks);
+    let last = before;
+    const keep = () => {
+      // Whoever has applied something since knows better.
+      if (known.marks.get(service, environment.name) !== last) {
+        place.asked = true;
+        return;
+      }
+      last = { ...set, marks: new Map(marks) };
+      known.marks.set(service, environment.name, last);
+    };
+    await Promise.all(kindsOf(set.objects).map((kind) => informer.follow(kind, session.namespace)));
+    let isNew = set !== before;
     const due: DriftedObject[] = [];
     const live = new Map<string, KubeObject | undefined>();
-    for (const object of place.objects) {
-      const key = objectKey(object, object.metadata.name);
-      const { namespaced } = await session.cluster.resource(object);
-      const sighting = informer.find(object, namespaced ? session.namespace : undefined, object.metadata.name);
-      const known = marks.get(key);
-      let drift = known?.drift;
+    for (const ref of set.objects) {
+      const key = objectKey(ref, ref.name);
+      const { namespaced } = await session.cluster.resource(ref);
+      const sighting = informer.find(ref, namespaced ? session.namespace : undefined, ref.name);
+      const mark = marks.get(key);
+      let drift = mark?.drift;
       // What drifted is compared again: it may be put right now, and that asks for how it is now.
-      if (known === undefined || mayDiffer(known, sighting) || drift !== undefined) {
+      if (mark === undefined || mayDiffer(mark, sighting) || drift !== undefined) {
+        const object = (await rendered()).find((each) => objectKey(each, each.metadata.name) === key);
+        if (object === undefined) throw new Error(`release ${release.id} has no ${key} any more`);
         const compared = await compareObject(session.cluster, object, session.namespace, now(), signal);
-        const { since } = known?.drift ?? { since: undefined };
+        const { since } = mark?.drift ?? { since: undefined };
         const is = compared.live;
         const taken = compared.drift && (await takenBy(place, object, is, session.namespace));
         drift = compared.drift && {
@@ -240,12 +235,15 @@ function createWatcher(options: DriftOptions) {
           ...(taken && { left: taken }),
         };
         live.set(key, is);
-        const mark = is && markOf(is);
-        marks.set(key, { mark, version: is?.metadata.resourceVersion, held: compared.held, drift });
+        const content = contentOf(object);
+        const { held } = compared;
+        marks.set(key, { content, mark: is && markOf(is), version: is?.metadata.resourceVersion, held, drift });
+        isNew = true;
       }
       if (drift !== undefined) due.push(drift);
     }
-    await settle(place, placement, release.id, session, due, live);
+    if (isNew) keep();
+    if (await settle(place, placement, release.id, session, { due, live, marks, rendered })) keep();
   };
 
   /** Two services never take an object from each other in turn: one that took it over, as after a renaming, keeps it. */
@@ -270,9 +268,7 @@ function createWatcher(options: DriftOptions) {
     if (live === undefined || !isRemoval(live)) return;
     const { service, environment } = place;
     for (const [key, each] of bySet) if (each === place) bySet.delete(key);
-    place.marks.clear();
-    place.objects = [];
-    delete place.release;
+    known.marks.set(service, environment.name, { basis: '', objects: [], marks: new Map() });
     if (live.state !== 'removed') return;
     const drift: Drift = {
       service,
@@ -285,18 +281,17 @@ function createWatcher(options: DriftOptions) {
     await writeDrift(options.database, drift, [], actor, now(), options.lease);
   };
 
-  /** Puts right what may be, and writes down how it is. */
+  /** Puts right what may be, and writes down how it is. @returns whether something of the marks is new */
   const settle = async (
     place: Place,
     placement: Placement,
     release: string,
     session: Session,
-    due: readonly DriftedObject[],
-    live: ReadonlyMap<string, KubeObject | undefined>,
-  ): Promise<void> => {
-    const { service, environment, marks } = place;
+    { due, live, marks, rendered }: Found,
+  ): Promise<boolean> => {
+    const { service, environment } = place;
     const before = await readDrift(options.database, service, environment.name);
-    if (due.length === 0 && before === undefined) return;
+    if (due.length === 0 && before === undefined) return false;
     const earlier = before?.release === release ? before.corrections : {};
     const corrections: Record<string, readonly number[]> = {};
     for (const [key, times] of Object.entries(earlier)) {
@@ -321,7 +316,7 @@ function createWatcher(options: DriftOptions) {
             service,
             holder: `drift-${options.source}`,
             mayGoOn: async () => settledRelease(await store.read(service, environment.name))?.id === release,
-            objects: place.objects.filter((object) =>
+            objects: (await rendered()).filter((object) =>
               wrong.some((each) => objectKey(each, each.name) === objectKey(object, object.metadata.name)),
             ),
             live: (object) => live.get(objectKey(object, object.metadata.name)),
@@ -334,7 +329,9 @@ function createWatcher(options: DriftOptions) {
       const put = done.get(key);
       if (put !== undefined) {
         corrections[key] = [...(corrections[key] ?? []), now()];
-        marks.set(key, { mark: markOf(put), version: put.metadata.resourceVersion, held: true, drift: undefined });
+        const content = marks.get(key)?.content ?? '';
+        const { resourceVersion: version } = put.metadata;
+        marks.set(key, { content, mark: markOf(put), version, held: true, drift: undefined });
       } else {
         // Somebody came between, or is applying: it is looked at anew.
         marks.delete(key);
@@ -348,6 +345,7 @@ function createWatcher(options: DriftOptions) {
     if (left.length > 0 && ends.length > 0) {
       setTimeout(() => schedule(place, 0), Math.min(2 ** 31 - 1, Math.min(...ends) - now() + 1)).unref();
     }
+    return wrong.length > 0;
   };
 
   return {
@@ -359,6 +357,15 @@ function createWatcher(options: DriftOptions) {
   };
 }
 
-function kindsOf(objects: readonly KubeObject[]): Kind[] {
+/** What a look has found. */
+interface Found {
+  readonly due: readonly DriftedObject[];
+  /** Objects as they were compared, by key. */
+  readonly live: ReadonlyMap<string, KubeObject | undefined>;
+  readonly marks: Map<string, Mark>;
+  readonly rendered: () => Promise<readonly KubeObject[]>;
+}
+
+function kindsOf(objects: readonly Kind[]): Kind[] {
   return [...new Map(objects.map(({ apiVersion, kind }) => [`${apiVersion} ${kind}`, { apiVersion, kind }])).values()];
 }

@@ -19,6 +19,7 @@ export type { Passage } from './passage.ts';
 export { type LabelFilter, labelFilterOf } from './pattern.ts';
 export { type Changed, openPlacementStore, type PlacementStore } from './store.ts';
 export type { LiveSummary, OpenSummary, PlacementSummary } from './summary.ts';
+export { mostTogether, together } from './together.ts';
 export { tracePlaceOf } from './trace.ts';
 export type { KnownTrain, NewTrain, TrainStore } from './trains.ts';
 export { type Sighting, tellSighting } from './workspace.ts';
