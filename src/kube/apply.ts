@@ -18,6 +18,11 @@ export interface ApplyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface PlanOptions extends ApplyOptions {
+  /** Whether an object is known to be in the cluster as it was applied: nothing is asked about it. */
+  readonly isAsApplied?: ((object: KubeObject, namespaced: boolean) => boolean) | undefined;
+}
+
 /**
  * Server-side apply of one object (Kubernetes reference "Server-Side Apply"); unknown fields are errors.
  *
@@ -50,7 +55,7 @@ export async function applyObject(cluster: Cluster, object: KubeObject, options:
 export interface PlannedObject {
   readonly object: KubeObject;
   readonly action: 'create' | 'configure' | 'unchanged';
-  /** As it is in the cluster now. */
+  /** As it is in the cluster now; as it was applied where that is known to be so. */
   readonly live: KubeObject | undefined;
   /** As it would be; unknown where its kind is yet to come. */
   readonly after?: KubeObject | undefined;
@@ -67,13 +72,14 @@ export interface PlannedObject {
 export async function planApply(
   cluster: Cluster,
   objects: readonly KubeObject[],
-  options: ApplyOptions,
+  { isAsApplied = () => false, ...options }: PlanOptions,
 ): Promise<PlannedObject[]> {
   const comes = new Set(objects.filter(({ kind }) => kind === 'CustomResourceDefinition').map(definedKind));
   const failures: ObjectFault[] = [];
   const planned = await mapConcurrently(objects, atOnce, async (object): Promise<PlannedObject | undefined> => {
     try {
       const { namespaced } = await cluster.resource(object);
+      if (isAsApplied(object, namespaced)) return { object, action: 'unchanged', live: object, changes: [] };
       const name = { ...object, ...object.metadata, namespace: namespaced ? options.namespace : undefined };
       const after = await applyObject(cluster, object, { ...options, dryRun: true });
       // What is nowhere stored has no version.

@@ -31,24 +31,31 @@ const tries = 12;
  * Records in the environment's own namespace: one Secret for each service, so that any machine which may deploy the service can
  * roll it back too. A Secret, since manifests may hold some. It is the parent of the service's ApplySet as well.
  */
-export function createClusterStore(cluster: Cluster, namespace: string): ReleaseStore {
+export function createClusterStore(
+  cluster: Cluster,
+  namespace: string,
+  written: WrittenRecords = rememberRecords(),
+): ReleaseStore {
   const fetch = async (service: Label) => {
     const object = await getObject(cluster, recordName(service, namespace));
     return { object, record: object === undefined ? emptyRecord(service) : await unpack(object, service) };
   };
-  // What was written last is most often still there: its version tells whether it is.
-  let written: { readonly service: Label; readonly object: KubeObject; readonly record: ServiceRecord } | undefined;
+  const guess = async (service: Label, isNew: boolean) => {
+    const object = written.get(service);
+    if (object !== undefined) return { object, record: await unpack(object, service) };
+    return isNew ? { object: undefined, record: emptyRecord(service) } : await fetch(service);
+  };
   return {
     read: async (service) => (await fetch(service)).record,
-    async update(service, change) {
+    async update(service, change, isNew = false) {
       for (let attempt = 1; ; attempt++) {
-        const { object, record } = attempt === 1 && written?.service === service ? written : await fetch(service);
+        const { object, record } = attempt === 1 ? await guess(service, isNew) : await fetch(service);
         const changed = change(record);
         const next = await pack(changed, namespace, object);
-        written = undefined;
+        written.forget(service);
         try {
           const now = object === undefined ? await createObject(cluster, next) : await replaceObject(cluster, next);
-          written = { service, object: now, record: changed };
+          written.keep(service, now);
           return changed;
         } catch (error) {
           if (!isKubeFault(error, 'kube/changed', 'kube/already-exists', 'kube/not-found') || attempt === tries)
@@ -59,6 +66,47 @@ export function createClusterStore(cluster: Cluster, namespace: string): Release
       }
     },
   };
+}
+
+/** Records as they were written last: most often they are so still, and their versions tell whether they are. */
+export interface WrittenRecords {
+  get(service: Label): KubeObject | undefined;
+  keep(service: Label, object: KubeObject): void;
+  forget(service: Label): void;
+}
+
+/** Characters of records that are remembered, compressed as they are. */
+const remembered = 8 * 1024 * 1024;
+
+/** Remembers the records of one namespace, those that were written last, up to a bound of memory. */
+export function rememberRecords(): WrittenRecords {
+  const objects = new Map<Label, KubeObject>();
+  let size = 0;
+  const forget = (service: Label) => {
+    const known = objects.get(service);
+    if (known === undefined) return;
+    size -= sizeOf(known);
+    objects.delete(service);
+  };
+  return {
+    get: (service) => objects.get(service),
+    keep(service, { metadata: { managedFields: _, ...metadata }, ...rest }) {
+      const object = { ...rest, metadata } as KubeObject;
+      forget(service);
+      objects.set(service, object);
+      size += sizeOf(object);
+      for (const [oldest] of objects) {
+        if (size <= remembered) break;
+        forget(oldest);
+      }
+    },
+    forget,
+  };
+}
+
+function sizeOf({ data }: KubeObject): number {
+  const { record } = (data ?? {}) as { readonly record?: unknown };
+  return typeof record === 'string' ? record.length : 0;
 }
 
 /** The object that holds a service's record. Labels are not names of objects: a hash keeps two of them apart. */
@@ -110,7 +158,7 @@ async function compress(record: ServiceRecord): Promise<Buffer> {
     const removable = record.releases.filter(({ id }) => id !== applied);
     const gone = new Set(removable.slice(0, dropped).map(({ id }) => id));
     const smaller = { ...record, releases: record.releases.filter(({ id }) => !gone.has(id)) };
-    const bytes = await promisify(gzip)(JSON.stringify({ format: 1, ...smaller }), { level: 9 });
+    const bytes = await promisify(gzip)(JSON.stringify({ format: 1, ...smaller }));
     if (bytes.length <= maximumBytes) return bytes;
     if (dropped >= removable.length) {
       throw new ReleaseFault(

@@ -7,7 +7,15 @@ export { type OpenImage, type OpenOptions, withImage } from './building/image-so
 export { buildIncluded } from './building/included.ts';
 export type { FieldChange, ObjectChanges } from './changes.ts';
 export { type DeployOptions, deploy, type RolloutOptions } from './deploy.ts';
-export { type Drift, type DriftedObject, migrateDrift, readDrift, releaseObjects, watchDrift } from './drift/index.ts';
+export {
+  type Drift,
+  type DriftedObject,
+  migrateDrift,
+  openKnownObjects,
+  readDrift,
+  releaseObjects,
+  watchDrift,
+} from './drift/index.ts';
 export { environmentOf, findService } from './environment.ts';
 export * from './evidence/index.ts';
 export {

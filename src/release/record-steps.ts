@@ -30,6 +30,8 @@ export interface Beginning {
   readonly isGone?: (holder: string) => boolean;
   /** Told where this rollout had begun before. */
   readonly onRepeat?: () => void;
+  /** There is most likely no record of it yet. */
+  readonly isNew?: boolean | undefined;
   /** Told who is waited for. */
   readonly onWait: (who: string) => void;
   readonly signal?: AbortSignal | undefined;
@@ -42,25 +44,30 @@ export interface Beginning {
  * @throws ReleaseFault release/busy
  */
 export async function beginRecord(beginning: Beginning): Promise<ServiceRecord> {
-  const { store, service, release, rollout, kinds, isGone = () => false, onRepeat, onWait, signal } = beginning;
+  const { store, service, release, rollout, kinds, isGone = () => false, onRepeat, isNew, onWait, signal } = beginning;
   const patience = Date.now() + leasePatience;
   for (;;) {
     let busy = false;
-    const written = await store.update(service, (record) => {
-      const free = record.lease !== undefined && isGone(record.lease.holder) ? { ...record, lease: undefined } : record;
-      const leased = takeLease(free, rollout.id, Date.now(), leaseDuration);
-      busy = leased === undefined;
-      if (leased === undefined) return record;
-      // What may be there from now on is written down first: whatever happens next, pruning will look for it.
-      const all = [...new Set([...record.kinds, ...kinds])].sort();
-      const last = lastRollout(record);
-      if (last?.id === rollout.id) {
-        onRepeat?.();
-        return { ...leased, kinds: all };
-      }
-      const from = appliedRelease(record);
-      return { ...beginRollout(leased, release, { ...rollout, ...(from !== undefined && { from }) }), kinds: all };
-    });
+    const written = await store.update(
+      service,
+      (record) => {
+        const free =
+          record.lease !== undefined && isGone(record.lease.holder) ? { ...record, lease: undefined } : record;
+        const leased = takeLease(free, rollout.id, Date.now(), leaseDuration);
+        busy = leased === undefined;
+        if (leased === undefined) return record;
+        // What may be there from now on is written down first: whatever happens next, pruning will look for it.
+        const all = [...new Set([...record.kinds, ...kinds])].sort();
+        const last = lastRollout(record);
+        if (last?.id === rollout.id) {
+          onRepeat?.();
+          return { ...leased, kinds: all };
+        }
+        const from = appliedRelease(record);
+        return { ...beginRollout(leased, release, { ...rollout, ...(from !== undefined && { from }) }), kinds: all };
+      },
+      isNew,
+    );
     if (!busy) return written;
     if (Date.now() > patience) {
       throw new ReleaseFault('release/busy', `somebody else has been applying ${service} for too long`, {
@@ -85,6 +92,39 @@ export function keepRecordLease(store: ReleaseStore, service: Label, holder: str
   return { stop: () => clearInterval(timer) };
 }
 
+/** The lease of a service while its objects are applied, and a little longer. */
+export interface HeldLease {
+  /** All is applied: it is given back with the record's next word, or by itself when it would have to be renewed. */
+  applied(kinds: readonly string[]): void;
+  /** Nothing is done with it any more. */
+  stop(): void;
+}
+
+/**
+ * Renews the lease while objects are being applied. It is not given back by a request of its own where the rollout ends soon after: whose
+ * rollouts come next knows the holder, and others wait a few seconds.
+ */
+export function holdRecordLease(store: ReleaseStore, service: Label, holder: string): HeldLease {
+  let kinds: readonly string[] | undefined;
+  const next = () => {
+    if (kinds !== undefined) clearInterval(timer);
+    const done =
+      kinds === undefined
+        ? store.update(service, (record) => takeLease(record, holder, Date.now(), leaseDuration) ?? record)
+        : appliedRecord(store, service, holder, kinds);
+    // The next renewal or the end will tell; the lease outlives two that fail.
+    done.catch(() => {});
+  };
+  const timer = setInterval(next, leaseDuration / 3);
+  timer.unref();
+  return {
+    applied(now) {
+      kinds = now;
+    },
+    stop: () => clearInterval(timer),
+  };
+}
+
 /** All is applied: the lease is free, and only the kinds that are there now are looked through by the next pruning. */
 export async function appliedRecord(
   store: ReleaseStore,
@@ -92,18 +132,43 @@ export async function appliedRecord(
   holder: string,
   kinds: readonly string[],
 ): Promise<void> {
-  await store.update(service, (now) => dropLease({ ...now, kinds }, holder));
+  await store.update(service, (now) => dropLease(isLast(now, holder) ? { ...now, kinds } : now, holder));
 }
 
-/** Writes down how a rollout ended. @param holder whose lease ends with it */
+function isLast(record: ServiceRecord, rollout: string): boolean {
+  return lastRollout(record)?.id === rollout;
+}
+
+/** Writes down a rollout that had nothing to change, from its beginning to its end. Whoever applies meanwhile keeps the lease. */
+export async function writeRollout(
+  { store, service, release, rollout, kinds }: Pick<Beginning, 'store' | 'service' | 'release' | 'rollout' | 'kinds'>,
+  result: Pick<Rollout, 'result' | 'reason'>,
+): Promise<void> {
+  await store.update(service, (record) => {
+    const from = appliedRelease(record);
+    const begun = isLast(record, rollout.id)
+      ? record
+      : beginRollout(record, release, { ...rollout, ...(from !== undefined && { from }) });
+    return endRollout({ ...begun, kinds }, rollout.id, { ...result, endedAt: new Date().toISOString() });
+  });
+}
+
+/**
+ * Writes down how a rollout ended.
+ *
+ * @param holder whose lease ends with it
+ * @param kinds of the objects that are there now, where they were all applied
+ */
 export async function endRecord(
   store: ReleaseStore,
   service: Label,
   rollout: Pick<Rollout, 'id'>,
   result: Pick<Rollout, 'result' | 'reason'>,
   holder?: string,
+  kinds?: readonly string[],
 ): Promise<void> {
-  await store.update(service, (record) => {
+  await store.update(service, (before) => {
+    const record = kinds !== undefined && isLast(before, rollout.id) ? { ...before, kinds } : before;
     const ended = endRollout(record, rollout.id, { ...result, endedAt: new Date().toISOString() });
     return holder === undefined ? ended : dropLease(ended, holder);
   });

@@ -27,11 +27,22 @@ export interface ServiceObjects {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What applying them would do; changes nothing. */
-export function planObjects(objects: ServiceObjects): Promise<PlannedObject[]> {
-  const id = serviceSetId(objects.service.label, objects.namespace);
-  const members = objects.documents.map(({ object }) => asMember(object as unknown as KubeObject, id));
-  return planApply(objects.cluster, members, optionsOf(objects));
+/** The objects with the mark of the service's ApplySet: what is applied. */
+export function membersIn({ service, documents, namespace }: ServiceObjects): KubeObject[] {
+  const id = serviceSetId(service.label, namespace);
+  return documents.map(({ object }) => asMember(object as unknown as KubeObject, id));
+}
+
+/**
+ * What applying them would do; changes nothing.
+ *
+ * @param isAsApplied which of them need not be asked about
+ */
+export function planObjects(
+  objects: ServiceObjects,
+  isAsApplied?: (object: KubeObject, namespaced: boolean) => boolean,
+): Promise<PlannedObject[]> {
+  return planApply(objects.cluster, membersIn(objects), { ...optionsOf(objects), isAsApplied });
 }
 
 /** Applies what a plan would change. @returns all of them as they are now */

@@ -1,7 +1,7 @@
 import { type Cluster, connect, createObject, getObject, isKubeFault, type Mirror, openMirror } from '../kube/index.ts';
 import { within } from '../trace/index.ts';
 import { observedKinds } from './assess.ts';
-import { createClusterStore } from './cluster-store.ts';
+import { createClusterStore, rememberRecords, type WrittenRecords } from './cluster-store.ts';
 import type { ReleaseStore } from './store.ts';
 import type { ClusterAccess, Environment } from './types.ts';
 
@@ -10,9 +10,17 @@ export interface Session {
   readonly cluster: Cluster;
   readonly namespace: string;
   readonly store: ReleaseStore;
+  readonly memory: SessionMemory;
   /** What is in the namespace, watched from the first call on. */
   mirror(): Promise<Mirror>;
   close(): void;
+}
+
+/** What need not be asked again, of all that are made of one session. */
+export interface SessionMemory {
+  readonly records: WrittenRecords;
+  /** Milliseconds, `performance.now()`: when the namespace was there. */
+  namespaceSeen: number;
 }
 
 export async function openSession(
@@ -23,12 +31,14 @@ export async function openSession(
   const { kubeconfigPath: kubeconfig, context, inCluster } = access;
   const cluster = await connect({ kubeconfig, context, inCluster });
   const { namespace } = environment;
+  const memory: SessionMemory = { records: rememberRecords(), namespaceSeen: Number.NEGATIVE_INFINITY };
   let mirror: Promise<Mirror> | undefined;
   return {
     cluster,
     namespace,
     // Without the signal: how an interrupted rollout ended is written down too.
-    store: createClusterStore(cluster, namespace),
+    store: createClusterStore(cluster, namespace, memory.records),
+    memory,
     mirror() {
       if (mirror !== undefined) return mirror;
       // It outlives whoever asks for it first, and belongs to nobody's trace.
@@ -67,7 +77,7 @@ export function endingWith(session: Session, signal: AbortSignal): Session {
   return {
     ...session,
     cluster: bounded,
-    store: createClusterStore(bounded, session.namespace),
+    store: createClusterStore(bounded, session.namespace, session.memory.records),
     async mirror() {
       const mirror = await unlessAborted(session.mirror(), signal);
       return { ...mirror, follow: (kind) => unlessAborted(mirror.follow(kind), signal) };
@@ -89,11 +99,18 @@ async function unlessAborted<Result>(promise: Promise<Result>, signal: AbortSign
   }
 }
 
+/** Milliseconds that a namespace that was there is taken to be there: many services that come at once ask once. */
+const namespaceStays = 2_000;
+
 /** Makes the environment's namespace where it is missing. Whoever may not look is told by what he does next. */
-export async function ensureNamespace({ cluster, namespace }: Session, signal?: AbortSignal): Promise<void> {
+export async function ensureNamespace({ cluster, namespace, memory }: Session, signal?: AbortSignal): Promise<void> {
+  if (performance.now() - memory.namespaceSeen < namespaceStays) return;
   const name = { apiVersion: 'v1', kind: 'Namespace', name: namespace };
   try {
-    if ((await getObject(cluster, name, { signal })) !== undefined) return;
+    if ((await getObject(cluster, name, { signal })) !== undefined) {
+      memory.namespaceSeen = performance.now();
+      return;
+    }
     await createObject(
       cluster,
       {

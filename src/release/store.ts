@@ -8,6 +8,8 @@ export interface ReleaseStore {
   /**
    * Replaces a record by what `change` makes of it. Where somebody else wrote it meanwhile, it is read and changed again: `change`
    * is a function of the record alone, and may throw to leave it as it is.
+   *
+   * @param isNew there is most likely none: it is not looked for first
    */
-  update(service: Label, change: (record: ServiceRecord) => ServiceRecord): Promise<ServiceRecord>;
+  update(service: Label, change: (record: ServiceRecord) => ServiceRecord, isNew?: boolean): Promise<ServiceRecord>;
 }

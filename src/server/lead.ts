@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../database/index.ts';
 import {
+  type Clusters,
   dropLeaderLease,
   type ExecutorOptions,
   execute,
   guarded,
   type LeaderLease,
   type Leadership,
+  openKnownObjects,
   releaseObjects,
   takeLeaderLease,
   watchDrift,
@@ -69,14 +71,17 @@ export function lead(options: LeadOptions): { stop(): Promise<void> } {
     metrics.count('banksman_leaderships_total');
     const leadership: Leadership = { lease, signal: stop.signal, holds };
     const { store, environments, clusters, now, source } = executor;
+    const bounded: Clusters = {
+      ...clusters,
+      open: async (environment) => guarded(await clusters.open(environment), leadership),
+    };
+    const known = openKnownObjects({ database, clusters: bounded, onError, signal: stop.signal });
     const drift = watchDrift({
       database,
+      known,
       store,
       environments,
-      clusters: {
-        ...clusters,
-        open: async (environment) => guarded(await clusters.open(environment), leadership),
-      },
+      clusters: bounded,
       objectsOf: releaseObjects(store, executor.fetchRelease),
       lease,
       now,
@@ -87,7 +92,7 @@ export function lead(options: LeadOptions): { stop(): Promise<void> } {
       signal: stop.signal,
     });
     const done = Promise.all([
-      execute(executor, leadership).catch((error: unknown) => onError(error, 'leading')),
+      execute(executor, leadership, known).catch((error: unknown) => onError(error, 'leading')),
       drift.catch((error: unknown) => onError(error, 'watching for drift')),
     ]);
     return {

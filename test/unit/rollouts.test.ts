@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { ClientRequest } from 'node:http';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { readEntries, verifyLog } from '../../src/audit/index.ts';
 import { type Database, openPglite } from '../../src/database/index.ts';
 import type { Environment, Label } from '../../src/graph/index.ts';
 import { applyObject, type Cluster, connect, getObject } from '../../src/kube/index.ts';
-import { type Clusters, openClusters, openPlacementStore } from '../../src/release/index.ts';
+import { type Clusters, openClusters, openPlacementStore, readDrift } from '../../src/release/index.ts';
 import { type ApiServer, findEngine, startApiServer } from '../support/api-server.ts';
 import { typistAt } from '../support/command-line.ts';
 import { playKubelet } from '../support/kubelet.ts';
@@ -135,6 +137,59 @@ describe.skipIf(engine === undefined)('rollouts by the server (skipped without t
     await caller.until(service, dev, second.id, 'healthy');
     expect(await object('ConfigMap', 'rates')).toMatchObject({ data: { value: 'ours' } });
   }, 120_000);
+
+  it('asks nothing about what nobody touched, sees what somebody did, and makes again what is gone', async () => {
+    const asked: string[] = [];
+    const note = (message: unknown) => {
+      const { method, path } = (message as { readonly request: ClientRequest }).request;
+      if (path.includes(`/namespaces/${namespace}/`) && !path.includes('watch=true')) asked.push(`${method} ${path}`);
+    };
+    let releases = 0;
+    const manifests = deployment('ledger', 'ready/ledger:1', `${configMap('rates')}${configMap('gone')}`);
+    const again = async () => {
+      // Another release, in which nothing differs but what nobody applies.
+      const release = await caller.release(service, `# ${++releases}\n${manifests}`);
+      const { id } = await caller.promote(service, dev, release);
+      return await caller.until(service, dev, id, 'healthy', 'failed');
+    };
+    await again();
+    subscribe('http.client.request.start', note);
+    try {
+      // As soon as all that was applied is seen.
+      await vi.waitFor(
+        async () => {
+          asked.length = 0;
+          expect(await again()).toMatchObject({ state: 'healthy' });
+          // The record in the cluster alone is written.
+          expect(asked.filter((each) => !/^PUT .*\/secrets\//.test(each))).toEqual([]);
+        },
+        { timeout: 60_000 },
+      );
+    } finally {
+      unsubscribe('http.client.request.start', note);
+    }
+    const driftIs = (change: string) =>
+      vi.waitFor(async () => expect((await readDrift(database, service, dev))?.objects).toMatchObject([{ change }]), {
+        timeout: 60_000,
+        interval: 100,
+      });
+    const path = `/api/v1/namespaces/${namespace}/configmaps`;
+    await cluster.request({ method: 'DELETE', path: `${path}/gone` });
+    await driftIs('deleted');
+    expect(await again()).toMatchObject({ state: 'healthy' });
+    expect(await object('ConfigMap', 'gone')).toMatchObject({ data: { value: 'x' } });
+    const rates = await object('ConfigMap', 'rates');
+    await cluster.request({
+      method: 'PUT',
+      path: `${path}/rates`,
+      query: { fieldManager: 'kubectl-edit' },
+      body: { ...rates, data: { value: 'theirs' } },
+    });
+    await driftIs('changed');
+    const { state, steps } = await again();
+    expect(state).toBe('failed');
+    expect(steps.find((step) => step.state === 'failed')?.why).toContain('kubectl-edit');
+  }, 180_000);
 
   it('takes what is made and what has proven itself upstream, by itself, and nothing while it is held', async () => {
     const own = '//bank/audit:audit' as Label;

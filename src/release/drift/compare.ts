@@ -1,6 +1,6 @@
-import { isDeepStrictEqual } from 'node:util';
 import { applyObject, type Cluster, getObject, isKubeFault, type KubeObject } from '../../kube/index.ts';
-import { driftedFields, type FieldDrift, ownEntry } from './fields.ts';
+import { driftedFields, type FieldDrift } from './fields.ts';
+import { holdsAll } from './known.ts';
 import type { DriftedObject, ShownField } from './types.ts';
 
 /** What an object was compared with. */
@@ -41,7 +41,7 @@ export async function compareObject(
   try {
     const wanted = await applyObject(cluster, object, { namespace, force: true, dryRun: true, signal });
     const fields = driftedFields(wanted, live).map((field) => shown(field, kind));
-    const held = isDeepStrictEqual(ownEntry(wanted)?.fieldsV1, ownEntry(live)?.fieldsV1);
+    const held = holdsAll(wanted, live);
     return { live, drift: fields.length === 0 ? undefined : { ...base, change: 'changed', fields }, held };
   } catch (error) {
     if (!isKubeFault(error, 'kube/invalid', 'kube/forbidden')) throw error;

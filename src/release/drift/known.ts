@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Database } from '../../database/index.ts';
 import type { Environment, Label } from '../../graph/index.ts';
 import { isKubeFault, type Kind, type KubeObject } from '../../kube/index.ts';
 import { serviceSetId } from '../cluster-store.ts';
 import type { Session } from '../session.ts';
+import { ownEntry } from './fields.ts';
 import { type Informer, markOf, openInformer, type Sighting } from './informer.ts';
 import { contentOf, type Mark, type MarkSet, type Marks, openMarks } from './marks.ts';
 import { objectKey } from './types.ts';
@@ -89,26 +91,37 @@ export function whatIsApplied(
   };
 }
 
+/** An object that was brought in, with its mark of the ApplySet, and what is known of it since. */
+export interface AppliedObject {
+  readonly object: KubeObject;
+  /** As it is in the cluster since; absent where nobody asked. */
+  readonly after?: KubeObject | undefined;
+  /** As it would be if it were applied again; absent where it was applied. */
+  readonly wanted?: KubeObject | undefined;
+}
+
 /**
- * What is known of objects that were all applied just now, or found to be as they should be.
+ * What is known of all objects of a service that were applied just now, or found to be as they should be.
  *
- * @param objects as they were applied, each with how it is since; those that were not touched without
+ * @param before what was known: it holds of those that nobody asked about
  */
-export function appliedSet(
-  basis: string,
-  objects: readonly { readonly object: KubeObject; readonly after: KubeObject | undefined }[],
-  before: MarkSet | undefined,
-): MarkSet {
+export function appliedSet(basis: string, objects: readonly AppliedObject[], before: MarkSet | undefined): MarkSet {
   const marks = new Map<string, Mark>();
-  for (const { object, after } of objects) {
+  for (const { object, after, wanted } of objects) {
     const key = objectKey(object, object.metadata.name);
     const known = before?.marks.get(key);
     const content = contentOf(object);
     if (after !== undefined) {
       const { resourceVersion: version } = after.metadata;
-      marks.set(key, { content, mark: markOf(after), version, held: true, drift: undefined });
+      const held = wanted === undefined || holdsAll(wanted, after);
+      marks.set(key, { content, mark: markOf(after), version, held, drift: undefined });
     } else if (known?.content === content) marks.set(key, known);
   }
   const refs = objects.map(({ object: { apiVersion, kind, metadata } }) => ({ apiVersion, kind, name: metadata.name }));
   return { basis, objects: refs, marks };
+}
+
+/** Whether our manager holds each field that it would hold, were the object applied again. */
+export function holdsAll(wanted: KubeObject, live: KubeObject): boolean {
+  return isDeepStrictEqual(ownEntry(wanted)?.fieldsV1, ownEntry(live)?.fieldsV1);
 }

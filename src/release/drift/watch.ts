@@ -197,7 +197,7 @@ function createWatcher(options: DriftOptions, known: KnownObjects) {
         ? before
         : appliedSet(
             basis,
-            (await rendered()).map((object) => ({ object, after: undefined })),
+            (await rendered()).map((object) => ({ object })),
             before,
           );
     const marks = new Map(set.marks);

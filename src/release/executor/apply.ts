@@ -1,18 +1,29 @@
 import { type KubeObject, nameOf, type PlannedObject } from '../../kube/index.ts';
 import type { ManifestObject } from '../../manifest/index.ts';
-import { goesBack, type Placement } from '../model/index.ts';
+import {
+  type AppliedObject,
+  appliedSet,
+  basisOf,
+  type IsAsApplied,
+  type KnownObjects,
+  objectKey,
+  whatIsApplied,
+} from '../drift/index.ts';
+import { goesBack, liveRollout, type Placement } from '../model/index.ts';
 import { requireSplittable, stageDocuments } from '../progressive/index.ts';
-import { appliedRecord, beginRecord, keepRecordLease } from '../record-steps.ts';
+import { beginRecord, endRecord, holdRecordLease, writeRollout } from '../record-steps.ts';
 import { referencesOf } from '../render.ts';
 import {
   applyObjects,
   kindsOf,
+  membersIn,
   planObjects,
   pruneObjects,
   type ServiceObjects,
   toldBySource,
 } from '../service-objects.ts';
 import { ensureNamespace } from '../session.ts';
+import type { ReleaseStore } from '../store.ts';
 import type { Release as RecordedRelease, Rollout as RecordedRollout } from '../types.ts';
 import { tryVerification } from '../verify/index.ts';
 import type { Job } from './types.ts';
@@ -22,12 +33,23 @@ export interface Applied {
   readonly objects: readonly KubeObject[];
   /** Those that were changed, as they were before. */
   readonly before: readonly KubeObject[];
+  readonly record: AppliedRecord;
+}
+
+/** What the record in the cluster is still to be told of a rollout that is applied. */
+export interface AppliedRecord {
+  /** Nothing more is done with the lease. */
+  stop(): void;
+  /** How it ended. */
+  end(store: ReleaseStore, result: Pick<RecordedRollout, 'result' | 'reason'>): Promise<void>;
 }
 
 /**
  * Brings the objects of a release into its environment: all are compared before one is changed. Done again, it changes what is left
- * to change. The record in the cluster is kept as well, so that whoever looks from there sees it too.
+ * to change. The record in the cluster is kept as well, so that whoever looks from there sees it too. Where all is known to be as it
+ * should be, nothing is asked, and the record is told when it is over.
  *
+ * @param known what is known of the objects, so that what nobody touched need not be compared
  * @param placement what is known of the service there: whose lease nobody holds any more
  * @param note writes down what is about to be deleted, before it is
  * @throws ReleaseFault release/rejected, release/busy; KubeFault
@@ -36,6 +58,7 @@ export async function applyRelease(
   { stage, ...whole }: Job,
   manifests: string,
   placement: Placement,
+  known: KnownObjects,
   note: (text: string) => Promise<void>,
 ): Promise<Applied> {
   const job: Job = whole;
@@ -50,16 +73,29 @@ export async function applyRelease(
     signal,
   };
   if (stage !== undefined) requireSplittable(documents, job.verification, rollout.terms.stages ?? []);
-  await ensureNamespace(session, signal);
+  const begun = { store, service, release: recordedRelease(job, manifests), rollout: recordedRollout(job) };
   const mine = new Set(placement.rollouts.map(({ id }) => id));
+  // Where nothing was ever applied before, nothing is left of it.
+  const others = placement.rollouts.some(({ id, started }) => id !== rollout.id && started !== undefined);
+  const run = { service, rollout: rollout.id, stage: rollout.stage };
   try {
+    const look = await lookAtApplied(job, objects, placement, known);
+    if (stage === undefined && look.isWhole) {
+      await tryVerification({ session, run, documents: job.verification, signal });
+      look.keep([]);
+      const kinds = kindsOf(objects);
+      const record: AppliedRecord = {
+        stop() {},
+        end: (store, result) => writeRollout({ ...begun, store, kinds }, result),
+      };
+      return { objects: membersIn(objects), before: [], record };
+    }
+    await ensureNamespace(session, signal);
     let isRepeated = false;
     const record = await beginRecord({
-      store,
-      service,
-      release: recordedRelease(job, manifests),
-      rollout: recordedRollout(job),
+      ...begun,
       kinds: kindsOf(objects),
+      isNew: !others,
       // Its rollouts are driven by one server at a time, and that is this one.
       isGone: (holder) => mine.has(holder),
       onWait: () => {},
@@ -68,25 +104,30 @@ export async function applyRelease(
       },
       signal,
     });
-    const renewal = keepRecordLease(store, service, rollout.id);
+    const lease = holdRecordLease(store, service, rollout.id);
+    const appliedKinds = (kinds: readonly string[]): AppliedRecord => {
+      lease.applied(kinds);
+      return {
+        stop: lease.stop,
+        end: (store, result) => endRecord(store, service, rollout, result, rollout.id, kinds),
+      };
+    };
     try {
-      const plan = await planObjects(objects);
-      const run = { service, rollout: rollout.id, stage: rollout.stage };
+      const plan = await planObjects(objects, look.isAsApplied);
       await tryVerification({ session, run, documents: job.verification, signal });
       if (stage !== undefined) {
         const beside = await applyStage(objects, plan, stage.share);
-        await appliedRecord(store, service, rollout.id, record.kinds);
-        return beside;
+        return { ...beside, record: appliedKinds(record.kinds) };
       }
       const applied = await applyObjects(objects, plan);
-      // Where nothing was ever applied before, nothing is left of it.
-      const others = placement.rollouts.some(({ id, started }) => id !== rollout.id && started !== undefined);
       const isFirst = record.rollouts.length === 1 && !isRepeated && !others;
-      const kept = isFirst ? [] : await pruneLeft(objects, record.kinds, rollout.deletesData === true, note);
-      await appliedRecord(store, service, rollout.id, kindsOf(objects, kept));
-      return { objects: applied, before: changedBy(plan) };
-    } finally {
-      renewal.stop();
+      const nothingLeft = isFirst || look.nothingLeft;
+      const kept = nothingLeft ? [] : await pruneLeft(objects, record.kinds, rollout.deletesData === true, note);
+      look.keep(marksAfter(plan, applied));
+      return { objects: applied, before: changedBy(plan), record: appliedKinds(kindsOf(objects, kept)) };
+    } catch (error) {
+      lease.stop();
+      throw error;
     }
   } catch (error) {
     throw toldBySource(error, { ...objects, documents: [...documents, ...job.verification] });
@@ -94,12 +135,74 @@ export async function applyRelease(
 }
 
 /** In a stage only what runs beside is applied; all the rest was compared, so that what is wrong with it is known now. */
-async function applyStage(objects: ServiceObjects, plan: readonly PlannedObject[], share: number): Promise<Applied> {
+async function applyStage(
+  objects: ServiceObjects,
+  plan: readonly PlannedObject[],
+  share: number,
+): Promise<Omit<Applied, 'record'>> {
   const live = (object: ManifestObject) =>
     plan.find((each) => each.object.kind === object.kind && each.object.metadata.name === object.metadata.name)?.live;
   const beside = { ...objects, documents: stageDocuments(objects.documents, share, live) };
   const planned = await planObjects(beside);
   return { objects: await applyObjects(beside, planned), before: changedBy(planned) };
+}
+
+interface AppliedLook {
+  readonly isAsApplied: IsAsApplied;
+  /** Everything is in the cluster as it was applied, and nothing else is of the service. */
+  readonly isWhole: boolean;
+  /** What was brought in before is all among what is brought in now. */
+  readonly nothingLeft: boolean;
+  /** Remembers how the objects are now. @param changed those that were compared or applied */
+  keep(changed: readonly AppliedObject[]): void;
+}
+
+/** What is known of the service's objects without asking about each of them. */
+async function lookAtApplied(
+  { service, environment, session, rollout }: Job,
+  objects: ServiceObjects,
+  placement: Placement,
+  known: KnownObjects,
+): Promise<AppliedLook> {
+  const members = membersIn(objects);
+  const { set, isAsApplied, members: there } = whatIsApplied(known, session, { service, environment }, members);
+  const keys = new Set(members.map((object) => objectKey(object, object.metadata.name)));
+  // What came between, and did not come to its end, may have left anything.
+  const before = liveRollout({ ...placement, rollouts: placement.rollouts.filter(({ id }) => id !== rollout.id) });
+  const isLast = before?.state === 'healthy' && set?.basis === basisOf(before.release.id, environment);
+  const nothingLeft =
+    isLast &&
+    set.objects.every((ref) => keys.has(objectKey(ref, ref.name))) &&
+    there().every((sighting) => keys.has(objectKey(sighting, sighting.name)));
+  let isWhole = nothingLeft;
+  for (const object of isWhole ? members : []) {
+    const { namespaced } = await session.cluster.resource(object);
+    isWhole &&= isAsApplied(object, namespaced);
+  }
+  return {
+    isAsApplied,
+    isWhole,
+    nothingLeft,
+    keep(changed) {
+      const basis = basisOf(rollout.release.id, environment);
+      const all = members.map((object) => changed.find((each) => isSame(each.object, object)) ?? { object });
+      known.marks.set(service, environment.name, appliedSet(basis, all, set));
+    },
+  };
+}
+
+/** How the objects of a plan are once it is applied; of those that nobody asked about nothing is said. */
+function marksAfter(plan: readonly PlannedObject[], applied: readonly KubeObject[]): AppliedObject[] {
+  return plan.flatMap(({ object, action, live, after }) => {
+    if (action === 'unchanged')
+      return live === undefined || after === undefined ? [] : [{ object, after: live, wanted: after }];
+    const now = applied.find((each) => isSame(each, object));
+    return now === undefined ? [] : [{ object, after: now }];
+  });
+}
+
+function isSame(a: KubeObject, b: KubeObject): boolean {
+  return objectKey(a, a.metadata.name) === objectKey(b, b.metadata.name);
 }
 
 /** Nothing is deleted without the record saying so first. @returns what stays until a person has it deleted */

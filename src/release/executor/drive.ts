@@ -3,6 +3,7 @@ import { type Fault, isFault } from '../../fault/index.ts';
 import type { Environment } from '../../graph/index.ts';
 import { within } from '../../trace/index.ts';
 import type { ReleaseContent } from '../artifact/index.ts';
+import type { KnownObjects } from '../drift/index.ts';
 import { ReleaseFault } from '../fault.ts';
 import {
   findRollout,
@@ -26,7 +27,7 @@ import { kindsOf } from '../service-objects.ts';
 import { endingWith } from '../session.ts';
 import { settle } from '../settle.ts';
 import { removeVerification, splitVerification, verifyRelease } from '../verify/index.ts';
-import { type Applied, applyRelease } from './apply.ts';
+import { type Applied, type AppliedRecord, applyRelease } from './apply.ts';
 import { guarded, type Leadership } from './leadership.ts';
 import { isPassing, toldInOneLine } from './passing.ts';
 import { type RemovalJob, removeObjects, unlessItself, untilGone } from './remove.ts';
@@ -39,6 +40,7 @@ export type Happened = Happening extends infer Each ? (Each extends Happening ? 
 export interface Drive {
   readonly options: ExecutorOptions;
   readonly leadership: Leadership;
+  readonly known: KnownObjects;
   readonly environment: Environment;
   /** As it is when the drive begins. */
   readonly placement: Placement;
@@ -77,13 +79,14 @@ export async function drive(drive: Drive): Promise<void> {
           job,
           manifests,
           drive.placement,
+          drive.known,
           async (text) => void (await tell({ kind: 'note', rollout: id, text })),
         ),
       );
     }
     if (rollout.state === 'applying') return await told(drive, { kind: 'applied', rollout: id, stage: rollout.stage });
     if (rollout.state === 'progressing') {
-      const why = await watch(drive, rollout, job, applied ?? { objects: [], before: [] });
+      const why = await watch(drive, rollout, job, applied);
       if (why !== undefined) return await told(drive, { kind: 'failed', rollout: id, why });
       const verifies = job.verification.length > 0;
       return await told(drive, { kind: 'ready', rollout: id, stage: rollout.stage, verifies });
@@ -103,12 +106,16 @@ export async function drive(drive: Drive): Promise<void> {
         removal = undefined;
       } else {
         // Each stage is applied anew, and so is the whole behind them.
-        if (next.stage !== rollout.stage) applied = undefined;
+        if (next.stage !== rollout.stage) {
+          applied?.record.stop();
+          applied = undefined;
+        }
         rollout = next;
       }
     }
   } finally {
-    await closeRecord(drive, job ?? prepared?.job ?? removal?.job, rollout);
+    applied?.record.stop();
+    await closeRecord(drive, job ?? prepared?.job ?? removal?.job, rollout, applied?.record);
   }
 }
 
@@ -196,7 +203,7 @@ async function watch(
   { options, signal }: Drive,
   rollout: Rollout,
   job: Job,
-  { objects, before }: Applied,
+  { objects, before }: Pick<Applied, 'objects' | 'before'> = { objects: [], before: [] },
 ): Promise<string | undefined> {
   const { cluster, namespace } = job.session;
   const settled = await settle({
@@ -305,6 +312,7 @@ async function closeRecord(
   { options, leadership, environment, signal }: Drive,
   job: Pick<Job, 'service' | 'verification'> | undefined,
   rollout: Rollout,
+  applied: AppliedRecord | undefined,
 ): Promise<void> {
   if (job === undefined || !leadership.holds()) return;
   const state = signal.reason instanceof EndedOtherwise ? signal.reason.state : rollout.state;
@@ -320,7 +328,10 @@ async function closeRecord(
     guarded(await options.clusters.open(environment), leadership),
     AbortSignal.any([leadership.signal, AbortSignal.timeout(closingTime)]),
   );
-  await endRecord(session.store, job.service, rollout, { result, reason }, rollout.id).catch(unlessPassing);
+  const end =
+    applied?.end(session.store, { result, reason }) ??
+    endRecord(session.store, job.service, rollout, { result, reason }, rollout.id);
+  await end.catch(unlessPassing);
   // One that was cancelled or overtaken while its jobs ran.
   if (job.verification.length > 0) await removeVerification(session, job.service).catch(unlessPassing);
 }

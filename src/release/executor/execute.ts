@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isFault } from '../../fault/index.ts';
 import type { Environment, Label } from '../../graph/index.ts';
 import { within } from '../../trace/index.ts';
+import type { KnownObjects } from '../drift/index.ts';
 import {
   activeRollout,
   findRollout,
@@ -57,9 +58,10 @@ function namesOf({ service, environment }: Post) {
  * Does what open rollouts ask for, for as long as the right to act lasts. It keeps nothing that the database does not know: whoever
  * begins again, after whatever end, goes on where it was.
  *
+ * @param known what is known of the objects in the clusters
  * @returns when everything has stopped, after the leadership's signal
  */
-export async function execute(options: ExecutorOptions, leadership: Leadership): Promise<void> {
+export async function execute(options: ExecutorOptions, leadership: Leadership, known: KnownObjects): Promise<void> {
   const { store, environments, now, source, onError, poll = usualPoll } = options;
   const { lease, signal } = leadership;
   const posts = new Map<string, Post>();
@@ -204,6 +206,7 @@ export async function execute(options: ExecutorOptions, leadership: Leadership):
     const done = drive({
       options,
       leadership,
+      known,
       environment,
       placement,
       rollout,

@@ -34,7 +34,7 @@ export function guarded(session: Session, leadership: Leadership): Session {
       return await cluster.answer({ ...request, signal: request.signal ?? leadership.signal });
     },
   };
-  return { ...session, cluster: own, store: createClusterStore(own, session.namespace) };
+  return { ...session, cluster: own, store: createClusterStore(own, session.namespace, session.memory.records) };
 }
 
 export function notLeader({ name, holder }: LeaderLease): ReleaseFault {
