@@ -41,6 +41,11 @@ export interface LoadOptions {
   readonly progress?: Progress;
   /** Whether whole graphs are kept on the disk; not unless told. */
   readonly cache?: GraphCacheOptions | undefined;
+  /**
+   * Hears what is wrong, all faults in one: the graph is then what could be loaded, unchecked, and may name targets that it does not have.
+   * For looking at it, never for hashes or builds. Without it what is wrong is thrown.
+   */
+  readonly keepGoing?: ((fault: LoadFault) => void) | undefined;
   /** Builds what BUILD files include, and subrepos; without it, needing what is built is a fault. */
   readonly build?: BuildIncluded | undefined;
 }
@@ -99,7 +104,8 @@ export async function evaluateGraph(
       packages.set(each.name, each);
       for (const target of each.targets.values()) targets.set(target.label, target);
     }
-    return { graph: checkedGraph(evaluation, loader, { packages, targets }, [...loader.faults.values()]), loader };
+    const reached = { packages, targets };
+    return { graph: checkedGraph(evaluation, loader, reached, [...loader.faults.values()], options.keepGoing), loader };
   });
 }
 
@@ -173,7 +179,7 @@ export async function evaluateTargets(
       }
     }
     const reached = reachedBy(loader, labels);
-    const graph = checkedGraph(evaluation, loader, reached, [...faults, ...loader.faults.values()]);
+    const graph = checkedGraph(evaluation, loader, reached, [...faults, ...loader.faults.values()], options.keepGoing);
     return { graph, labels: [...labels], loader };
   });
 }
@@ -343,11 +349,17 @@ function checkedGraph(
   loader: PackageLoader,
   { packages, targets }: Reached,
   found: readonly LoadFault[],
+  keepGoing?: LoadOptions['keepGoing'],
 ): Graph {
   const broken = new Set(loader.faults.keys());
   const made = (name: string) => packages.get(name)?.targets.values() ?? [];
   const faults = [...found, ...checkTargets({ targets, tree, buildFiles: workspace.buildFiles, broken, made })];
-  if (faults.length > 0) throw joinFaults(faults);
+  if (faults.length > 0) {
+    const all = joinFaults(faults);
+    if (keepGoing === undefined) throw all;
+    keepGoing(all);
+    return Object.freeze({ workspace, tree, packages, targets });
+  }
   const graph: Graph = { workspace, tree, packages, targets };
   const isFixed = [...targets.values()].every(({ postBuild }) => postBuild === undefined);
   return Object.freeze(isFixed ? graph : { ...graph, grow: () => growTargets(graph, loader) });

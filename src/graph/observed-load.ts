@@ -24,8 +24,8 @@ export async function loadObserved(workspace: Workspace, options: LoadOptions): 
 }
 
 /** Only the work tree, for somebody who asks for it. */
-export function isKept({ cache, tree }: LoadOptions): boolean {
-  return cache !== undefined && tree === undefined;
+export function isKept({ cache, tree, keepGoing }: LoadOptions): boolean {
+  return cache !== undefined && tree === undefined && keepGoing === undefined;
 }
 
 /** What is asked for: the whole graph, or the package that patterns are relative to and the patterns. */

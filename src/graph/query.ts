@@ -64,7 +64,7 @@ export function reached({ targets }: Pick<Graph, 'targets'>, labels: readonly La
 
 /** Every target that these reach, themselves left out, sorted. `levels`: 1 for direct ones only. */
 export function dependencies(graph: Graph, labels: readonly Label[], levels = Number.POSITIVE_INFINITY): Label[] {
-  return reach(labels, levels, (label) => directDependencies(graph, label));
+  return reach(labels, levels, (label) => directDependencies(graph, label).filter((each) => graph.targets.has(each)));
 }
 
 /** Every target that reaches these, themselves left out, sorted. */

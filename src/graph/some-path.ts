@@ -17,7 +17,8 @@ export function somePath(graph: Graph, from: readonly Label[], to: readonly Labe
       for (let at = cameFrom.get(label); at !== undefined; at = cameFrom.get(at)) path.push(at);
       return path.reverse();
     }
-    for (const next of directDependencies(graph, label)) if (!cameFrom.has(next)) cameFrom.set(next, label);
+    for (const next of directDependencies(graph, label))
+      if (!cameFrom.has(next) && graph.targets.has(next)) cameFrom.set(next, label);
   }
   return undefined;
 }

@@ -161,6 +161,43 @@ describe('queries', () => {
     ]);
   });
 
+  describe('over a workspace with errors', () => {
+    const broken = {
+      ...files,
+      'e/BUILD': `${files['e/BUILD']}genrule(name = "g", cmd = "", deps = ["//syntax:x", "//name:x", ":h"])\ngenrule(name = "h", cmd = "", srcs = ["none.txt"])\n`,
+      'name/BUILD': 'nothing_is_named_so()',
+      'syntax/BUILD': '(',
+    };
+    it('all of them are told at once, whatever is wrong where', async () => {
+      const outcome = await banksman(await workspace(broken), ['query', 'targets', '//...']);
+      expect(outcome).toMatchObject({ code: 1, stdout: '' });
+      for (const words of ['e/BUILD:3:', 'name/BUILD:1:', 'syntax/BUILD:1:']) expect(outcome.stderr).toContain(words);
+    });
+
+    it.each([
+      [['targets', '//...'], '//a:b\n//a:d\n//e:f\n//e:g\n//e:h\n'],
+      [['targets', '//a:b', '//syntax:all'], '//a:b\n'],
+      [['deps', '//e:g'], '//e:h\n'],
+      [['revdeps', '//e:h'], '//e:g\n'],
+      [['somepath', '//e:g', '//e:h'], '//e:g\n//e:h\n'],
+      [['somepath', '//e:h', '//e:g'], ''],
+      [['whatinputs', 'e/none.txt'], '//e:h\n'],
+      [['whatoutputs', 'e/p'], '//e:f\n'],
+      [['graph', '//e:g'], '//e:g -> //syntax:x\n//e:g -> //name:x\n//e:g -> //e:h\n'],
+    ])('%j -k answers over what could be loaded, says so and ends with 3', async (args, stdout) => {
+      const outcome = await banksman(await workspace(broken), ['query', ...args, '-k']);
+      expect(outcome).toMatchObject({ code: 3, stdout });
+      expect(outcome.stderr).toContain('syntax/BUILD:1:');
+      expect(outcome.stderr).toContain('note: the answer is over what could be loaded');
+    });
+
+    it('no errors are no reason for another exit code, and hashes are of a whole graph', async () => {
+      const root = await workspace(files);
+      expect(await banksman(root, ['query', 'deps', '//e:f', '--keep-going'])).toMatchObject({ code: 0, stderr: '' });
+      expect(await banksman(root, ['query', 'graph', '-k', '--hashes'])).toMatchObject({ code: 2, stdout: '' });
+    });
+  });
+
   it('somepath ends with exit code 1 where there is no path', async () => {
     const outcome = await banksman(await workspace(files), ['query', 'somepath', '//a:b', '//e:f']);
     expect(outcome).toMatchObject({ code: 1, stdout: '', stderr: '//a:b does not depend on //e:f\n' });

@@ -1,19 +1,23 @@
 import type { Command } from 'commander';
 import { formatTarget, loadTargets, passesFilter } from '../../../graph/index.ts';
 import type { CommandContext } from '../../context.ts';
-import { graphOptions, here } from '../../workspace.ts';
+import { here } from '../../workspace.ts';
+import { type KeepGoing, queryOptions, withKeepGoing } from './keep-going.ts';
 import { targetJson } from './target-json.ts';
 
 export function define(command: Command, context: CommandContext): void {
-  command
+  withKeepGoing(command)
     .description('targets as calls of build_rule: what is left when all rules are evaluated')
     .argument('<patterns...>')
     .option('--include <label>', 'only targets with this label')
     .option('--exclude <label>', 'no targets with this label')
     .option('--json', 'a JSON list of targets')
-    .action(async (patterns: string[], options: { json?: boolean; include?: string; exclude?: string }) => {
+    .action(async (patterns: string[], options: KeepGoing & { json?: boolean; include?: string; exclude?: string }) => {
       const { workspace, currentPackage } = await here();
-      const { graph, labels } = await loadTargets(workspace, patterns, { ...graphOptions(), from: currentPackage });
+      const { graph, labels } = await loadTargets(workspace, patterns, {
+        ...queryOptions(context, options),
+        from: currentPackage,
+      });
       const filter = {
         include: options.include === undefined ? [] : [options.include],
         exclude: options.exclude === undefined ? [] : [options.exclude],

@@ -1,24 +1,27 @@
 import type { Command } from 'commander';
 import { loadWorkspaceGraph, targetsMaking } from '../../../graph/index.ts';
 import type { CommandContext } from '../../context.ts';
-import { graphOptions, here } from '../../workspace.ts';
+import { here } from '../../workspace.ts';
 import { workspacePath } from './file-argument.ts';
+import { type KeepGoing, queryOptions, withKeepGoing } from './keep-going.ts';
 import { printLabels, type Selection, withSelection } from './selection.ts';
 
 export function define(command: Command, context: CommandContext): void {
-  withSelection(
-    command
-      .description('targets that make a file, or a folder around it')
-      .argument(
-        '<files...>',
-        'paths as they lie below banksman-out, or from the current folder as if they lay beside the sources',
-      ),
-  ).action(async (files: string[], options: Selection) => {
+  withKeepGoing(
+    withSelection(
+      command
+        .description('targets that make a file, or a folder around it')
+        .argument(
+          '<files...>',
+          'paths as they lie below banksman-out, or from the current folder as if they lay beside the sources',
+        ),
+    ),
+  ).action(async (files: string[], options: Selection & KeepGoing) => {
     const { workspace, currentPackage } = await here();
     const paths = files.map((file) =>
       workspacePath(workspace, currentPackage, file).replace(/^banksman-out\/(gen|bin)\//, ''),
     );
-    const graph = await loadWorkspaceGraph(workspace, graphOptions());
+    const graph = await loadWorkspaceGraph(workspace, queryOptions(context, options));
     const labels = new Set(paths.flatMap((path) => targetsMaking(graph, path)));
     printLabels(context, graph.targets, [...labels].sort(), options);
   });
