@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { canonicalJson } from './canonical.ts';
 import { type Digest, digestOf, hexOf } from './digest.ts';
 import { ImageFault } from './fault.ts';
 import {
+  checkSize,
   chooseManifest,
   type Descriptor,
   type ImageConfiguration,
@@ -151,8 +152,9 @@ async function topManifests(layout: string): Promise<readonly Descriptor[]> {
 
 type Document = { readonly bytes: Buffer } & ({ readonly manifest: Manifest } | { readonly index: Index });
 
-async function readDocument(layout: string, { digest, mediaType }: Descriptor): Promise<Document> {
-  const bytes = await readBlob(layout, digest);
+async function readDocument(layout: string, descriptor: Descriptor): Promise<Document> {
+  const { digest, mediaType } = descriptor;
+  const bytes = await readBlob(layout, descriptor);
   return { bytes, ...parseManifest(bytes, mediaType, `the manifest ${digest} in ${layout}`) };
 }
 
@@ -162,16 +164,9 @@ async function readContent(
   manifestBytes: Buffer,
   manifest: Manifest,
 ): Promise<LayoutContent> {
-  const configuration = parseConfiguration(
-    await readBlob(layout, manifest.config.digest),
-    `the configuration in ${layout}`,
-  );
-  if (configuration.diffIds.length !== manifest.layers.length) {
-    throw new ImageFault(
-      'image/bad-layout',
-      `${layout} has ${manifest.layers.length} layers and ${configuration.diffIds.length} sums of them`,
-    );
-  }
+  const configuration = parseConfiguration(await readBlob(layout, manifest.config), `the configuration in ${layout}`);
+  checkSums(manifest, configuration, layout);
+  for (const layer of manifest.layers) checkLayerFile(layout, layer);
   return {
     layout,
     digest,
@@ -184,14 +179,32 @@ async function readContent(
   };
 }
 
+/** @throws ImageFault image/bad-layout where the layers are not those that the configuration is about */
+export function checkSums({ layers }: Manifest, { diffIds }: ImageConfiguration, what: string): void {
+  if (diffIds.length === layers.length) return;
+  throw new ImageFault('image/bad-layout', `${what} has ${layers.length} layers and ${diffIds.length} sums of them`);
+}
+
+/** A pipe or a device would be read for ever. One that is not there is told of by whoever needs it. */
+function checkLayerFile(layout: string, { digest, size }: Descriptor): void {
+  const path = layoutBlob(layout, digest);
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isFile()) throw new ImageFault('image/bad-layout', `${path} is not a file`);
+  if (found.size !== size)
+    throw new ImageFault('image/wrong-content', `${path} has ${found.size} bytes, and its manifest says ${size}`);
+}
+
 function onlyOne<T>(list: readonly T[]): T | undefined {
   return list.length === 1 ? list[0] : undefined;
 }
 
-async function readBlob(layout: string, digest: Digest): Promise<Buffer> {
+async function readBlob(layout: string, descriptor: Descriptor): Promise<Buffer> {
+  const { digest } = descriptor;
   const bytes = await readSmall(layoutBlob(layout, digest));
   if (digestOf(bytes) !== digest)
     throw new ImageFault('image/wrong-content', `${layoutBlob(layout, digest)} is damaged: its bytes have another sum`);
+  checkSize(descriptor, bytes, layoutBlob(layout, digest));
   return bytes;
 }
 
@@ -199,12 +212,15 @@ async function readBlob(layout: string, digest: Digest): Promise<Buffer> {
 async function readSmall(path: string): Promise<Buffer> {
   let file: number;
   try {
-    file = openSync(path, 'r');
+    // Not to wait for whoever writes to a pipe.
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch {
     throw new ImageFault('image/bad-layout', `${path} is missing`);
   }
   try {
-    const { size } = fstatSync(file);
+    const found = fstatSync(file);
+    if (!found.isFile()) throw new ImageFault('image/bad-layout', `${path} is not a file`);
+    const { size } = found;
     if (size > maximumManifest)
       throw new ImageFault('image/too-large', `${path} has ${size} bytes, ${maximumManifest} are the limit`);
     return readFileSync(file);

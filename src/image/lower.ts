@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { bounded } from './bounded.ts';
 import { decompress } from './debian/decompress.ts';
 import { ImageFault } from './fault.ts';
 import { layoutBlob } from './layout.ts';
@@ -8,12 +9,13 @@ import { readTar } from './tar/read.ts';
 /** A layer's uncompressed bytes. @throws ImageFault image/bad-layout for a media type that is not known */
 export function layerBytes(
   layout: string,
-  { mediaType, digest }: Pick<Descriptor, 'mediaType' | 'digest'>,
+  { mediaType, digest, size }: Pick<Descriptor, 'mediaType' | 'digest' | 'size'>,
 ): AsyncIterable<Uint8Array> {
   const stream = createReadStream(layoutBlob(layout, digest), { highWaterMark: 256 * 1024 });
   if (mediaType === mediaTypes.layer) return stream;
-  if (mediaType.endsWith('gzip')) return decompress(stream, 'gzip', `layer ${digest}`);
-  if (mediaType === mediaTypes.layerZstd) return decompress(stream, 'zstd', `layer ${digest}`);
+  const what = `layer ${digest}`;
+  if (mediaType.endsWith('gzip')) return bounded(decompress(stream, 'gzip', what), size, what);
+  if (mediaType === mediaTypes.layerZstd) return bounded(decompress(stream, 'zstd', what), size, what);
   throw new ImageFault('image/bad-layout', `${layout} has a layer of the unknown media type ${mediaType}`);
 }
 

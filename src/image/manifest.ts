@@ -86,6 +86,16 @@ export function parseAnyManifest(
   return parse(bytes, declared, what, isAnyDigest);
 }
 
+/**
+ * What names a document says how long it is, and a reader may go by that.
+ *
+ * @throws ImageFault image/wrong-content where it is not so. image-spec descriptor.md, "size"
+ */
+export function checkSize({ size }: Descriptor<AnyDigest>, bytes: Uint8Array, what: string): void {
+  if (bytes.length === size) return;
+  throw new ImageFault('image/wrong-content', `${what} has ${bytes.length} bytes, and what names it says ${size}`);
+}
+
 /** How an index, or a list of referrers, speaks of a manifest. distribution-spec 1.1, "Listing Referrers". */
 export function descriptorOf(
   document: Manifest<AnyDigest> | Index<AnyDigest>,

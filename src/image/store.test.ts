@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, lstat, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { digestOf } from './digest.ts';
@@ -67,6 +67,24 @@ test('a file is taken in by link, and given out by link', async () => {
   await expect(store.putFile(join(folder, 'layer.tar'), { digest: digestOf('other') })).rejects.toMatchObject({
     code: 'image/wrong-content',
   });
+});
+
+test('a link is copied and a pipe is refused: nothing outside is made read-only, or waited for', async () => {
+  const folder = await testFolder();
+  const store = await openBlobStore(join(folder, 'store'));
+  await writeFile(join(folder, 'mine'), 'mine');
+  await chmod(join(folder, 'mine'), 0o644);
+  await symlink(join(folder, 'mine'), join(folder, 'link'));
+  const { digest } = await store.putFile(join(folder, 'link'));
+  expect((await lstat(store.path(digest))).isFile()).toBe(true);
+  expect((await stat(join(folder, 'mine'))).mode & 0o777).toBe(0o644);
+  await writeFile(join(folder, 'mine'), 'changed');
+  expect((await store.read(digest)).toString()).toBe('mine');
+  execFileSync('mkfifo', [join(folder, 'pipe')]);
+  await symlink('/dev/zero', join(folder, 'zero'));
+  for (const name of ['pipe', 'zero', 'store'])
+    await expect(store.putFile(join(folder, name))).rejects.toMatchObject({ code: 'image/bad-file' });
+  expect(await readdir(join(folder, 'store/tmp'))).toEqual([]);
 });
 
 test('many writers of one blob leave one whole blob', async () => {

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, link, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { hashFile as sumOfFile } from '../disk/index.ts';
@@ -123,7 +123,7 @@ export async function openBlobStore(folder: string): Promise<BlobStore> {
     }
     const partial = temporary();
     try {
-      await linkOrCopy(source, partial);
+      await takeFile(source, partial);
       // Hashed after the link: what is hashed is what will lie in the store.
       const stored = await hashFile(partial);
       check(stored, expected);
@@ -207,6 +207,18 @@ export async function openBlobStore(folder: string): Promise<BlobStore> {
 export async function hashFile(path: string): Promise<Stored> {
   const { sha256, size } = await sumOfFile(path);
   return { digest: `sha256:${sha256}`, size };
+}
+
+/**
+ * A link in place of a file is not taken as it is: what it leads to may change, and is not ours to make read-only.
+ *
+ * @throws ImageFault image/bad-file for a pipe or a device, which would be read for ever
+ */
+async function takeFile(source: string, destination: string): Promise<void> {
+  const found = await stat(source);
+  if (!found.isFile()) throw new ImageFault('image/bad-file', `${source} is not a file`);
+  if ((await lstat(source)).isSymbolicLink()) await copyFile(source, destination);
+  else await linkOrCopy(source, destination);
 }
 
 /** Hard link; a copy where the file system boundary or the limit of links forbids it. */

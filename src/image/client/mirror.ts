@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { type Progress, silent } from '../../progress/index.ts';
 import { type AnyDigest, type Digest, digestOf, isDigest } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
-import { type Descriptor, type Index, type Manifest, parseAnyManifest } from '../manifest.ts';
+import { checkSize, type Descriptor, type Index, type Manifest, parseAnyManifest } from '../manifest.ts';
 import { formatReference, parseReference, type Reference } from '../names.ts';
 import { stagingFolder } from '../staging.ts';
 import { fromEndpoints, openForPush, type RegistryAccessOptions } from './endpoints.ts';
@@ -194,19 +194,26 @@ async function collectParts(
     const document = 'index' in parsed ? parsed.index : parsed.manifest;
     if ('manifests' in document) {
       const wanted = platform === undefined ? document.manifests : [chosenOf(document, platform, from.repository)];
-      for (const each of wanted) await add(await from.manifest(each.digest), each.digest, depth + 1, refersTo);
+      for (const each of wanted) await follow(each, depth, refersTo);
       // An index of which parts are left out would lead to what is not there.
       if (platform === undefined) parts.set(digest, { digest, found, document, refersTo, tags });
     } else parts.set(digest, { digest, found, document, refersTo, tags });
     if (!referrers || !parts.has(digest)) return;
-    for (const each of await from.referrers(digest))
-      await add(await from.manifest(each.digest), each.digest, depth + 1, digest);
+    for (const each of await from.referrers(digest)) await follow(each, depth, digest);
     await inParallel(taggedReferrers, taggedReferrers.length, async (kind) => {
       const tag = `${digest.replace(':', '-')}.${kind}`;
       if ((await from.head(tag)) === undefined) return;
       const tagged = await from.manifest(tag);
       await add(tagged, tagged.digest, depth + 1, digest, [tag]);
     });
+  }
+
+  /** What is known is not asked for again, however often it is named. */
+  async function follow(each: Descriptor<AnyDigest>, depth: number, refersTo?: AnyDigest): Promise<void> {
+    if (parts.has(each.digest)) return;
+    const found = await from.manifest(each.digest);
+    checkSize(each, found.bytes, `${from.repository}@${each.digest}`);
+    await add(found, each.digest, depth + 1, refersTo);
   }
 
   await add(top, top.digest, 0);

@@ -2,8 +2,15 @@ import type { Progress } from '../../progress/index.ts';
 import { silent } from '../../progress/index.ts';
 import type { Digest } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
-import { type AssembledImage, readLayout, writeLayout } from '../layout.ts';
-import { chooseManifest, type Descriptor, type Manifest, parseManifest } from '../manifest.ts';
+import { type AssembledImage, checkSums, readLayout, writeLayout } from '../layout.ts';
+import {
+  checkSize,
+  chooseManifest,
+  type Descriptor,
+  type Manifest,
+  parseConfiguration,
+  parseManifest,
+} from '../manifest.ts';
 import { parseReference } from '../names.ts';
 import { type Architecture, machineArchitecture } from '../platform.ts';
 import type { BlobStore } from '../store.ts';
@@ -50,19 +57,19 @@ async function pullFrom(remote: RemoteRepository, name: string, request: PullReq
   const found = await remote.manifest(name);
   const parsed = parseManifest(found.bytes, found.mediaType, request.reference);
   if ('manifest' in parsed) {
-    const { descriptor, blobs } = await bring(remote, request, found, parsed.manifest);
+    const { descriptor, blobs } = await bring(remote, request, found, parsed.manifest, true);
     await writeLayout(store, { ...descriptor, platform: { architecture, os: 'linux' } }, blobs, output);
   } else if (request.whole) {
     const images = [];
     for (const each of parsed.index.manifests) {
-      if (each.platform?.os !== 'unknown') images.push(await one(remote, request, each.digest));
+      if (each.platform?.os !== 'unknown') images.push(await one(remote, request, each));
     }
     const index = await store.put(found.bytes, { digest: found.digest });
     const blobs = images.flatMap(({ descriptor, blobs: own }) => [descriptor.digest, ...own]);
     await writeLayout(store, { mediaType: parsed.index.mediaType, ...index }, blobs, output);
   } else {
     const chosen = chooseManifest(parsed.index, architecture, request.reference);
-    const { descriptor, blobs } = await one(remote, request, chosen.digest);
+    const { descriptor, blobs } = await one(remote, request, chosen);
     await writeLayout(store, { ...descriptor, platform: { architecture, os: 'linux' } }, blobs, output);
   }
   const { images } = await readLayout(output);
@@ -72,10 +79,12 @@ async function pullFrom(remote: RemoteRepository, name: string, request: PullReq
   return { layout, digest, tag, configDigest, layers };
 }
 
-async function one(remote: RemoteRepository, request: PullRequest, digest: Digest): Promise<Brought> {
-  const found = await remote.manifest(digest);
+async function one(remote: RemoteRepository, request: PullRequest, descriptor: Descriptor): Promise<Brought> {
+  const found = await remote.manifest(descriptor.digest);
+  checkSize(descriptor, found.bytes, `${request.reference}@${descriptor.digest}`);
   const parsed = parseManifest(found.bytes, found.mediaType, request.reference);
-  if ('manifest' in parsed) return bring(remote, request, found, parsed.manifest);
+  if ('manifest' in parsed)
+    return bring(remote, request, found, parsed.manifest, descriptor.artifactType === undefined);
   throw new ImageFault('image/bad-layout', `${request.reference} is an index of indexes`);
 }
 
@@ -84,12 +93,17 @@ interface Brought {
   readonly blobs: readonly Digest[];
 }
 
-/** All that a manifest names, into the store. */
+/**
+ * All that a manifest names, into the store.
+ *
+ * @param isImage it is seen that it is a whole one before anything of it is written elsewhere
+ */
 async function bring(
   remote: RemoteRepository,
-  { store }: PullRequest,
+  { store, reference }: PullRequest,
   found: FoundManifest,
   manifest: Manifest,
+  isImage: boolean,
 ): Promise<Brought> {
   const blobs = [manifest.config, ...manifest.layers];
   await inParallel(blobs, atOnce, async ({ digest, size }) => {
@@ -101,6 +115,10 @@ async function bring(
       return store.put(remote.blob(digest, size), expected);
     });
   });
+  if (isImage) {
+    const what = `the configuration of ${reference}`;
+    checkSums(manifest, parseConfiguration(await store.read(manifest.config.digest), what), reference);
+  }
   const stored = await store.put(found.bytes, { digest: found.digest });
   return { descriptor: { mediaType: manifest.mediaType, ...stored }, blobs: blobs.map(({ digest }) => digest) };
 }

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { bounded } from '../bounded.ts';
 import { ImageFault } from '../fault.ts';
 import { readTar } from '../tar/read.ts';
 import { type ArMember, readAr } from './ar.ts';
@@ -58,27 +59,13 @@ async function readControl(path: string, member: ArMember): Promise<Omit<DebFile
   return { control, md5sums, postinst, preinst };
 }
 
-/** The least that a package may unpack to, and the most for each of its own bytes: no compression of real files comes near. */
-const leastUnpacked = 64 * 1024 * 1024;
-const mostForEach = 200;
-
-async function* unpack(path: string, member: ArMember): AsyncGenerator<Uint8Array> {
+function unpack(path: string, member: ArMember): AsyncGenerator<Uint8Array> {
   const compression = compressionOf(member.name);
   if (compression === undefined) {
     throw new ImageFault('image/bad-archive', `${path} has ${member.name}, whose compression is not known`);
   }
-  const maximum = Math.max(leastUnpacked, member.size * mostForEach);
-  let bytes = 0;
-  for await (const piece of decompress(stretch(path, member), compression, `${path}: ${member.name}`)) {
-    bytes += piece.length;
-    if (bytes > maximum) {
-      throw new ImageFault(
-        'image/too-large',
-        `${path}: ${member.name} has ${member.size} bytes and unpacks to more than ${maximum}, which no package does`,
-      );
-    }
-    yield piece;
-  }
+  const what = `${path}: ${member.name}`;
+  return bounded(decompress(stretch(path, member), compression, what), member.size, what);
 }
 
 function stretch(path: string, member: ArMember): Readable {

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { bounded } from '../bounded.ts';
 import { type Compression, decompress } from '../debian/decompress.ts';
 import type { Digest } from '../digest.ts';
 import { ImageFault } from '../fault.ts';
@@ -25,9 +26,6 @@ export interface UnpackedArchive {
 
 /** Bounds of an archive in a context: what people add is far below. */
 const limits = { entries: 200_000, totalSize: 8 * 1024 ** 3 };
-/** What compresses better than this, beyond the first bytes, was made to fill a disk. */
-const maximumRatio = 200;
-const freeBytes = 64 * 1024 ** 2;
 const archiveVersion = 1;
 
 const magics: readonly (readonly [Compression, readonly number[]])[] = [
@@ -70,8 +68,8 @@ export async function unpackArchive(
 
   async function keep(): Promise<{ digest: Digest; size: number; entries: readonly IndexedEntry[] }> {
     // Read once to see that it is harmless, before a byte of it is written.
-    const entries = await entriesOf(bounded(decompress(source(), compression, what), file.size, what), what, 0);
-    const stored = await store.put(bounded(decompress(source(), compression, what), file.size, what), {
+    const entries = await entriesOf(boundedArchive(decompress(source(), compression, what), file.size, what), what, 0);
+    const stored = await store.put(boundedArchive(decompress(source(), compression, what), file.size, what), {
       durable: false,
     });
     return { ...stored, entries };
@@ -173,18 +171,9 @@ async function entriesOf(source: AsyncIterable<Uint8Array>, what: string, begin:
   return entries;
 }
 
-async function* bounded(source: AsyncIterable<Uint8Array>, packed: number, what: string): AsyncGenerator<Uint8Array> {
-  const most = Math.min(limits.totalSize + limits.entries * 2 * blockSize, packed * maximumRatio + freeBytes);
-  let total = 0;
-  for await (const piece of source) {
-    total += piece.length;
-    if (total > most) {
-      throw new ImageFault('image/too-large', `${what} unpacks to more than ${most} bytes from ${packed}`, {
-        next: 'check where the archive comes from; unpack it in a genrule where it is right',
-      });
-    }
-    yield piece;
-  }
+/** The same, and no more than entries within the limits can have. */
+function boundedArchive(source: AsyncIterable<Uint8Array>, packed: number, what: string): AsyncGenerator<Uint8Array> {
+  return bounded(source, packed, what, limits.totalSize + limits.entries * 2 * blockSize);
 }
 
 function streamOf({ path, offset }: { readonly path: string; readonly offset: number }, size: number) {

@@ -4,6 +4,10 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { isFault } from '../../fault/index.ts';
+import { digestOf } from '../digest.ts';
+import { layoutBlob } from '../layout.ts';
+import { mediaTypes } from '../manifest.ts';
+import { machineArchitecture } from '../platform.ts';
 import { openBlobStore } from '../store.ts';
 import { checksum } from '../tar/header.ts';
 import { directoryEntry, fileEntry, type LayerEntry, symlinkEntry } from '../tar/write.ts';
@@ -245,4 +249,34 @@ describe('archives that ADD refuses, and of which nothing is left', () => {
     expect(error.message).toContain('unpacks to more than');
     expect(added).toEqual([]);
   });
+});
+
+test('a layer of a base that unpacks without end is refused before the disk is full', async () => {
+  const folder = await testFolder();
+  const base = join(folder, 'bomb.oci');
+  mkdirSync(join(base, 'blobs/sha256'), { recursive: true });
+  const put = (mediaType: string, bytes: Buffer) => {
+    const digest = digestOf(bytes);
+    writeFileSync(layoutBlob(base, digest), bytes);
+    return { mediaType, digest, size: bytes.length };
+  };
+  // 100 MB of zeros in 100 kB: a thousand times.
+  const layer = put(mediaTypes.layerGzip, gzipSync(Buffer.alloc(100 * 1024 ** 2)));
+  const configuration = {
+    architecture: machineArchitecture(),
+    os: 'linux',
+    rootfs: { type: 'layers', diff_ids: [`sha256:${'0'.repeat(64)}`] },
+  };
+  const config = put(mediaTypes.config, Buffer.from(JSON.stringify(configuration)));
+  const manifest = { schemaVersion: 2, mediaType: mediaTypes.manifest, config, layers: [layer] };
+  const manifests = [put(mediaTypes.manifest, Buffer.from(JSON.stringify(manifest)))];
+  writeFileSync(join(base, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+  writeFileSync(join(base, 'index.json'), JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.index, manifests }));
+  const { error, added } = await refused(
+    { files: { Dockerfile: 'FROM //bomb\nCOPY a /b/\n', a: 'a' } },
+    { imageOf: () => base },
+  );
+  expect(error).toMatchObject({ code: 'image/too-large', message: expect.stringContaining('unpacks to more than') });
+  // The layer as it came; not what it unpacks to.
+  expect(added).toEqual([layer.digest.slice('sha256:'.length)]);
 });

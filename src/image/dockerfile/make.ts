@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import type { Progress } from '../../progress/index.ts';
 import { created, storeImage, takeBase } from '../assemble.ts';
+import { bounded } from '../bounded.ts';
 import { canonicalJson } from '../canonical.ts';
 import type { RegistryAccessOptions } from '../client/endpoints.ts';
 import { decompress } from '../debian/decompress.ts';
@@ -393,7 +394,9 @@ class Build {
         throw new ImageFault('image/bad-layout', `a layer has the unknown media type ${layer.mediaType}`);
       }
       const source = createReadStream(store.path(layer.digest), { highWaterMark: 256 * 1024 });
-      await store.put(decompress(source, compression, `layer ${layer.digest}`), { digest: diffId, durable: false });
+      const what = `layer ${layer.digest}`;
+      const bytes = bounded(decompress(source, compression, what), layer.size, what);
+      await store.put(bytes, { digest: diffId, durable: false });
     }
     return await treeOfLayers(store, diffIds);
   }

@@ -20,6 +20,8 @@ export interface TarLimits {
 /** The largest Debian packages have some 50,000 files and unpack to less than 4 GiB. */
 export const defaultLimits: TarLimits = { entries: 500_000, totalSize: 16 * 1024 ** 3 };
 
+/** Bytes of zeros behind an archive: tar fills its last record, of 10 kB mostly, and nobody's is longer than this. */
+const maximumTail = 16 * 1024 ** 2;
 /** Bytes; PATH_MAX of Linux. */
 const maximumPath = 4096;
 /** Bytes of one extended header: names and numbers only, so that this is generous. */
@@ -64,6 +66,7 @@ async function* entriesOf(
   const seen = new Map<string, EntryType>();
   let extension: Extension = {};
   let count = 0;
+  let extensions = 0;
   let total = 0;
   for (;;) {
     const block = await reader.take(blockSize);
@@ -76,13 +79,17 @@ async function* entriesOf(
     const ownSize = number(block, 124, 12, bad);
     if (flag === 'x' || flag === 'g' || flag === 'L' || flag === 'K') {
       if (ownSize > maximumExtension) throw bad(`has an extended header of ${ownSize} bytes`);
+      // A long name, a long target and a pax header for each entry, at most.
+      extensions += 1;
+      if (extensions > 3 * limits.entries)
+        throw tooLarge(`${what} has more than ${3 * limits.entries} extended headers`);
       const body = (await reader.take(ownSize)) ?? Buffer.alloc(0);
       await reader.skip((blockSize - (ownSize % blockSize)) % blockSize);
       if (flag === 'x') extension = { ...extension, ...parsePax(body, bad) };
-      else if (flag === 'L') extension = { ...extension, path: untilNul(body) };
-      else if (flag === 'K') extension = { ...extension, linkpath: untilNul(body) };
-      // A global header ('g') holds comments such as git's commit id; a path or size in it makes no sense.
-      else parsePax(body, bad);
+      else if (flag === 'L') extension = { ...extension, path: untilNul(body, bad) };
+      else if (flag === 'K') extension = { ...extension, linkpath: untilNul(body, bad) };
+      // A global header ('g') holds comments such as git's commit id. A path or size for all entries makes no sense, and some readers take it.
+      else if (Object.keys(parsePax(body, bad)).length > 0) throw bad('says in a global header what each entry says');
       continue;
     }
     count += 1;
@@ -109,8 +116,11 @@ async function* entriesOf(
   const second = await reader.take(blockSize);
   if (second === undefined || second.length < blockSize || !isZero(second))
     throw bad('ends without an end-of-archive mark');
+  let tail = 0;
   for (let rest = await reader.take(blockSize); rest !== undefined; rest = await reader.take(blockSize)) {
     if (!isZero(rest)) throw bad('has bytes after its end');
+    tail += rest.length;
+    if (tail > maximumTail) throw tooLarge(`${what} has more than ${maximumTail} bytes after its end`);
   }
 }
 
@@ -290,9 +300,8 @@ function utf8(block: Buffer, at: number, length: number, bad: Bad, whole = false
   }
 }
 
-function untilNul(body: Buffer): string {
-  const nul = body.indexOf(0);
-  return (nul < 0 ? body : body.subarray(0, nul)).toString('utf8');
+function untilNul(body: Buffer, bad: Bad): string {
+  return utf8(body, 0, body.length, bad);
 }
 
 function isZero(block: Buffer): boolean {

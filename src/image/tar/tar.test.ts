@@ -216,7 +216,48 @@ describe('reading', () => {
       'leads out of the archive',
     ],
     'a negative size': [[negativeSize(), end], 'negative'],
+    'a negative pax size': [[...pax('size=-1'), file('a'), end], 'pax size "-1"'],
+    'a pax size beyond all numbers': [[...pax(`size=${'9'.repeat(40)}`), file('a'), end], 'pax size'],
+    'a pax path with a zero byte': [[...pax('path=a\0b'), file('a'), end], 'unusable name'],
+    'a pax link with a zero byte': [
+      [...pax('linkpath=x\0y'), raw({ path: 'a', type: 'symlink', target: 'b' }), end],
+      'to nowhere',
+    ],
+    'a sparse file of GNU tar in pax': [[...pax('GNU.sparse.major=1'), file('a'), end], 'sparse file'],
+    'a path for all entries': [[...pax('path=etc/passwd', 'g'), file('a'), end], 'global header'],
+    'a size for all entries': [[...pax('size=0', 'g'), file('a'), end], 'global header'],
+    'a long name that is not UTF-8': [
+      [
+        raw({ path: '././@LongLink', size: 2 }, 'L'),
+        Buffer.concat([Buffer.from('\xff\xfe', 'latin1')], 512),
+        file('a'),
+        end,
+      ],
+      'not UTF-8',
+    ],
+    'a device with a number beyond the field': [[raw({ path: 'dev/kmem' }, '3'), end], 'character device'],
+    'content of a hard link': [
+      [file('a'), raw({ path: 'b', type: 'hardlink', target: 'a', size: 512 }), Buffer.alloc(512), end],
+      'content for',
+    ],
+    'a file in place of the root': [[file('./'), end].map((block) => dataOf(block)), 'root folder'],
   };
+
+  /** A folder's name, and the type of a link. */
+  function dataOf(block: Buffer): Buffer {
+    return block === end ? end : raw({ path: '.', type: 'symlink', target: 'x' });
+  }
+
+  function pax(text: string, flag = 'x'): Buffer[] {
+    const rest = ` ${text}\n`;
+    let length = rest.length + 1;
+    while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
+    const body = Buffer.from(`${length}${rest}`, 'latin1');
+    return [
+      raw({ path: 'PaxHeader', size: body.length }, flag),
+      Buffer.concat([body], Math.ceil(body.length / 512) * 512),
+    ];
+  }
 
   function negativeSize(): Buffer {
     const block = raw({ path: 'a' });
@@ -239,6 +280,21 @@ describe('reading', () => {
     await expect(
       read(Buffer.concat([raw({ path: 'big', size: 2 ** 32 }), end]), { entries: 1, totalSize: 2 ** 31 }),
     ).rejects.toMatchObject({ code: 'image/too-large' });
+  });
+
+  test('headers of headers, and zeros behind the end, have an end', async () => {
+    const [header, body] = pax('comment=x') as [Buffer, Buffer];
+    const ten = Array.from({ length: 10 }, () => [header, body]).flat();
+    await expect(read(Buffer.concat([...ten, file('a'), end]), { entries: 3, totalSize: 1 })).rejects.toMatchObject({
+      code: 'image/too-large',
+      message: expect.stringContaining('extended headers'),
+    });
+    expect(await read(Buffer.concat([...ten, file('a'), end]), { entries: 4, totalSize: 1 })).toHaveLength(1);
+    expect(await read(Buffer.concat([file('a'), end, Buffer.alloc(20 * 512)]))).toHaveLength(1);
+    await expect(read(Buffer.concat([file('a'), end, Buffer.alloc(17 * 1024 ** 2)]))).rejects.toMatchObject({
+      code: 'image/too-large',
+      message: expect.stringContaining('after its end'),
+    });
   });
 
   test('no bytes whatever make it crash or hang', async () => {
