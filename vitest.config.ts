@@ -8,6 +8,8 @@ export default defineConfig({
           name: 'unit',
           include: ['src/**/*.test.ts', 'test/unit/**/*.test.ts'],
           testTimeout: 30_000,
+          // Starting a database takes more than Vitest's ten seconds on a machine that is busy.
+          hookTimeout: 120_000,
         },
       },
       {

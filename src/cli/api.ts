@@ -49,7 +49,11 @@ export function refuseClusterChoice(options: { readonly cluster?: string; readon
 export type ApiContext = Pick<CommandContext, 'signal' | 'progress' | 'atEnd'>;
 
 /** A call of the server's API. */
-export type Api = (method: 'GET' | 'POST' | 'DELETE', path: string, body?: object) => Promise<unknown>;
+export interface Api {
+  (method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<unknown>;
+  /** A stream of events from behind the last one that was seen, for as long as it lasts. */
+  readonly stream?: (path: string, after: string | undefined, signal: AbortSignal) => Promise<Response>;
+}
 
 /**
  * Calls a server. The token comes from the environment, so that it stands in no list of processes.
@@ -58,11 +62,15 @@ export type Api = (method: 'GET' | 'POST' | 'DELETE', path: string, body?: objec
  */
 export function apiOf({ server }: ServerChoice, context: ApiContext): Api {
   let opening: Promise<Api> | undefined;
-  return async (...call) => {
+  const opened = () => {
     opening ??= placeOf(server, context).then((place) => apiAt(place, context.signal));
-    const api = await opening;
-    return await api(...call);
+    return opening;
   };
+  const call = async (...asked: Parameters<Api>) => await (await opened())(...asked);
+  return Object.assign(call, {
+    stream: async (...asked: Parameters<NonNullable<Api['stream']>>) =>
+      (await opened()).stream?.(...asked) ?? Response.error(),
+  });
 }
 
 /** Where the server is that is meant: `alone` is begun here, and ends with the command. */
@@ -95,7 +103,17 @@ export function apiAt(place: ServerPlace, signal: AbortSignal): Api {
       next: 'ask an administrator for one; `banksman server token` makes the first',
     });
   }
-  return async (method, path, body) => {
+  const stream: Api['stream'] = (path, after, ended) =>
+    send(new URL(path, base), {
+      headers: {
+        authorization: `Bearer ${token}`,
+        accept: 'text/event-stream',
+        ...(after !== undefined && { 'last-event-id': after }),
+      },
+      redirect: 'error',
+      signal: AbortSignal.any([signal, ended]),
+    });
+  const call: Api = async (method, path, body) => {
     let answer: Response;
     const trace = traceparent();
     try {
@@ -132,6 +150,7 @@ export function apiAt(place: ServerPlace, signal: AbortSignal): Api {
       },
     );
   };
+  return Object.assign(call, { stream });
 }
 
 /** Items of a list, page after page as they are asked for. @param path with what it is asked with, but no `after` */

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '../fault/index.ts';
 import type { Api } from './api.ts';
 import type { CommandContext } from './context.ts';
+import { followNews } from './news.ts';
 import { count } from './views/count.ts';
 import { paintState, type RolloutView, shortRelease } from './views/rollouts.ts';
 
@@ -17,8 +17,6 @@ interface Place {
   readonly rollouts: readonly RolloutView[];
 }
 
-/** Milliseconds between two looks. The server is asked about a few rollouts, and a person waits. */
-const lookEvery = 500;
 /** States that a rollout does not leave by itself; a healthy one may be gone back from later. */
 const ended = ['healthy', 'removed', 'failed', 'superseded', 'cancelled', 'rolled-back'];
 
@@ -52,7 +50,8 @@ export async function promoteOnce(
 }
 
 /**
- * Waits until each has ended, and tells of every new state. What waits for a gate is waited for as well.
+ * Waits until each has ended, and tells of every new state: live on a terminal, in a line each elsewhere. What waits for a gate is waited
+ * for as well. The server's stream says when there is something new.
  *
  * @returns rollouts as they ended, in the order given
  */
@@ -62,9 +61,13 @@ export async function follow(
   { terminal, progress, signal, quiet = false }: CommandContext & { readonly quiet?: boolean },
 ): Promise<RolloutView[]> {
   const width = Math.max(0, ...wanted.map(({ service }) => service.length));
-  return await Promise.all(
-    wanted.map(async ({ service, environment, rollout }) => {
+  const news = followNews(call, signal);
+  await news.ready();
+  const all = wanted.map(async ({ service, environment, rollout }) => {
+    const task = progress.begin(service);
+    try {
       const path = placePath(service, environment);
+      const next = news.heed((subject) => subject === `${service} in ${environment}`);
       let said = '';
       for (;;) {
         const { rollouts } = (await call('GET', path)) as Place;
@@ -85,12 +88,20 @@ export async function follow(
         }
         const why = steps.at(-1)?.why;
         const text = `${state}${why === undefined ? '' : `  ${why}`}`;
-        if (text !== said) progress.say(`  ${service}  ${text}`);
+        if (text !== said && !terminal.live) progress.say(`  ${service}  ${text}`);
         said = text;
-        await sleep(lookEvery, undefined, { signal });
+        task.update(text);
+        await next();
       }
-    }),
-  );
+    } finally {
+      task.done();
+    }
+  });
+  try {
+    return await Promise.all(all);
+  } finally {
+    news.stop();
+  }
 }
 
 /**

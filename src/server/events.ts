@@ -12,7 +12,7 @@ const paceWithout = 2_000;
 /** Bytes that wait for a reader at most. Its place is known, and it can come again. */
 const patience = 1_000_000;
 /** Kinds of entries that are for everybody who may read placements. */
-export const publicActions = /^(?:rollout|service|hold|approval|release|test|emergency|provenance|drift)\./;
+export const publicActions = /^(?:rollout|service|hold|approval|release|train|test|emergency|provenance|drift)\./;
 
 export interface Stream {
   readonly database: Database;

@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { Fault, nearest } from '../../fault/index.ts';
 import { apiOf, queryText, type ServerChoice, withServerOption } from '../api.ts';
 import { withEnvironmentOption } from '../cluster.ts';
 import type { CommandContext } from '../context.ts';
+import { followNews } from '../news.ts';
 import type { Paint } from '../terminal.ts';
 import { UsageFault } from '../usage.ts';
 import { paintState, shortRelease } from '../views/rollouts.ts';
@@ -38,9 +38,6 @@ interface Plan {
   readonly stay: readonly { readonly service: string; readonly why: string }[];
   readonly circles: readonly (readonly string[])[];
 }
-
-/** Milliseconds between two looks. */
-const lookEvery = 1000;
 
 export function define(command: Command, context: CommandContext): void {
   withServerOption(
@@ -100,13 +97,26 @@ async function run(patterns: readonly string[], options: Options, context: Comma
   let train = (await call('POST', `${trains}s`, body)) as Train;
   if (!options.wait) return print(train, [`train ${train.id}`, ...carLines(train.cars, terminal.paint)]);
   const said = new Map<string, string>();
-  while (train.endedAt === undefined) {
-    for (const { service, state = 'waits' } of train.cars) {
-      if (said.get(service) !== state) context.progress.say(`  ${service}  ${state}`);
-      said.set(service, state);
-    }
-    await sleep(lookEvery, undefined, { signal });
+  const news = followNews(call, signal);
+  const task = context.progress.begin(`train ${train.id}`);
+  try {
+    await news.ready();
+    const next = news.heed((subject) => subject.endsWith(` in ${env}`));
     train = (await call('GET', `/v1/trains/${encodeURIComponent(train.id)}`)) as Train;
+    while (train.endedAt === undefined) {
+      for (const { service, state = 'waits' } of train.cars) {
+        if (said.get(service) !== state) context.progress.say(`  ${service}  ${state}`);
+        said.set(service, state);
+      }
+      const arrived = train.cars.filter(({ state }) => state === 'arrived').length;
+      task.update(`${arrived} of ${train.cars.length} arrived`);
+      // Its cars, or the train itself.
+      await next();
+      train = (await call('GET', `/v1/trains/${encodeURIComponent(train.id)}`)) as Train;
+    }
+  } finally {
+    task.done();
+    news.stop();
   }
   print(train, carLines(train.cars, terminal.paint));
   const bad = train.cars.filter(({ state }) => state !== 'arrived');

@@ -144,7 +144,7 @@ export async function openWebhooks(
       const strange = events.find((event) => !eventForm.test(event) || !publicActions.test(event));
       if (strange !== undefined) {
         throw new ServerFault('server/bad-request', `${strange} is no kind of event`, {
-          next: 'give rollout.*, rollout.failed, hold.*, approval.*, release.*, test.*, emergency.* or provenance.*',
+          next: 'give rollout.*, rollout.failed, hold.*, approval.*, release.*, train.*, test.*, emergency.* or provenance.*',
         });
       }
       if (keys === undefined) throw noKey();
