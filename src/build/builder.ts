@@ -15,6 +15,7 @@ import { actionKeyParts, explain, keyOf } from './key.ts';
 import { checkLicences } from './licences.ts';
 import { checkHashes } from './locked-sums.ts';
 import { materialise } from './materialise.ts';
+import { hideFromGit } from './output-root.ts';
 import { openRemoteCache, type RemoteCache, type Wanted } from './remote/remote-cache.ts';
 import { remoteCacheSettings } from './remote/settings.ts';
 import { openSandbox, type Sandbox } from './sandbox.ts';
@@ -423,6 +424,7 @@ export function createBuilder(options: BuilderOptions): Builder {
     };
     // A mistake in what is said of the remote cache is met before anything runs.
     const far = await shop.remote();
+    if (builderOptions.outputRoot === undefined) await hideFromGit(outputRoot);
     try {
       await work(signal, failed);
     } finally {

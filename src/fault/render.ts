@@ -1,5 +1,6 @@
 import { Fault, type Place } from './fault.ts';
 import { codeFrame } from './frame.ts';
+import { machineFault } from './machine.ts';
 
 export interface RenderOptions {
   /** ANSI colours; false for pipes and for NO_COLOR. */
@@ -18,6 +19,8 @@ export interface RenderOptions {
 export function renderFault(error: unknown, options: RenderOptions = {}): string {
   const paint = painter(options.color ?? false);
   if (!(error instanceof Fault)) {
+    const fault = machineFault(error);
+    if (fault !== undefined) return renderFault(fault, options);
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return `${paint.red('error[internal]')}: ${text}\n  ${paint.bold('next')}: this is a defect of Banksman; report it with the lines above`;
   }
@@ -57,6 +60,8 @@ function painter(color: boolean): Painter {
 /** The same for programs: the object under `error` of `--json` output on standard error. */
 export function faultToJson(error: unknown): Record<string, unknown> {
   if (!(error instanceof Fault)) {
+    const fault = machineFault(error);
+    if (fault !== undefined) return faultToJson(fault);
     return { code: 'internal', message: error instanceof Error ? error.message : String(error) };
   }
   const { place } = error;

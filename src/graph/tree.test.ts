@@ -250,6 +250,12 @@ describe('openCommit', () => {
     ]);
   });
 
+  it('says of a repository without a commit that there is nothing to compare with', async () => {
+    const workspace = createWorkspace({ 'a/x': '' });
+    const [fault] = await faultsOf(() => openCommit(workspace.root, 'HEAD'));
+    expect(fault).toMatchObject({ code: 'graph/unknown-revision', next: expect.stringContaining('without a commit') });
+  });
+
   it('tells a clone whose history was cut off from an unknown commit', async () => {
     const origin = createWorkspace({ x: '1' });
     const first = origin.commit();

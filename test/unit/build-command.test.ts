@@ -38,6 +38,8 @@ it('build says with --explain why each action ran', async () => {
   const first = await banksman(root, ['build', '//:good', '--explain'], env());
   expect(first.stdout).toBe(`${root}/banksman-out/gen/good.txt\n`);
   expect(first.stderr).toMatch(/\/\/:good: it was not built here before \(\d/);
+  // `git add .` takes in nothing that was built.
+  expect(await readFile(join(root, 'banksman-out/.gitignore'), 'utf8')).toBe('*\n');
   await writeFile(join(root, 'in.txt'), 'two\n');
   const second = await banksman(root, ['build', '//:good', '--explain'], env());
   expect(second.stderr).toMatch(/\/\/:good: in.txt has changed \(\d/);

@@ -151,6 +151,11 @@ describe('queries', () => {
     expect(outcome).toEqual({ code: 0, stderr: '', stdout });
   });
 
+  it('whatoutputs says of a file that nothing makes it', async () => {
+    const outcome = await banksman(await workspace(files), ['query', 'whatoutputs', 'a/nothing']);
+    expect(outcome).toEqual({ code: 0, stderr: 'note: no target makes a/nothing\n', stdout: '' });
+  });
+
   it('graph --json is the whole graph for other programs', async () => {
     const outcome = await banksman(await workspace(files), ['query', 'graph', '--json', '--hashes']);
     const { targets } = JSON.parse(outcome.stdout) as { targets: object[] };

@@ -44,8 +44,11 @@ export async function resolveRevision(repository: Repository, revision: string):
         cause,
       });
     }
+    const isUnborn = /^(HEAD|@)(?![\w/])/.test(revision);
     throw new GraphFault('graph/unknown-revision', `git knows no commit ${revision}`, {
-      next: 'name a branch, a tag or a commit; git fetch may bring it',
+      next: isUnborn
+        ? 'name one that is there (git log); a repository without a commit has nothing to compare with yet'
+        : 'name a branch, a tag or a commit; git fetch may bring it',
       cause,
     });
   });

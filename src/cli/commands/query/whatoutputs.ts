@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { loadWorkspaceGraph, targetsMaking } from '../../../graph/index.ts';
+import { type Label, loadWorkspaceGraph, targetsMaking } from '../../../graph/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { here } from '../../workspace.ts';
 import { workspacePath } from './file-argument.ts';
@@ -22,7 +22,12 @@ export function define(command: Command, context: CommandContext): void {
       workspacePath(workspace, currentPackage, file).replace(/^banksman-out\/(gen|bin)\//, ''),
     );
     const graph = await loadWorkspaceGraph(workspace, queryOptions(context, options));
-    const labels = new Set(paths.flatMap((path) => targetsMaking(graph, path)));
+    const labels = new Set<Label>();
+    for (const path of paths) {
+      const found = targetsMaking(graph, path);
+      if (found.length === 0) context.progress.say(`note: no target makes ${path}`);
+      for (const label of found) labels.add(label);
+    }
     printLabels(context, graph.targets, [...labels].sort(), options);
   });
 }
