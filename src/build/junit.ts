@@ -32,26 +32,38 @@ function testCase(element: XmlElement, suite: string): TestCase {
   // Most runners repeat the message at the start of the text.
   const message = long.includes(short) ? long : `${short}\n${long}`.trim();
   const seconds = Number(time.replaceAll(',', ''));
+  const printed = element.children.filter((child) => child.name === 'system-out' || child.name === 'system-err');
+  const output = printed
+    .map((child) => child.text.trim())
+    .filter((text) => text !== '')
+    .join('\n')
+    .slice(-keptOutput);
   return {
     name,
     suite: classname ?? suite,
     status: bad !== undefined ? 'failed' : skipped !== undefined ? 'skipped' : 'passed',
     seconds: Number.isFinite(seconds) && seconds > 0 ? seconds : 0,
     ...(message !== '' && { message }),
+    ...(output !== '' && { output }),
   };
 }
+
+/** Characters of what one case printed that are kept. */
+const keptOutput = 64 * 1024;
 
 /** A report of one target's cases, as CI systems read it. */
 export function formatJunit(suite: string, cases: readonly TestCase[], output: string): string {
   const count = (status: TestCase['status']) => cases.filter((each) => each.status === status).length;
   const seconds = cases.reduce((sum, each) => sum + each.seconds, 0);
   const numbers = `tests="${cases.length}" failures="${count('failed')}" errors="0" skipped="${count('skipped')}" time="${seconds.toFixed(3)}"`;
-  const lines = cases.map(({ name, suite: group, status, seconds: time, message }) => {
+  const lines = cases.map(({ name, suite: group, status, seconds: time, message, output: printed }) => {
     const head = `    <testcase name="${escapeXml(name)}" classname="${escapeXml(group)}" time="${time.toFixed(3)}"`;
-    if (status === 'passed') return `${head}/>`;
-    const element = status === 'failed' ? 'failure' : 'skipped';
     const [first = ''] = (message ?? '').split('\n');
-    return `${head}><${element} message="${escapeXml(first)}">${escapeXml(message ?? '')}</${element}></testcase>`;
+    const element = status === 'failed' ? 'failure' : 'skipped';
+    const about =
+      status === 'passed' ? '' : `<${element} message="${escapeXml(first)}">${escapeXml(message ?? '')}</${element}>`;
+    const out = printed === undefined ? '' : `<system-out>${escapeXml(printed)}</system-out>`;
+    return about + out === '' ? `${head}/>` : `${head}>${about}${out}</testcase>`;
   });
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',

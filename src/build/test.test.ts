@@ -86,8 +86,24 @@ describe('tests', () => {
       'd.txt': '',
       'p/d.txt': '',
     });
-    expect((await run(w, '//:t')).fault?.code).toBe('build/bad-test-report');
-    expect((await run(w, '//p:t')).fault?.code).toBe('build/bad-test-report');
+    for (const label of ['//:t', '//p:t'] as const) {
+      const { fault, report } = await run(w, label);
+      expect(fault?.code).toBe('build/bad-test-report');
+      // CI systems see the report alone.
+      const [failed, ...more] = parseJunit(await readFile(report, 'utf8'));
+      expect(failed).toMatchObject({ name: 't', status: 'failed', message: expect.stringContaining('passed, but it') });
+      expect(more).toEqual([]);
+    }
+  });
+
+  it('that fail although all their cases have passed have failed in the report, too', async () => {
+    const passed = '<testsuite><testcase name="a"/></testsuite>';
+    const w = await workspace({ BUILD: rule(`echo '${passed}' > $RESULTS_FILE; exit 3`), 'd.txt': '' });
+    const { report } = await run(w, '//:t');
+    expect(parseJunit(await readFile(report, 'utf8'))).toMatchObject([
+      { name: 'a', status: 'passed' },
+      { name: 't', status: 'failed', message: '//:t failed with exit code 3' },
+    ]);
   });
 
   it('end at their time limit', async () => {
@@ -95,8 +111,9 @@ describe('tests', () => {
       BUILD: rule('echo begun; sleep 60', ', test_timeout = 1, no_test_output = True'),
       'd.txt': '',
     });
-    const { fault } = await run(w, '//:t');
+    const { fault, report } = await run(w, '//:t');
     expect([fault?.code, fault?.notes]).toEqual(['build/timed-out', ['begun']]);
+    expect(await readFile(report, 'utf8')).toContain('<failure message="//:t took longer than 1 s and was stopped">');
   });
 
   it('are tried again when they are flaky, and only then', async () => {
@@ -154,6 +171,7 @@ describe('reports', () => {
       { name: 'a "quoted" <b> & c', suite: 's.é', status: 'passed', seconds: 1.5 },
       { name: 'f', suite: '', status: 'failed', seconds: 0, message: 'line one\n]]> & \u0001' },
       { name: 'k', suite: '', status: 'skipped', seconds: 0, message: 'not now' },
+      { name: 'o', suite: '', status: 'passed', seconds: 0, output: 'said <this>' },
     ] as const;
     const back = parseJunit(formatJunit('//x:y', cases, 'out\u0000put'));
     expect(back.map(({ suite: _suite, ...rest }) => rest)).toEqual(

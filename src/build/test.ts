@@ -100,7 +100,8 @@ export async function runTest(
         task.update(attempt === 1 ? 'testing' : `testing, attempt ${attempt} of ${attempts}`);
         outcome = await attemptOnce(attempt);
       }
-      const { fault, cases, output, seconds, files } = outcome!;
+      const { fault, output, seconds, files } = outcome!;
+      const cases = casesWith(fault, outcome!.cases, target);
       await place(files);
       const xml = formatJunit(target.label, cases, output);
       await writeAtomically(report, xml);
@@ -251,10 +252,7 @@ export async function runTest(
       output += read.text;
     }
     output = output.slice(-keptOutput);
-    if (cases.length === 0) {
-      const status = done.code === 0 ? 'passed' : 'failed';
-      cases = [{ name: target.name, suite: target.package, status, seconds: done.seconds }];
-    }
+    if (cases.length === 0) cases = [wholeTest(target, done.seconds)];
     const result = { cases, output, seconds: done.seconds };
     if (done.timedOut) return { ...result, fault: timedOut(target, timeout, output, log) };
     const bad = cases.filter((each) => each.status === 'failed');
@@ -283,6 +281,20 @@ export async function runTest(
     });
     return { ...result, fault };
   }
+}
+
+/** What a test that tells of no cases is in a report. */
+function wholeTest(target: Target, seconds: number): TestCase {
+  return { name: target.name, suite: target.package, status: 'passed', seconds };
+}
+
+/** CI systems see only the report: where none of the cases has failed, what failed is one of its own. */
+function casesWith(fault: BuildFault | undefined, cases: readonly TestCase[], target: Target): readonly TestCase[] {
+  if (fault === undefined || cases.some(({ status }) => status === 'failed')) return cases;
+  const own = wholeTest(target, 0);
+  const isOwn = (each: TestCase) => each.name === own.name && each.suite === own.suite;
+  const failure = { ...(cases.find(isOwn) ?? own), status: 'failed', message: fault.message } as const;
+  return [...cases.filter((each) => !isOwn(each)), failure];
 }
 
 function explainTest(before: KeyParts | undefined, now: KeyParts): string {

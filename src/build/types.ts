@@ -190,6 +190,8 @@ export interface TestCase {
   readonly status: 'passed' | 'failed' | 'skipped';
   readonly seconds: number;
   readonly message?: string;
+  /** The end of what it printed, where its report says so. */
+  readonly output?: string;
 }
 
 export interface TestedTarget {
