@@ -10,10 +10,18 @@ import type { Descriptor } from '../manifest.ts';
 import { mediaTypes } from '../manifest.ts';
 import type { BlobStore } from '../store.ts';
 import { DockerfileFault } from './fault.ts';
+import {
+  type DockerfileForBuildah,
+  dockerfileForBuildah,
+  heredocContext,
+  heredocsOf,
+  type StageForBuildah,
+} from './for-buildah.ts';
+import type { InstructionOf } from './instruction.ts';
 import { isRun } from './needed-stages.ts';
 import type { Dockerfile, Stage } from './parse.ts';
 import { reproducibleLabel } from './reproducible.ts';
-import { type LogicalLine, placeAt, placeOf, type Word } from './source.ts';
+import { type LogicalLine, placeOf, type Word } from './source.ts';
 import type { FolderNode, Tree } from './tree.ts';
 
 /** How RUN is carried out. */
@@ -38,6 +46,8 @@ export interface BuildahRequest {
   readonly platform: string | undefined;
   /** The layout of what FROM or --from names where that is no stage. */
   layoutOf(stage: Stage, word: Word, line: LogicalLine): Promise<string | undefined>;
+  /** What a stage's heredocs need to know: the SHELL that it begins with, and those of COPY and ADD with their variables replaced. */
+  plannedOf(stage: Stage): Promise<Pick<StageForBuildah, 'shell' | 'texts'>>;
   readonly progress?: Progress | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -108,7 +118,12 @@ async function build(request: BuildahRequest, folder: string): Promise<BuildahIm
   // A path with capitals can't become the name of an image: layouts are named from where they lie.
   const pull = async (layout: string) =>
     (await call(['pull', '--quiet', `oci:${basename(layout)}`], dirname(layout))).trim();
-  await writeFile(join(folder, 'Dockerfile'), await withImages(request, pull));
+  const { text, files } = await translated(request, pull);
+  await writeFile(join(folder, 'Dockerfile'), text);
+  for (const [path, content] of files) {
+    await mkdir(dirname(join(folder, heredocContext, path)), { recursive: true });
+    await writeFile(join(folder, heredocContext, path), content, { mode: 0o644 });
+  }
   await writeFile(join(folder, 'ignore'), '');
   const secrets = Object.entries(settings.secrets).flatMap(([id, path]) => ['--secret', `id=${id},src=${path}`]);
   const { stage: name } = target.from.meaning;
@@ -127,6 +142,7 @@ async function build(request: BuildahRequest, folder: string): Promise<BuildahIm
     // Values go by the environment: a command line can be seen by everybody on the machine.
     ...Object.keys(request.args).map((arg) => `--build-arg=${arg}`),
     ...secrets,
+    ...(files.size > 0 ? [`--build-context=${heredocContext}=${heredocContext}`] : []),
     'context',
   ]);
   const id = (await readFile(join(folder, 'id'), 'utf8')).trim();
@@ -190,12 +206,13 @@ async function callBuildah(
       Object.values(settings.secrets).map((path) => readFile(path, 'utf8').catch(() => '')),
     );
     // Without a RUN of its own it is ONBUILD of what it stands on that runs.
-    const first = stages.flatMap(({ instructions }) => instructions).find(isRun) ?? target.from;
+    const runs = stages.flatMap(({ instructions }) => instructions.filter(isRun));
+    const failed = runs.find((each) => error.notes.some((note) => isStepOf(note, each))) ?? runs[0] ?? target.from;
     throw new DockerfileFault(
       'dockerfile/run-failed',
       `${dockerfile.source.file} could not be built with buildah: ${error.message}`,
       {
-        place: placeOf(first.line, first.keywordWord),
+        place: placeOf(failed.line, failed.keywordWord),
         notes: error.notes.map((note) => withoutSecrets(note, secrets)),
         next: nextStep(error),
       },
@@ -229,39 +246,49 @@ function nextStep({ code, notes }: ProcessFault): string {
   return 'look at its last lines above';
 }
 
+/** Whether what buildah says at last, `building at STEP "RUN ..."`, is of this instruction. */
+function isStepOf(note: string, { meaning: { command, heredocs } }: InstructionOf<'run'>): boolean {
+  const [, step] = /building at STEP "([\s\S]*)/.exec(note) ?? [];
+  const said = heredocs[0]?.content ?? ('shell' in command ? command.shell : command.exec.join(' '));
+  return step?.includes(said.trim()) ?? false;
+}
+
 function withoutSecrets(text: string, secrets: readonly string[]): string {
   // Shorter ones are no secrets, and words like others.
   const known = secrets.flatMap((secret) => [secret, ...secret.split('\n')]).filter((each) => each.trim().length >= 6);
   return known.reduce((shown, secret) => shown.replaceAll(secret.trim(), '***'), text);
 }
 
-/** The Dockerfile with images by their ids in buildah's storage. */
-async function withImages(request: BuildahRequest, pull: (layout: string) => Promise<string>): Promise<string> {
+/** The Dockerfile as buildah takes it, with images by their ids in its storage. */
+async function translated(
+  request: BuildahRequest,
+  pull: (layout: string) => Promise<string>,
+): Promise<DockerfileForBuildah> {
   const { dockerfile, stages } = request;
-  const lines = dockerfile.source.text.replace(/^\ufeff/, '').split('\n');
-  const ids = new Map<string, string>();
-  const edits: { line: number; column: number; length: number; text: string }[] = [];
+  const pulled = new Map<string, string>();
+  const known: StageForBuildah[] = [];
   for (const stage of stages) {
     const words: [Word, LogicalLine][] = [[stage.from.meaning.image, stage.from.line]];
     for (const { meaning, line } of stage.instructions) {
       if ((meaning.kind === 'copy' || meaning.kind === 'add') && meaning.flags.from)
         words.push([meaning.flags.from, line]);
     }
+    const ids = new Map<Word, string>();
     for (const [word, line] of words) {
       const layout = await request.layoutOf(stage, word, line);
       if (layout === undefined) continue;
-      const id = ids.get(layout) ?? (await pull(layout));
-      ids.set(layout, id);
-      const { line: number = 1, column = 1 } = placeAt(line, word.at, word.text.length);
-      edits.push({ line: number, column, length: word.text.length, text: id });
+      const id = pulled.get(layout) ?? (await pull(layout));
+      pulled.set(layout, id);
+      ids.set(word, id);
     }
+    const hasHeredocs = stage.instructions.some((instruction) => heredocsOf(instruction).length > 0);
+    known.push({
+      stage,
+      ids,
+      ...(hasHeredocs ? await request.plannedOf(stage) : { shell: undefined, texts: new Map() }),
+    });
   }
-  // From the end of a line to its start, so that columns stay what they are.
-  for (const { line, column, length, text } of edits.toSorted((a, b) => b.line - a.line || b.column - a.column)) {
-    const before = lines[line - 1] ?? '';
-    lines[line - 1] = before.slice(0, column - 1) + text + before.slice(column - 1 + length);
-  }
-  return lines.join('\n');
+  return dockerfileForBuildah(dockerfile.source.text, known);
 }
 
 async function writeTree(folder: FolderNode, path: string): Promise<void> {

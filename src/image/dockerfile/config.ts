@@ -17,7 +17,7 @@ export interface RuntimeConfig {
   OnBuild?: string[];
 }
 
-const defaultShell = ['/bin/sh', '-c'];
+export const defaultShell = ['/bin/sh', '-c'];
 
 /** A configuration of another tool's making, as far as instructions change it; what else it has stays. */
 export function configOf(base: Readonly<Record<string, unknown>>): RuntimeConfig & Record<string, unknown> {

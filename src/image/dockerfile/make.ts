@@ -23,14 +23,24 @@ import {
 import { isLabel, pinnedImage } from './base-image.ts';
 import { buildWithBuildah, type RunSettings } from './buildah.ts';
 import { type Changes, recordChanges } from './changes.ts';
+import { configOf } from './config.ts';
 import { type ContextFile, contextTree, ignoreFilter } from './context.ts';
 import { DockerfileFault } from './fault.ts';
 import { findOwner } from './find-owner.ts';
-import type { Instruction } from './instruction.ts';
+import { heredocsOf } from './for-buildah.ts';
+import type { Heredoc, Instruction } from './instruction.ts';
 import { treeOfLayers } from './layer-tree.ts';
 import { hasRun, isRun, neededStages } from './needed-stages.ts';
 import { type Dockerfile, parseDockerfile, type Stage, type Warning } from './parse.ts';
-import { type CopyStep, emptyConfig, type FolderStep, planStage, type StageScope } from './plan-stage.ts';
+import {
+  type CopyStep,
+  emptyConfig,
+  type FolderStep,
+  planStage,
+  type StageBase,
+  type StagePlan,
+  type StageScope,
+} from './plan-stage.ts';
 import { refuseRuns } from './run-advice.ts';
 import { type DockerfileSource, type LogicalLine, placeOf, type Word } from './source.ts';
 import { carryOutCopy } from './step.ts';
@@ -170,6 +180,17 @@ class Build {
       temporaryFolder,
       platform: isHere ? undefined : `${platform.os}/${platform.architecture}`,
       layoutOf: (stage, word, line) => this.#foreignLayout(stage, word, line),
+      plannedOf: async (stage) => {
+        const { base, plan } = await this.#planned(stage);
+        const texts = plan.steps.flatMap(({ instruction, files }) => {
+          const given = files?.kind === 'copy' || files?.kind === 'add' ? files.heredocs : [];
+          return heredocsOf(instruction).flatMap((heredoc, index): [Heredoc, string][] => {
+            const text = given[index]?.content;
+            return text === undefined ? [] : [[heredoc, text]];
+          });
+        });
+        return { shell: configOf(base.config).Shell, texts: new Map(texts) };
+      },
       progress,
       signal,
     });
@@ -210,6 +231,23 @@ class Build {
       await findOwner(user, await made.tree(), found.line, found.meaning.word);
       return;
     }
+  }
+
+  /** What a stage with RUN means, as far as that is known without running it. */
+  async #planned(stage: Stage): Promise<{ readonly base: StageBase; readonly plan: StagePlan }> {
+    const { line, meaning } = stage.from;
+    const text = this.#baseName(stage);
+    const platform = this.#platformOf(stage);
+    const above = this.#stageBelow(stage);
+    const isNothing = text === 'scratch' && above === undefined;
+    let base: StageBase;
+    if (above !== undefined) base = (await this.#planned(above)).plan;
+    else base = isNothing ? empty(platform) : await this.#image(text, platform, line, meaning.image);
+    return { base, plan: planStage(stage.instructions, base, { ...this.#scope(), run: () => undefined }) };
+  }
+
+  #scope(): Omit<StageScope, 'run'> {
+    return { escape: this.#dockerfile.escape, globals: this.#globals, given: this.#given };
   }
 
   /** Stages that the target is made of. */
@@ -260,9 +298,7 @@ class Build {
     const text = this.#baseName(stage);
     const below = await this.#foundation(stage);
     const scope: StageScope = {
-      escape: this.#dockerfile.escape,
-      globals: this.#globals,
-      given: this.#given,
+      ...this.#scope(),
       run: (instruction) => {
         const all = this.#needed().flatMap(({ instructions }) => instructions.filter(isRun));
         throw refuseRuns(all.includes(instruction) ? all : [instruction]);

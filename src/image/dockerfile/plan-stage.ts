@@ -75,8 +75,8 @@ export interface StageScope {
   readonly globals: Variables;
   /** Arguments of the build. */
   readonly given: Variables;
-  /** What becomes of a RUN: throws where there is nothing to run it. */
-  run(instruction: InstructionOf<'run'>): never;
+  /** What becomes of a RUN: throws where there is nothing to run it, and nothing where somebody else does. */
+  run(instruction: InstructionOf<'run'>): undefined;
 }
 
 /** An image that is made of nothing has these. */

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts are of Dockerfiles, whose variables look so
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -210,6 +211,67 @@ docker_image(name = "failing", dockerfile = "Dockerfile.failing", base_image = "
   },
   120_000,
 );
+
+it.runIf(isRoot)('heredocs are what the reference says, whatever buildah is there', async () => {
+  const workspace = await imageWorkspace({
+    'banksman.yaml': 'name: test\nimages: { run: buildah }\n',
+    'p/BUILD': `
+docker_image(name = "base", srcs = glob(["root/**"]), dockerfile = "Dockerfile.base")
+docker_image(name = "image", srcs = ["a.txt"], dockerfile = "Dockerfile", base_image = ":base", args = {"WHO": "me"})
+docker_image(name = "failing", dockerfile = "Dockerfile.failing", base_image = ":base")
+`,
+    'p/a.txt': 'a\n',
+    'p/Dockerfile.base': 'FROM scratch\nCOPY root/ /\nENV BELOW=base\nSHELL ["/bin/sh", "-ec"]\n',
+    'p/Dockerfile': [
+      'FROM :base AS one',
+      'ARG WHO=nobody',
+      'ENV GREETING="hello ${WHO}"',
+      'RUN <<EOF',
+      'echo "$GREETING" > /out',
+      "echo 'quo\"ted' >> /out",
+      'EOF',
+      "RUN cat <<-A <<'B' >> /out && \\",
+      '  echo done >> /out',
+      '\tA is not read',
+      '\tA',
+      'raw $WHO',
+      'B',
+      'FROM one',
+      'COPY <<EOF /etc/one',
+      '$GREETING $BELOW \\$x ${NONE:-none}',
+      'EOF',
+      "COPY --link --chmod=755 --chown=7:8 <<'E1' a.txt <<E2 /many/",
+      'raw $WHO',
+      'E1',
+      'who $WHO',
+      'E2',
+      'COPY . /all/',
+      'CMD ["/bin/sh"]',
+    ].join('\n'),
+    'p/Dockerfile.failing': 'FROM :base\nRUN echo well\nRUN <<EOF\nfalse\necho on\nEOF\n',
+  });
+  shellFiles(join(workspace.root, 'p/root'));
+  const layout = await workspace.layout('//p:image');
+  const { layers } = await readImageLayout(layout);
+  // A layer for each stage.
+  const [lower, top] = layers.slice(-2).map(({ digest }) => join(layout, 'blobs/sha256', hexOf(digest)));
+  const read = (path: string, layer = top!) => execFileSync('tar', ['-xOf', layer, path], { encoding: 'utf8' });
+  expect(read('out', lower)).toBe('hello me\nquo"ted\nraw $WHO\ndone\n');
+  expect(read('etc/one')).toBe('hello me base $x none\n');
+  expect([read('many/E1'), read('many/E2')]).toEqual(['raw $WHO\n', 'who me\n']);
+  const files = listed(top!).filter((line) => /many\/.|all\/./.test(line));
+  expect(files).toEqual([
+    '-rw-r--r-- 0/0 all/a.txt',
+    '-rwxr-xr-x 7/8 many/E1',
+    '-rwxr-xr-x 7/8 many/E2',
+    '-rwxr-xr-x 7/8 many/a.txt',
+  ]);
+  // -e is of the base's SHELL, and the error is at the RUN that failed.
+  await expect(workspace.layout('//p:failing')).rejects.toMatchObject({
+    code: 'dockerfile/run-failed',
+    place: { file: 'p/Dockerfile.failing', line: 3 },
+  });
+});
 
 it('secrets and RUN are refused where the workspace does not turn RUN on', async () => {
   const workspace = await imageWorkspace({
