@@ -88,7 +88,7 @@ test('files added, removed and changed in content, mode, owner, link and kind ar
   ]);
   expect(configuration).toEqual([
     { field: 'Env.B', before: '2', after: '3' },
-    { field: 'User', before: '65532:65532', after: 'app' },
+    { field: 'User', before: '65532:65532', after: '1000:1000' },
   ]);
   expect(layers.shared).toBe(2);
   expect([layers.removed, layers.added].map((list) => list.map(({ purpose }) => purpose))).toEqual([
