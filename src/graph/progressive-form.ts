@@ -1,17 +1,42 @@
-import { type FormNode, fieldsOf, isMapping, textOf, wrong } from '../form/index.ts';
+import { type FormNode, fieldsOf, isMapping, textOf, truthOf, wrong } from '../form/index.ts';
 import { filled, labelOf, measureOf } from './gate-form.ts';
 import { durationOf } from './time-form.ts';
 import type { ProgressiveForm, StepForm } from './types.ts';
 
+const ruleKeys = ['services', 'steps', 'whole'] as const;
 /** RFC 1123 label, as the name of a Job that labels its pods. */
 const jobName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** `progressive` of an environment: by which shares of the replicas a release comes in. */
-export function progressiveOf(form: FormNode): ProgressiveForm {
-  const { services, steps } = fieldsOf(form, ['services', 'steps']);
+/** `progressive` of an environment: by which shares of the replicas releases come in; for all services, or a list of rules. */
+export function progressiveOf(form: FormNode): readonly ProgressiveForm[] {
+  if (isMapping(form)) return [ruleOf(form)];
+  const rules = filled(form);
+  rules.forEach((each, index) => {
+    // What follows one that is about all services would never be looked at.
+    if (index < rules.length - 1 && fieldsOf(each, ruleKeys).services === undefined) {
+      throw wrong(each, 'is about all services, and others follow', 'put it last, or name its services');
+    }
+  });
+  return rules.map(ruleOf);
+}
+
+function ruleOf(form: FormNode): ProgressiveForm {
+  const { services, steps, whole } = fieldsOf(form, ruleKeys);
+  const named = services && {
+    services: filled(services).map((each) => labelOf(each, 'the label of a service: //bank/ledger')),
+  };
+  if (whole !== undefined) {
+    if (steps !== undefined) throw wrong(whole, 'and steps exclude each other', 'leave one of them out');
+    if (!truthOf(whole)) throw wrong(whole, 'is true, or left out', 'add steps: [{ share: 10%, for: 5m }]');
+    return { ...named, steps: [], place: form.place };
+  }
+  return { ...named, steps: stepsOf(form, steps), place: form.place };
+}
+
+function stepsOf(form: FormNode, steps: FormNode | undefined): readonly StepForm[] {
   if (steps === undefined) throw wrong(form, 'steps is missing', 'add steps: [{ share: 10%, for: 5m }]');
   let before = 0;
-  const stages = filled(steps).map((each): StepForm => {
+  return filled(steps).map((each): StepForm => {
     const step = stepOf(each);
     if (step.share <= before) {
       throw wrong(each, `${step.share}% is not more than the ${before}% before`, 'let shares grow from step to step');
@@ -19,13 +44,6 @@ export function progressiveOf(form: FormNode): ProgressiveForm {
     before = step.share;
     return step;
   });
-  return {
-    ...(services !== undefined && {
-      services: filled(services).map((each) => labelOf(each, 'the label of a service: //bank/ledger')),
-    }),
-    steps: stages,
-    place: form.place,
-  };
 }
 
 function stepOf(form: FormNode): StepForm {

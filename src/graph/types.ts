@@ -198,8 +198,8 @@ export interface Environment {
   readonly gates?: readonly GateForm[];
   /** What is done about objects that somebody changed by hand; reported unless told. */
   readonly drift?: 'correct' | 'report';
-  /** By which shares of the replicas a release comes in; at once where it is absent. */
-  readonly progressive?: ProgressiveForm;
+  /** By which shares of the replicas a release comes in: the first that is about a service; at once where none is. */
+  readonly progressive?: readonly ProgressiveForm[];
   readonly place: Place;
 }
 
@@ -207,7 +207,7 @@ export interface Environment {
 export interface ProgressiveForm {
   /** All of the environment's where it is absent. */
   readonly services?: readonly Label[];
-  /** With growing shares; at least one. */
+  /** With growing shares; none where the release comes in whole. */
   readonly steps: readonly StepForm[];
   readonly place: Place;
 }

@@ -63,10 +63,12 @@ environments:
       provenance: { policy: policies/release.yaml }
     drift: correct
     progressive:
-      services: [//bank/gateway]
-      steps:
-        - { share: 10%, for: 5m, check: { metric: { url: "http://prometheus:9090", query: q, at_most: 1 } } }
-        - { share: 50%, for: 10m, check: { job: smoke } }
+      - services: [//bank/gateway]
+        steps:
+          - { share: 10%, for: 5m, check: { metric: { url: "http://prometheus:9090", query: q, at_most: 1 } } }
+          - { share: 50%, for: 10m, check: { job: smoke } }
+      - { services: [//bank/postgres], whole: true }
+      - { steps: [{ share: 20%, for: 1m }] }
 registries:
   hub.example: { mirrors: [mirror.example/hub], ca: ca.pem }
   127.0.0.1:5000: { plain_http: true }
@@ -105,17 +107,21 @@ registries:
       onFailure: 'stop',
       patches: ['large', 'prod'],
       drift: 'correct',
-      progressive: {
-        services: ['//bank/gateway:gateway'],
-        steps: [
-          {
-            share: 10,
-            lasts: 300_000,
-            check: { kind: 'metric', url: 'http://prometheus:9090', query: 'q', atMost: 1 },
-          },
-          { share: 50, lasts: 600_000, check: { kind: 'job', name: 'smoke' } },
-        ],
-      },
+      progressive: [
+        {
+          services: ['//bank/gateway:gateway'],
+          steps: [
+            {
+              share: 10,
+              lasts: 300_000,
+              check: { kind: 'metric', url: 'http://prometheus:9090', query: 'q', atMost: 1 },
+            },
+            { share: 50, lasts: 600_000, check: { kind: 'job', name: 'smoke' } },
+          ],
+        },
+        { services: ['//bank/postgres:postgres'], steps: [] },
+        { steps: [{ share: 20, lasts: 60_000 }] },
+      ],
       services: ['//bank/...', '//web:site'],
       gates: [
         { kind: 'soak', name: 'soak', duration: 3_600_000 },
@@ -215,6 +221,10 @@ registries:
         ['gates: { provenance: { policy: ../p } }', /is not the path of a file in the workspace/],
         ['drift: fix', /"fix" is not correct or report/],
         ['progressive: {}', /steps is missing/],
+        ['progressive: []', /is empty/],
+        ['progressive: [{ steps: [{ share: 10%, for: 1m }] }, { whole: true }]', /is about all services/],
+        ['progressive: { whole: true, steps: [{ share: 10%, for: 1m }] }', /exclude each other/],
+        ['progressive: { whole: false }', /is true, or left out/],
         ['progressive: { steps: [] }', /steps: is empty/],
         ['progressive: { steps: [{ share: 10 }] }', /for is missing/],
         ['progressive: { steps: [{ share: 10, for: 1m }] }', /must be a share from 1% to 99%/],

@@ -26,7 +26,11 @@ environments:
     'target: { kind: Deployment, name: web }\npatch: [{ op: replace, path: /spec/paused, value: false }]\n',
 };
 
-async function render(name: string, change: Readonly<Record<string, string>> = {}): Promise<string> {
+async function render(
+  name: string,
+  change: Readonly<Record<string, string>> = {},
+  patterns: readonly string[] = ['//...'],
+): Promise<string> {
   const root = await mkdtemp(join(tmpdir(), 'banksman-render-'));
   onTestFinished(() => rm(root, { recursive: true, force: true }));
   for (const [path, text] of Object.entries({ ...workspace, ...change })) {
@@ -34,7 +38,7 @@ async function render(name: string, change: Readonly<Record<string, string>> = {
     await writeFile(join(root, path), text);
   }
   const opened = await openWorkspace(root);
-  const builder = await createWorkspaceBuilder(opened, { progress });
+  const builder = await createWorkspaceBuilder(opened, { progress, patterns });
   return await renderService(builder, '//web:web' as Label, { environment: environmentOf(opened, name) });
 }
 
@@ -53,6 +57,25 @@ describe('a service in an environment', () => {
       place: { file: 'web/prod.yaml', line: 2 },
       next: 'did you mean Deployment web?',
     });
+  });
+
+  it('goes after services that there are, also where nothing else is wanted, and in a circle', async () => {
+    const after = (label: string) => ({
+      'web/BUILD': workspace['web/BUILD'].replace('srcs =', `after = ["${label}"], srcs =`),
+      'store/BUILD':
+        'k8s_config(name = "store", srcs = ["store.yaml"], after = ["//web"])\nfilegroup(name = "other", srcs = [])\n',
+      'store/store.yaml': 'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: store }\n',
+    });
+    expect(await render('dev', after('//store'), ['//web'])).toContain('kind: Deployment');
+    const missing = { code: 'release/unknown-service', place: { file: 'web/BUILD', line: 1 } };
+    for (const patterns of [['//web'], ['//...']]) {
+      await expect(render('dev', after('//store:stor'), patterns)).rejects.toMatchObject(missing);
+      await expect(render('dev', after('//nowhere'), patterns)).rejects.toMatchObject(missing);
+      await expect(render('dev', after('//store:other'), patterns)).rejects.toMatchObject({
+        code: 'release/not-a-service',
+        place: { file: 'web/BUILD' },
+      });
+    }
   });
 
   it('has no set that no environment applies', async () => {

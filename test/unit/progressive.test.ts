@@ -73,7 +73,7 @@ describe.skipIf(engine === undefined)('progressive delivery (skipped without the
     environments = steps.map((each, index): Environment => {
       const name = `step-${index + 1}`;
       const base = { name, cluster: 'test', namespace: name, registry: 'registry.local', parameters: {}, place };
-      return { ...base, progressive: { steps: each, place } };
+      return { ...base, progressive: [{ steps: each, place }] };
     });
     clusters = openClusters(() => ({ kubeconfigPath: api.kubeconfig }));
     caller = await startCaller({ database, environments, clusters, releases });

@@ -51,7 +51,7 @@ environments.push(
     ...environments[0]!,
     name: 'staged',
     namespace: 'staged',
-    progressive: { steps: [{ share: 50, lasts: 2_000, check: { kind: 'job', name: 'check' } }], place },
+    progressive: [{ steps: [{ share: 50, lasts: 2_000, check: { kind: 'job', name: 'check' } }], place }],
   },
   ...hangs.map(({ name }): Environment => ({ ...environments[0]!, name, namespace: name })),
 );

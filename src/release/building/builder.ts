@@ -29,6 +29,7 @@ import { ReleaseFault } from '../fault.ts';
 import type { BuiltImage, Service } from '../types.ts';
 import { releaseActions } from './actions.ts';
 import { buildIncluded } from './included.ts';
+import { checkNeeded, loadNeeded } from './needed-services.ts';
 
 /** A workspace's graph with what builds it. */
 export interface WorkspaceBuilder {
@@ -145,12 +146,20 @@ export async function createWorkspaceBuilder(
     ...(options.jobs !== undefined && { jobs: options.jobs }),
   });
   const run = { ...(signal && { signal }), ...(keepGoing !== undefined && { keepGoing }) };
+  const needed = (label: Label) =>
+    loadNeeded(workspace, label, { ruleFiles: ruleFiles(), build: buildIncluded, progress, cache: options.cache });
   return {
     workspace,
     graph,
     labels,
-    build: (wanted) => builder.build(wanted, run),
-    test: (wanted, { rerun } = {}) => builder.test(wanted, { ...run, ...(rerun !== undefined && { rerun }) }),
+    async build(wanted) {
+      await checkNeeded(graph, wanted, needed);
+      return await builder.build(wanted, run);
+    },
+    async test(wanted, { rerun } = {}) {
+      await checkNeeded(graph, wanted, needed);
+      return await builder.test(wanted, { ...run, ...(rerun !== undefined && { rerun }) });
+    },
     async images(wanted = imagesOf(graph)) {
       const targets = wanted.map((label) => imageTarget(graph, label));
       // One that fails is thrown: an image that is left out of a release would be a hole in it.

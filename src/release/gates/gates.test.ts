@@ -10,6 +10,7 @@ import { isSamePerson } from './person.ts';
 import { provenanceVerified } from './provenance.ts';
 import { replaced } from './replacement.ts';
 import { soak } from './soak.ts';
+import { termsOf } from './terms.ts';
 import { testsPassed } from './tests.ts';
 import type { Approval, GateFacts } from './types.ts';
 
@@ -35,6 +36,24 @@ function serve(
 }
 
 const staging = emptyPlacement('//bank/ledger:ledger' as Label, 'staging');
+
+describe('terms', () => {
+  it('have the steps of the first rule that is about the service', () => {
+    const step = (share: number) => ({ share, lasts: 1 });
+    const [gateway, postgres, other] = ['//bank/gateway:gateway', '//bank/postgres:postgres', '//x:x'] as Label[];
+    const progressive = [
+      { services: [gateway!], steps: [step(5)], place },
+      { services: [postgres!], steps: [], place },
+      { steps: [step(25)], place },
+    ];
+    const base = { name: 'prod', cluster: 'c', namespace: 'p', registry: 'r', parameters: {}, place };
+    const stages = (service: Label) => termsOf({ ...base, progressive }, service).stages;
+    expect(stages(gateway!)).toEqual([step(5)]);
+    expect(stages(postgres!)).toBeUndefined();
+    expect(stages(other!)).toEqual([step(25)]);
+    expect(termsOf(base, gateway!).stages).toBeUndefined();
+  });
+});
 
 describe('a removal', () => {
   const gates: GateForm[] = [

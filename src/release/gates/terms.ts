@@ -7,8 +7,8 @@ const usualPatience = 14 * 24 * 3_600_000;
 
 /** What an environment says of a service's rollouts, with what holds where it says nothing: 10 minutes, 14 days, go back. */
 export function termsOf({ deadline, patience, onFailure, gates, progressive }: Environment, service: Label): Terms {
-  const { services, steps } = progressive ?? {};
-  const stages = services === undefined || services.includes(service) ? steps : undefined;
+  const rule = progressive?.find(({ services }) => services === undefined || services.includes(service));
+  const stages = rule?.steps.length === 0 ? undefined : rule?.steps;
   return {
     deadline: deadline ?? usualDeadline,
     patience: patience ?? usualPatience,

@@ -1,21 +1,11 @@
-import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ApiServer, findEngine, startApiServer } from '../../../test/support/api-server.ts';
 import { playKubelet } from '../../../test/support/kubelet.ts';
 import { renderFault } from '../../fault/index.ts';
-import { type Label, openWorkspace } from '../../graph/index.ts';
-import {
-  formatBundle,
-  formatStatement,
-  generateKeys,
-  intotoPayload,
-  openSigner,
-  reviewStatement,
-  signEnvelope,
-} from '../../image/index.ts';
+import { openWorkspace } from '../../graph/index.ts';
+import { formatStatement } from '../../image/index.ts';
 import { type Cluster, connect } from '../../kube/index.ts';
 import { silent } from '../../progress/index.ts';
 import {
@@ -25,119 +15,56 @@ import {
   deploy,
   environmentOf,
   findService,
-  noteReview,
   openProofSettings,
   publishProofs,
   pushImages,
   releaseHistory,
   renderService,
-  requireProofSettings,
   reviewsInNotes,
   rollback,
   verifyReference,
 } from '../index.ts';
-import { startTestRegistry } from '../testing/registry.ts';
+import { builder, image, manifest, type OneService, service as one, oneService } from '../testing/one-service.ts';
 import { sourceOf } from './source.ts';
 import { statementsOf } from './statements.ts';
 
 const engine = findEngine();
-const builderId = 'https://ci.example/builder';
-const one = '//one:one' as Label;
-const image = '//one:image' as Label;
 
+let own: OneService;
 let folder: string;
 let root: string;
-let stopRegistry: () => void;
 let access: ClusterAccess;
-
-const write = async (path: string, text: string, top = root) => {
-  await mkdir(dirname(join(top, path)), { recursive: true });
-  await writeFile(join(top, path), text);
-};
-const git = (...args: string[]) =>
-  execFileSync('git', ['-c', 'user.name=Ada', '-c', 'user.email=ada@bank.example', ...args], {
-    cwd: root,
-    stdio: 'pipe',
-  })
-    .toString()
-    .trim();
-
-const manifest = (extra = '') => `apiVersion: apps/v1
-kind: Deployment
-metadata: {name: one}
-spec:
-  selector: {matchLabels: {app: one}}
-  template:
-    metadata: {labels: {app: one}}
-    spec:
-      containers:
-        - {name: one, image: ":image"}
-${extra}`;
 
 const policy = (mode: string) => `mode: ${mode}
 keys: { ci: ci.pub, review: review.pub }
 signed_by: [ci]
-provenance: { signed_by: [ci], builders: ["${builderId}"], workspaces: [test] }
+provenance: { signed_by: [ci], builders: ["${builder}"], workspaces: [test] }
 sbom: { signed_by: [ci] }
 review: { signed_by: [review] }
 `;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'banksman-proof-'));
-  process.env.BANKSMAN_CACHE = join(folder, 'cache');
-  root = join(folder, 'workspace');
-  await mkdir(root);
   const environment = (name: string, gates: string) => `  ${name}: {cluster: local, namespace: bank${gates}}\n`;
-  await write(
-    'banksman.yaml',
-    `name: test\nenvironments:\n${environment('dev', '')}${environment('prod', ', gates: {provenance: {policy: policies/prod.yaml}}')}${environment('audit', ', gates: {provenance: {policy: policies/audit.yaml}}')}`,
-  );
-  for (const name of ['ci', 'review']) {
-    const { privateKey, publicKey } = await generateKeys('');
-    await write(`${name}.key`, privateKey, folder);
-    await write(`policies/${name}.pub`, publicKey);
-  }
-  await write('policies/prod.yaml', policy('enforce'));
-  await write('policies/audit.yaml', policy('audit'));
-  await write('one/text.txt', 'one\n');
-  await write('one/deployment.yaml', manifest());
-  await write(
-    'one/BUILD',
-    `docker_image(name = "image", files = {"/text.txt": "text.txt"}, entrypoint = ["/none"])
-k8s_config(name = "one", srcs = ["deployment.yaml"], containers = [":image"])
-`,
-  );
-  await write('.gitignore', '/banksman-out/\n');
-  git('init', '--quiet');
-  git('config', 'user.name', 'Ada');
-  git('config', 'user.email', 'ada@bank.example');
-  git('remote', 'add', 'origin', 'https://git.example/bank.git');
-  git('add', '-A');
-  git('commit', '--quiet', '-m', 'first');
-  const registry = await startTestRegistry(folder);
-  stopRegistry = registry.stop;
-  access = { registry: registry.access };
+  own = await oneService({
+    files: {
+      'banksman.yaml': `name: test\nenvironments:\n${environment('dev', '')}${environment('prod', ', gates: {provenance: {policy: policies/prod.yaml}}')}${environment('audit', ', gates: {provenance: {policy: policies/audit.yaml}}')}`,
+      'policies/prod.yaml': policy('enforce'),
+      'policies/audit.yaml': policy('audit'),
+    },
+    keys: { ci: 'policies/ci.pub', review: 'policies/review.pub' },
+  });
+  ({ folder, root } = own);
+  access = { registry: own.registry };
 });
 
-afterAll(async () => {
-  stopRegistry?.();
-  delete process.env.BANKSMAN_CACHE;
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => own?.stop());
 
 const builderOf = async () => createWorkspaceBuilder(await openWorkspace(root), { progress: silent });
-const settings = () =>
-  requireProofSettings({
-    key: join(folder, 'ci.key'),
-    env: { BANKSMAN_BUILDER: builderId, BANKSMAN_KEY_PASSWORD: '' },
-  });
-
-async function approve(commit: string, approver: string): Promise<void> {
-  const signer = await openSigner(join(folder, 'review.key'), { env: { COSIGN_PASSWORD: '' } });
-  const statement = reviewStatement({ commit, author: 'ada@bank.example', approvers: [approver] });
-  const envelope = await signEnvelope(intotoPayload, formatStatement(statement), signer);
-  await noteReview(root, commit, formatBundle(envelope, signer.publicKey));
-}
+const { write, git, settings }: Pick<OneService, 'write' | 'git' | 'settings'> = {
+  write: (path, text) => own.write(path, text),
+  git: (...args) => own.git(...args),
+  settings: () => own.settings(),
+};
 
 it('what opens a key is out of the environment once it is open, so that no program inherits it', async () => {
   const key = await readFile(join(folder, 'ci.key'), 'utf8');
@@ -189,7 +116,7 @@ describe('what a builder states of an image', () => {
             },
           ],
         },
-        runDetails: { builder: { id: builderId } },
+        runDetails: { builder: { id: builder } },
       },
     });
     await write('two.txt', 'new');
@@ -262,7 +189,7 @@ describe.skipIf(engine === undefined)('an environment with a policy (skipped wit
     expect(await refused(deployTo('prod', { sign: true }))).toMatch(
       /: no review of commit [0-9a-f]{12} signed by the key review/,
     );
-    await approve(git('rev-parse', 'HEAD'), 'ada@bank.example');
+    await own.review('review', 'ada@bank.example');
     expect(await refused(deployTo('prod', { sign: true }))).toMatch(/was approved by nobody but its author/);
     expect(await refused(deployTo('prod', { breakGlass: 'urgent' }))).toMatch(
       /needs a reason of at least 10 characters/,
@@ -295,7 +222,7 @@ describe.skipIf(engine === undefined)('an environment with a policy (skipped wit
     await write('one/text.txt', 'third\n');
     git('commit', '--quiet', '-am', 'third');
     const commit = git('rev-parse', 'HEAD');
-    await approve(commit, 'grace@bank.example');
+    await own.review('review', 'grace@bank.example');
     const ended = await deployTo('prod', { sign: true });
     expect(ended).toMatchObject({ result: 'healthy' });
     const { rollouts, releases } = await history();
@@ -354,7 +281,7 @@ describe.skipIf(engine === undefined)('an environment with a policy (skipped wit
   it('takes no image of others that its objects name', async () => {
     await write('one/deployment.yaml', manifest('        - {name: other, image: "127.0.0.1:1/other:1"}\n'));
     git('commit', '--quiet', '-am', 'fourth');
-    await approve(git('rev-parse', 'HEAD'), 'grace@bank.example');
+    await own.review('review', 'grace@bank.example');
     expect(await refused(deployTo('prod', { sign: true }))).toMatch(
       /127.0.0.1:1\/other:1 does not fulfil .*can't be reached/,
     );
@@ -367,13 +294,13 @@ describe.skipIf(engine === undefined)('an environment with a policy (skipped wit
       write('one/deployment.yaml', manifest(`        - {name: other, image: "${name}"}\n`));
     await literal(`registry.local/one:${built!.tag}`);
     git('commit', '--quiet', '-am', 'fifth');
-    await approve(git('rev-parse', 'HEAD'), 'grace@bank.example');
+    await own.review('review', 'grace@bank.example');
     expect(await refused(deployTo('prod', { sign: true }))).toMatch(
       /its tag could name another image tomorrow[\s\S]*next: name it by label, or as registry.local\/one:[0-9a-f]{12}@sha256:/,
     );
     await literal(`registry.local/one@${built!.digest}`);
     git('commit', '--quiet', '-am', 'sixth');
-    await approve(git('rev-parse', 'HEAD'), 'grace@bank.example');
+    await own.review('review', 'grace@bank.example');
     expect(await deployTo('prod', { sign: true })).toMatchObject({ result: 'healthy' });
   });
 
