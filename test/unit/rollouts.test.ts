@@ -120,6 +120,29 @@ describe.skipIf(engine === undefined)('rollouts by the server (skipped without t
     expect(await object('ConfigMap', 'before')).toBeUndefined();
   }, 120_000);
 
+  it('writes down with its next rollout what somebody deployed past it', async () => {
+    const first = await caller.release(service, configMap('rates', 'first'));
+    const { id } = await caller.promote(service, dev, first);
+    await caller.until(service, dev, id, 'healthy');
+    const { store } = await clusters.open(environments.find(({ name }) => name === dev)!);
+    const past = {
+      id: 'past',
+      release: 'ef'.repeat(32),
+      kind: 'deploy',
+      by: 'bob@desk',
+      startedAt: '2026-01-01T00:00:00.000Z',
+      result: 'healthy',
+    } as const;
+    await store.update(service, (record) => ({ ...record, rollouts: [...record.rollouts, past] }));
+    const second = await caller.promote(service, dev, await caller.release(service, configMap('rates', 'second')));
+    const rollout = await caller.until(service, dev, second.id, 'healthy');
+    expect(rollout.notes?.map(({ text }) => text)).toEqual([
+      expect.stringMatching(/^past the server.*: deploy of efefefefefef by bob@desk at 2026-01-01T00:00:00.000Z/),
+    ]);
+    const entries = await readEntries(database, { subject: `${service} in ${dev}` });
+    expect(entries.filter(({ event }) => event.action === 'rollout.note')).toHaveLength(1);
+  }, 120_000);
+
   it('names who else sets a field, and takes it over where that is asked for', async () => {
     const theirs = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'rates' }, data: { value: 'theirs' } };
     await applyObject(cluster, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }, { namespace });

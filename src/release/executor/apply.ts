@@ -26,6 +26,7 @@ import { ensureNamespace } from '../session.ts';
 import type { ReleaseStore } from '../store.ts';
 import type { Release as RecordedRelease, Rollout as RecordedRollout } from '../types.ts';
 import { tryVerification } from '../verify/index.ts';
+import { pastServer } from './past-server.ts';
 import type { Job } from './types.ts';
 
 export interface Applied {
@@ -104,6 +105,8 @@ export async function applyRelease(
       },
       signal,
     });
+    const past = isRepeated ? undefined : pastServer(record, mine, rollout.id);
+    if (past !== undefined) await note(past);
     const lease = holdRecordLease(store, service, rollout.id);
     const appliedKinds = (kinds: readonly string[]): AppliedRecord => {
       lease.applied(kinds);
