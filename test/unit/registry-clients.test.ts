@@ -1,7 +1,10 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -238,5 +241,28 @@ describe.skipIf(!clients)('clients of other people', () => {
     expect(unreachable).toContain('first put the authority that signed');
     expect(await image('public/hello:v1')).toContain(`pin what it is now: ${host}/public/hello:v1@${digest}`);
     expect(await image(`public/hello@${digest}`)).toContain('/app/hello');
+  }, 60_000);
+
+  test('ADD trusts the authorities of the system', async () => {
+    const key = await readFile(join(folder, 'key.pem'), 'utf8');
+    const server = createServer({ cert: ca, key }, (_, response) => response.end('from the bank'));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const root = join(folder, 'add');
+    await mkdir(root);
+    execFileSync('git', ['init', '-q', root]);
+    const sum = createHash('sha256').update('from the bank').digest('hex');
+    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/file`;
+    await writeFile(join(root, 'banksman.yaml'), 'name: x\n');
+    await writeFile(join(root, 'BUILD'), 'docker_image(name = "image", dockerfile = "Dockerfile")\n');
+    await writeFile(join(root, 'Dockerfile'), `FROM scratch\nADD --checksum=sha256:${sum} ${url} /\n`);
+    const build = async (environment: Record<string, string>) =>
+      promisify(execFile)(banksman, ['build', '//:image'], { env: { ...process.env, ...environment }, cwd: root });
+    try {
+      await expect(build({})).rejects.toMatchObject({ stderr: expect.stringContaining('certificate') });
+      await build({ SSL_CERT_FILE: join(folder, 'certs/ca.crt') });
+    } finally {
+      server.close();
+    }
   }, 60_000);
 });
