@@ -2,7 +2,7 @@
 export const imageVersion = '5';
 
 /** The same of the image that a Dockerfile describes. */
-export const dockerfileImageVersion = '4';
+export const dockerfileImageVersion = '5';
 
 /** The same of the layer of a .deb. */
 export const debianLayerVersion = '3';

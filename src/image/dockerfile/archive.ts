@@ -103,16 +103,25 @@ async function unpackCopy(
   }
 }
 
-/** Puts what an archive holds below a folder: as `tar -x`, in favour of the archive. @throws CopyProblem */
+/** Whoever runs such a program becomes its owner, root mostly: chmod(2), set-user-ID and set-group-ID. */
+const setId = 0o6000;
+
+/**
+ * Puts what an archive holds below a folder: as `tar -x`, in favour of the archive, and without the bits by which a program runs as its owner.
+ *
+ * @returns paths in the archive that had them
+ * @throws CopyProblem
+ */
 export function applyArchive(
   changes: Changes,
   archive: UnpackedArchive,
   target: readonly string[],
   owner: Owner | undefined,
-): void {
+): string[] {
   const inTheWay = changes.makeFolders(target, owner ?? { uid: 0, gid: 0 });
   if (inTheWay !== undefined) throw new CopyProblem('bad-destination', `/${inTheWay.join('/')} is not a folder`);
   const placed = new Map<string, string[]>();
+  const lowered: string[] = [];
   for (const entry of archive.entries) {
     const parts = partsOf(entry.path);
     const above = resolvePath(changes.tree, [...target, ...parts.slice(0, -1)]);
@@ -135,8 +144,10 @@ export function applyArchive(
     if (entry.type === 'symlink') changes.put(place, { ...owned, mode: 0o777, type: 'symlink', target: entry.target });
     else if (entry.type === 'hardlink') putHardLink(changes, place, placed.get(entry.target), entry.path);
     else {
+      if ((entry.mode & setId) !== 0) lowered.push(entry.path);
       changes.put(place, {
         ...owned,
+        mode: entry.mode & ~setId,
         type: 'file',
         size: entry.size,
         content: {
@@ -146,6 +157,7 @@ export function applyArchive(
       });
     }
   }
+  return lowered;
 }
 
 function putHardLink(

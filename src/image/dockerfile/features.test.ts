@@ -238,6 +238,29 @@ test('--exclude, --parents and --link', async () => {
   ]);
 });
 
+test('ADD drops the bits by which a program of an archive runs as its owner, and tells of it', async () => {
+  const folder = await testFolder();
+  const archive = await tarOf([
+    directoryEntry('shared', { mode: 0o2775 }),
+    fileEntry('shared/su', 'x', { mode: 0o4755 }),
+    fileEntry('shared/wall', 'x', { mode: 0o2755 }),
+    fileEntry('tool', 'x', { mode: 0o755 }),
+  ]);
+  const image = await make(folder, {
+    files: { Dockerfile: 'FROM scratch\nADD a.tar /\nCOPY --chmod=4755 meant /\n', meant: 'x' },
+    prepare: (context) => writeFileSync(join(context, 'a.tar'), archive),
+  });
+  expect((await layersOf(image.layout)).flat()).toEqual([
+    'shared/su rwxr-xr-x 0/0 x',
+    'shared/wall rwxr-xr-x 0/0 x',
+    'tool rwxr-xr-x 0/0 x',
+    'meant rwsr-xr-x 0/0 x',
+  ]);
+  expect(image.warnings).toMatchObject([
+    { line: 2, message: expect.stringMatching(/^shared\/su and 1 more of a.tar would run as the owner/) },
+  ]);
+});
+
 test('ADD takes files from elsewhere by their sum, and gives archives the owner that is asked for', async () => {
   const content = 'from elsewhere';
   let asked = 0;

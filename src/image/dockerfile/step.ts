@@ -54,13 +54,22 @@ export async function carryOutCopy(request: CopyRequest): Promise<Changes> {
     for (const { word, found, archive } of items) {
       atPlace(line, word, () => {
         if (archive === undefined) copySource(changes, found, step.destination, options);
-        else applyArchive(changes, archive, destinationOf(changes, step.destination), owner);
+        else {
+          const lowered = applyArchive(changes, archive, destinationOf(changes, step.destination), owner);
+          if (lowered.length > 0) request.warn(withoutBits(word.text, lowered));
+        }
       });
     }
     if (items.length === 0) request.warn(`${line.text.trim()} copies nothing: no file fits its patterns`);
   }
   if (step.link) putOnTop(changes, tree);
   return changes;
+}
+
+function withoutBits(archive: string, paths: readonly string[]): string {
+  const [first, ...others] = paths;
+  const more = others.length === 0 ? '' : ` and ${others.length} more`;
+  return `${first}${more} of ${archive} would run as the owner of the file (set-user-ID, set-group-ID): the bits are dropped, COPY --chmod sets them`;
 }
 
 async function itemsOf(request: CopyRequest): Promise<Item[]> {
