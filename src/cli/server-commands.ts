@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { writeAtomically } from '../disk/index.ts';
 import { Fault, isFault } from '../fault/index.ts';
@@ -10,7 +11,7 @@ import { type ClusterChoice, engineSource, localName, reachCluster, withClusterO
 import type { CommandContext } from './context.ts';
 import { grantServer } from './server-grants.ts';
 import { readSignIn, type SignIn, serverPlace } from './server-place.ts';
-import { makeServerSecrets } from './server-secrets.ts';
+import { makeServerSecrets, missingSecrets } from './server-secrets.ts';
 import { UsageFault } from './usage.ts';
 import { here } from './workspace.ts';
 
@@ -42,8 +43,11 @@ export function addClusterCommands(command: Command, context: CommandContext): v
       'makes the Secrets that platform/ mounts (a password of its database, a certificate, one for the registry), and gives it its role in the namespaces of the environments',
     )
     .option('--env <name>', 'the environment of banksman.yaml that the server runs in', 'platform')
-    .action(async (options: Options) => {
+    .option('--tls <folder>', 'on another cluster: ca.crt, tls.crt and tls.key of the server')
+    .option('--registry <folder>', 'on another cluster: ca.crt, client.cert and client.key to read from its registry')
+    .action(async (options: Options & { tls?: string; registry?: string }) => {
       const { environment, name, workspace } = await chosen(options);
+      const access = name === undefined ? filesOf(options) : serverAccess(name);
       const session = await openSession(
         await reachCluster(options, environment, { pushes: false }),
         environment,
@@ -51,15 +55,21 @@ export function addClusterCommands(command: Command, context: CommandContext): v
       );
       try {
         await ensureNamespace(session, signal);
-        const written = await makeServerSecrets(session.cluster, session.namespace, serverAccess(name), signal);
+        const written = await makeServerSecrets(session.cluster, session.namespace, access, signal);
         const served = [...workspace.environments.values()].filter(
-          (each) => each.cluster === environment.cluster && each.context === undefined && each !== environment,
+          (each) =>
+            each.cluster === environment.cluster &&
+            each.context === (name === undefined ? environment.context : undefined) &&
+            each.name !== environment.name,
         );
         const namespaces = [...new Set(served.map(({ namespace }) => namespace))];
         const granted = await grantServer(session.cluster, session.namespace, namespaces, signal);
         if (written.length > 0) terminal.print(`Secrets written in ${session.namespace}: ${written.join(', ')}`);
         if (granted.length > 0) terminal.print(`rights given or taken in: ${granted.join(', ')}`);
-        if (written.length + granted.length === 0) terminal.print('nothing is missing');
+        const missing = await missingSecrets(session.cluster, session.namespace, signal);
+        if (missing.length > 0) {
+          terminal.print(`still missing in ${session.namespace}: ${missing.join(', ')}; see docs/platform.md`);
+        } else if (written.length + granted.length === 0) terminal.print('nothing is missing');
       } finally {
         session.close();
       }
@@ -78,6 +88,11 @@ export function addClusterCommands(command: Command, context: CommandContext): v
         terminal.print(await makeToken(environment, name, options, context));
         return;
       }
+      if (name === undefined) {
+        throw new UsageFault('cli/wrong-use', 'a sign-in is kept for a cluster of this machine alone', {
+          next: 'give --print, and keep the token as $BANKSMAN_TOKEN beside $BANKSMAN_SERVER',
+        });
+      }
       const url = await addressOf(environment, name);
       const kept = await readSignIn(name);
       if (kept !== undefined && (await isGood(kept, url, name, signal))) {
@@ -92,14 +107,29 @@ export function addClusterCommands(command: Command, context: CommandContext): v
     });
 }
 
-async function chosen(options: Options): Promise<{ environment: Environment; name: string; workspace: Workspace }> {
+/** @returns `name` of a cluster of this machine; undefined where a context is meant */
+async function chosen(
+  options: Options,
+): Promise<{ environment: Environment; name: string | undefined; workspace: Workspace }> {
   const { workspace } = await here();
-  const environment = environmentOf(workspace, options.env);
-  const name = localName(options, environment);
-  if (name !== undefined) return { environment, name, workspace };
-  throw new UsageFault('cli/wrong-use', 'this is for a cluster on this machine', {
-    next: 'on another one make the Secrets of docs/platform.md, and a token with kubectl exec',
+  const declared = environmentOf(workspace, options.env);
+  const name = localName(options, declared);
+  const context = options.context ?? declared.context;
+  const environment = name === undefined && context !== undefined ? { ...declared, context } : declared;
+  return { environment, name, workspace };
+}
+
+/** Files of certificates as cert-manager and containers-certs.d(5) name them. */
+function filesOf({ tls, registry }: { readonly tls?: string; readonly registry?: string }) {
+  const files = (folder: string, cert: string, key: string) => ({
+    caPath: join(folder, 'ca.crt'),
+    certPath: join(folder, cert),
+    keyPath: join(folder, key),
   });
+  return {
+    ...(tls !== undefined && { tls: files(tls, 'tls.crt', 'tls.key') }),
+    ...(registry !== undefined && { registry: files(registry, 'client.cert', 'client.key') }),
+  };
 }
 
 /** The host's address of the server's Service. */
@@ -126,21 +156,19 @@ async function isGood(kept: SignIn, url: string, cluster: string, signal: AbortS
 }
 
 async function makeToken(
-  { namespace }: Environment,
-  cluster: string,
+  { namespace, context: kubeContext }: Environment,
+  cluster: string | undefined,
   { name, role }: { readonly name: string; readonly role: readonly string[] },
   { progress, signal }: CommandContext,
 ): Promise<string> {
   const roles = role.flatMap((each) => ['--role', each]);
   const asked = ['server', 'token', '--name', name, '--days', String(validFor), ...roles];
   const words = ['exec', '--namespace', namespace, 'deployment/banksman', '--container', 'banksman', '--', ...inside];
-  const { program, args, env } = await kubectl({
-    name: cluster,
-    engineSource,
-    progress,
-    signal,
-    args: [...words, ...asked],
-  });
+  const { program, args, env } =
+    cluster === undefined
+      ? // By whatever signs the person in to that cluster.
+        { program: 'kubectl', args: ['--context', kubeContext ?? '', ...words, ...asked], env: process.env }
+      : await kubectl({ name: cluster, engineSource, progress, signal, args: [...words, ...asked] });
   const { stdout } = await run(program, args, { env, signal, timeout: patience }).catch((error: unknown) => {
     if (!(error instanceof ProcessFault)) throw error;
     throw new Fault('cli/no-server', `no token could be made in the server of ${namespace}`, {

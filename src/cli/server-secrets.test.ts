@@ -6,7 +6,7 @@ import { type ApiServer, findEngine, startApiServer } from '../../test/support/a
 import { type Cluster, connect, getObject, listObjects } from '../kube/index.ts';
 import type { ServerAccess } from '../local/index.ts';
 import { grantServer } from './server-grants.ts';
-import { makeServerSecrets } from './server-secrets.ts';
+import { makeServerSecrets, missingSecrets } from './server-secrets.ts';
 
 const engine = findEngine();
 
@@ -43,6 +43,17 @@ describe.skipIf(engine === undefined)('what a server in the cluster is given (sk
     const entries = Object.entries((found?.data ?? {}) as Record<string, string>);
     return Object.fromEntries(entries.map(([key, text]) => [key, Buffer.from(text, 'base64').toString()]));
   };
+
+  it('on a cluster with certificates of its own: what is generated is made, and what is missing is told', async () => {
+    const space = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'other' } };
+    await cluster.request({ method: 'POST', path: '/api/v1/namespaces', body: space });
+    const written = await makeServerSecrets(cluster, 'other', {});
+    expect(written.sort()).toEqual(['banksman-secret-keys', 'database-password']);
+    expect(await missingSecrets(cluster, 'other')).toEqual(['banksman-tls', 'banksman-registry']);
+    const { tls } = await access('own');
+    expect(await makeServerSecrets(cluster, 'other', { tls })).toEqual(['banksman-tls']);
+    expect(await missingSecrets(cluster, 'other')).toEqual(['banksman-registry']);
+  });
 
   it('Secrets: made once each by several at a time; a password stays, certificates follow', async () => {
     const first = await access('one');

@@ -17,15 +17,19 @@ interface Wanted {
  * Makes the Secrets that `platform/` mounts and no repository may hold: the database's password and the key of its secrets, once; the server's certificate and one
  * for reading from the registry, as often as the cluster has new ones.
  *
+ * @param access files of certificates; a Secret without files is that cluster's own affair, by cert-manager say
  * @returns names of those that were written
  */
 export async function makeServerSecrets(
   cluster: Cluster,
   namespace: string,
-  access: ServerAccess,
+  access: Partial<Pick<ServerAccess, 'tls' | 'registry'>>,
   signal?: AbortSignal,
 ): Promise<string[]> {
-  const [tls, registry] = await Promise.all([textsOf(access.tls), textsOf(access.registry)]);
+  const [tls, registry] = await Promise.all([
+    access.tls && textsOf(access.tls),
+    access.registry && textsOf(access.registry),
+  ]);
   const wanted: Wanted[] = [
     {
       name: 'database-password',
@@ -39,22 +43,39 @@ export async function makeServerSecrets(
       data: { keys: `${newSealKey(new Date())}\n` },
       once: true,
     },
-    {
-      name: 'banksman-tls',
-      type: 'kubernetes.io/tls',
-      data: { 'tls.crt': tls.cert, 'tls.key': tls.key, 'ca.crt': tls.ca },
-      once: false,
-    },
-    {
-      name: 'banksman-registry',
-      type: 'Opaque',
-      // Names as containers-certs.d(5) has them.
-      data: { 'ca.crt': registry.ca, 'client.cert': registry.cert, 'client.key': registry.key },
-      once: false,
-    },
+    ...(tls === undefined
+      ? []
+      : [
+          {
+            name: 'banksman-tls',
+            type: 'kubernetes.io/tls',
+            data: { 'tls.crt': tls.cert, 'tls.key': tls.key, 'ca.crt': tls.ca },
+            once: false,
+          },
+        ]),
+    ...(registry === undefined
+      ? []
+      : [
+          {
+            name: 'banksman-registry',
+            type: 'Opaque',
+            // Names as containers-certs.d(5) has them.
+            data: { 'ca.crt': registry.ca, 'client.cert': registry.cert, 'client.key': registry.key },
+            once: false,
+          },
+        ]),
   ];
   const written = await Promise.all(wanted.map((each) => write(cluster, namespace, each, signal)));
   return wanted.flatMap(({ name }, index) => (written[index] ? [name] : []));
+}
+
+/** Secrets that `platform/` mounts and that are not there. */
+export async function missingSecrets(cluster: Cluster, namespace: string, signal?: AbortSignal): Promise<string[]> {
+  const names = ['database-password', 'banksman-secret-keys', 'banksman-tls', 'banksman-registry'];
+  const found = await Promise.all(
+    names.map((name) => getObject(cluster, { apiVersion: 'v1', kind: 'Secret', name, namespace }, { signal })),
+  );
+  return names.filter((_, index) => found[index] === undefined);
 }
 
 async function textsOf({ caPath, certPath, keyPath }: KeyFiles): Promise<{ ca: string; cert: string; key: string }> {

@@ -120,16 +120,6 @@ async function as(name: string, role: string): Promise<{ env: Record<string, str
   return { env: { BANKSMAN_TOKEN: stdout.trim() } };
 }
 
-/** Asks for a release of each in an environment and waits until all are healthy there. */
-async function promoteAll(services: readonly string[], from: string, to: string): Promise<void> {
-  const done = await Promise.all(
-    services.map(async (service) =>
-      bank.banksman(['promote', service, '--env', to, '--release', await live(service, from), '--wait']),
-    ),
-  );
-  for (const { code, stderr } of done) expect(code, stderr).toBe(0);
-}
-
 describe('the platform', () => {
   it.each(['//platform/banksman:image', '//bank/postgres:image'])(
     'rolls out %s signed, with its origin and its bill',
@@ -180,12 +170,108 @@ describe('the bank through the server', () => {
       const other = await live(service, 'staging');
       await bank.banksman(['approve', service, '--env', 'prod', '--release', other], bob);
     }
-    await promoteAll(
-      bankServices.filter((service) => service !== statements),
-      'staging',
-      'prod',
-    );
     await eventually('it is in prod', async () => (await history(statements, 'prod'))[0]?.state === 'healthy', 120);
+  });
+
+  it('goes into prod on a train: all that is healthy in staging and is not there, each after what it needs', async () => {
+    const wanted = new Map(
+      await Promise.all(bankServices.map(async (each) => [each, await live(each, 'staging')] as const)),
+    );
+    await eventually('all have been long enough in staging', async () => {
+      const answers = await Promise.all(
+        bankServices.map((each) => why(each, 'prod', '--release', wanted.get(each) ?? '')),
+      );
+      return answers.every((answer) => !shut(answer).includes('soak'));
+    });
+    const train = await bank.banksman(['train', '--env', 'prod', '--why', 'the first', '--wait', '--json']);
+    expect(train.code, train.stderr).toBe(0);
+    const { cars } = JSON.parse(train.stdout) as { cars: { service: string; after: string[]; state: string }[] };
+    expect(cars.map(({ service, state }) => [service, state])).toEqual([
+      ['//bank/postgres:postgres', 'arrived'],
+      ['//bank/ledger:ledger', 'arrived'],
+      ['//bank/gateway:gateway', 'arrived'],
+    ]);
+    const at = async (service: string, state: string) =>
+      (await history(service, 'prod'))[0]?.steps.find((step) => step.state === state)?.at ?? '';
+    for (const { service, after } of cars) {
+      expect((await history(service, 'prod'))[0]).toMatchObject({
+        state: 'healthy',
+        release: { id: wanted.get(service) },
+      });
+      for (const needed of after) {
+        expect((await at(service, 'applying')) >= (await at(needed, 'healthy')), `${service} after ${needed}`).toBe(
+          true,
+        );
+      }
+    }
+  });
+});
+
+describe('the rights of the server in its cluster', () => {
+  const can = async (verb: string, resource: string, namespace: string) => {
+    const account = ['--as', 'system:serviceaccount:banksman:banksman'];
+    const { stdout } = await bank.banksman(['kubectl', 'auth', 'can-i', verb, resource, '-n', namespace, ...account]);
+    return stdout.trim();
+  };
+
+  it('suffice to see what somebody changed by hand, and who', async () => {
+    await bank.mustRun([
+      'kubectl',
+      'patch',
+      'service',
+      'gateway',
+      '-n',
+      'prod',
+      '--patch',
+      '{"spec":{"type":"ClusterIP"}}',
+    ]);
+    const seen = await eventually('the edit is seen', async () => {
+      const { stdout } = await bank.mustRun(['drift', '//bank/gateway', '--env', 'prod']);
+      return stdout.includes('Service/gateway was changed') && stdout;
+    });
+    expect(seen).toMatch(/spec\.type {2}by kubectl/);
+    await bank.mustRun([
+      'kubectl',
+      'patch',
+      'service',
+      'gateway',
+      '-n',
+      'prod',
+      '--patch',
+      '{"spec":{"type":"LoadBalancer"}}',
+    ]);
+    await eventually('it is as it was', async () => {
+      const { stdout } = await bank.mustRun(['drift', '//bank/gateway', '--env', 'prod']);
+      return !stdout.includes('was changed');
+    });
+  });
+
+  it('are no more than it needs', async () => {
+    const wanted: readonly (readonly [string, string, string, string])[] = [
+      ['watch', 'deployments.apps', 'prod', 'yes'],
+      ['patch', 'secrets', 'prod', 'yes'],
+      ['delete', 'deployments.apps', 'prod', 'yes'],
+      // The data is not the server's to lose.
+      ['delete', 'persistentvolumeclaims', 'prod', 'no'],
+      ['delete', 'namespaces', 'prod', 'no'],
+      ['delete', 'customresourcedefinitions.apiextensions.k8s.io', 'prod', 'no'],
+      // Nobody becomes more by way of the server.
+      ['create', 'rolebindings.rbac.authorization.k8s.io', 'prod', 'no'],
+      ['create', 'pods/exec', 'prod', 'no'],
+      ['impersonate', 'serviceaccounts', 'prod', 'no'],
+      // Where no environment is, and where it runs itself.
+      ['get', 'secrets', 'kube-system', 'no'],
+      ['list', 'deployments.apps', 'default', 'no'],
+      ['get', 'secrets', 'banksman', 'no'],
+      ['patch', 'deployments.apps', 'banksman', 'no'],
+    ];
+    const asked = wanted.map(async ([verb, resource, namespace]) => [
+      verb,
+      resource,
+      namespace,
+      await can(verb, resource, namespace),
+    ]);
+    expect(await Promise.all(asked)).toEqual(wanted);
   });
 });
 
@@ -212,7 +298,7 @@ describe('a release that can not become healthy', () => {
     const good = await live('//bank/ledger:ledger', 'dev');
     const record = join(state, 'load.json');
     const flags = ['-url', url, '-key', 'dummy-dev-key'];
-    const running = start(load, [...flags, '-workers', '4', '-duration', '75s', '-summary', record], bank.root);
+    const running = start(load, [...flags, '-workers', '4', '-duration', '9m', '-summary', record], bank.root);
 
     await bank.edit('bank/ledger/deployment.yaml', 'jdbc:postgresql://postgres:5432', 'jdbc:postgresql://nowhere:5432');
     await bank.commit('The ledger looks for its database elsewhere');
@@ -224,6 +310,8 @@ describe('a release that can not become healthy', () => {
       return newest?.kind === 'return' && newest.state === 'healthy' && newest.release.id === good;
     });
 
+    // What is under way is still done.
+    running.stop();
     const done = await running.done;
     expect(done.code, done.stderr + done.stdout).toBe(0);
     const verified = await execute(load, [...flags, '-verify', '-summary', record]);
@@ -290,6 +378,21 @@ describe('an emergency', () => {
     const bob = await as('bob@bank.example', 'release-manager');
     const reviewed = await bank.banksman(['review-emergency', ...at, '--why', 'it was needed'], bob);
     expect(reviewed.code, reviewed.stderr).toBe(0);
+  });
+});
+
+describe('a removal', () => {
+  it('takes a service out under the rights of the server, pods and all, and nothing brings it back', async () => {
+    const at = [statements, '--env', 'staging'];
+    const shown = await bank.mustRun(['remove', ...at, '--preview']);
+    expect(shown.stdout).toContain('- Deployment/statements');
+    const removed = await bank.banksman(['remove', ...at, '--why', 'nobody tests it there', '--yes', '--wait']);
+    expect(removed.code, removed.stderr).toBe(0);
+    expect((await history(statements, 'staging'))[0]).toMatchObject({ kind: 'removal', state: 'removed' });
+    const left = await bank.mustRun(['kubectl', 'get', 'deployments,services,pods', '-n', 'staging', '-o', 'name']);
+    expect(left.stdout).toContain('deployment.apps/ledger');
+    expect(left.stdout).not.toContain('statements');
+    expect((await bank.mustRun(['status', '--env', 'staging', '--json'])).stdout).toContain('"removed"');
   });
 });
 

@@ -66,7 +66,7 @@ export function removalLines(
         ? `${next} takes its place: it is healthy there already`
         : `${next} takes its place: release ${shortRelease(to.id)} (${to.order}, commit ${to.commit.slice(0, 10)}) is brought in before`,
       ...takesOver.map((object) => `${paint.good('=')} ${nameOf(object)} goes on under the new name`),
-      ...objectLines(objects, unchanged, paint),
+      ...(to === undefined ? [] : objectLines(objects, unchanged, paint)),
     );
   }
   if (gates.length > 0) lines.push(`it waits for: ${gates.join(', ')}`);
