@@ -26,6 +26,16 @@ export function readText(tree: SourceTree, path: string): string | undefined {
   }
 }
 
+/** The text of a file that evaluation was told of by a listing. @throws GraphFault graph/unreadable where it can't be read */
+export function readBuildFile(tree: SourceTree, path: string): string {
+  const text = readText(tree, path);
+  if (text !== undefined) return text;
+  throw new GraphFault('graph/unreadable', `${path} is a link that leads out of the workspace, or to no file`, {
+    place: { file: path },
+    next: 'put the file itself there, or have the link lead to one in the workspace',
+  });
+}
+
 /** A JSON file as a value, frozen. @throws GraphFault graph/bad-data with the place in that file */
 export function jsonFile(path: string, text: string): Value {
   let json: JsonValue;

@@ -13,6 +13,8 @@ export type LabelPattern =
  * dollars or control characters, and no `:` and `|`, which labels themselves use.
  */
 const namePattern = /^[\p{L}\p{N}_.+=,@~#^!%()-]+$/u;
+/** Folders may have more, as in Please: spaces and quotes. */
+const packagePattern = /^[^|$*?[\]{}:&\\/\p{Cc}\p{Zl}\p{Zp}]+$/u;
 const maximumLength = 1000;
 
 /** Whether a text is written as a label; anything else among sources is a file. */
@@ -91,7 +93,9 @@ export function parseLabel(text: string, scope: string | LabelScope = ''): Label
   if (parts.name === undefined) {
     if (parts.package === '')
       throw bad(text, 'the root package has no name that a target could share', 'write //:name');
-    return labelOf(parts.package, parts.package.slice(parts.package.lastIndexOf('/') + 1));
+    const name = parts.package.slice(parts.package.lastIndexOf('/') + 1);
+    checkName(text, name);
+    return labelOf(parts.package, name);
   }
   return labelOf(parts.package, parts.name);
 }
@@ -251,8 +255,26 @@ function checkPackage(text: string, packageName: string): void {
     if (part === '.' || part === '..')
       throw bad(text, `its package has the part ${part}`, 'name packages from the root of the workspace');
     if (part.includes('...')) throw bad(text, '... stands at the end of a pattern only', 'write //folder/...');
-    if (!namePattern.test(part)) throw bad(text, `${JSON.stringify(part)} can't be part of a package's name`);
+    if (!packagePattern.test(part)) throw bad(text, `${JSON.stringify(part)} can't be part of a package's name`);
   }
+}
+
+/**
+ * @param file its BUILD file
+ * @throws GraphFault graph/bad-label where no label could name what is in a folder
+ */
+export function checkPackageName(name: string, file: string): void {
+  const part =
+    name === '' ? undefined : name.split('/').find((each) => !packagePattern.test(each) || each.includes('...'));
+  if (part === undefined) return;
+  throw new GraphFault(
+    'graph/bad-label',
+    `a folder named ${JSON.stringify(part)} can't hold targets: no label names it`,
+    {
+      place: { file },
+      next: 'rename the folder, or take its BUILD file out: : * ? | & $ \\ [ ] { } and line breaks have meanings in labels and patterns',
+    },
+  );
 }
 
 function checkName(text: string, name: string): void {

@@ -1,3 +1,5 @@
+import { symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { silent } from '../progress/index.ts';
 import { loadGraph, loadTargets, loadUnchecked } from './load.ts';
@@ -447,6 +449,37 @@ describe('many packages', () => {
     const forward = await targetsOf(files);
     const backward = await targetsOf(Object.fromEntries(Object.entries(files).reverse()));
     expect([...backward.values()].map(({ srcs }) => srcs)).toEqual([...forward.values()].map(({ srcs }) => srcs));
+  });
+
+  it.each([
+    ['out of the workspace', '/etc/passwd'],
+    ['to itself', 'BUILD'],
+    ['to nothing', 'none'],
+    ['to a folder', '.'],
+  ])('refuses a BUILD file that is a link %s, and loads the others', async (_, to) => {
+    const workspace = createWorkspace({ 'b/BUILD': 'x = (' });
+    symlinkSync(to, join(workspace.root, 'BUILD'));
+    expect(await faultsOf(() => workspace.load())).toMatchObject([
+      { code: 'graph/unreadable', message: expect.stringContaining('a link'), place: { file: 'BUILD' } },
+      { code: 'language/syntax' },
+    ]);
+  });
+
+  it.each(['a b', 'q\'uo"te', 'ü', '(group)', '@scope'])('takes a package in a folder named %j', async (name) => {
+    const workspace = createWorkspace({
+      BUILD: `filegroup(name = "y", srcs = [${JSON.stringify(`//${name}:x`)}])`,
+      [`${name}/BUILD`]: 'filegroup(name = "x", srcs = glob(["*.txt"]), visibility = ["PUBLIC"])',
+      [`${name}/in.txt`]: '',
+    });
+    const { targets } = await workspace.load();
+    expect([...targets.keys()]).toContain(`//${name}:x`);
+  });
+
+  it.each(['a\nb', 'a:b', '[id]', 'a*', '$(x)', '...'])('refuses a package in a folder named %j', async (name) => {
+    const workspace = createWorkspace({ [`${name}/BUILD`]: '' });
+    expect(await faultsOf(() => workspace.load())).toMatchObject([
+      { code: 'graph/bad-label', place: { file: `${name}/BUILD` } },
+    ]);
   });
 
   it('refuses a BUILD file that is no text', async () => {

@@ -13,14 +13,22 @@ import {
 } from '../language/index.ts';
 import { baseConfig, configChanges, ownConfig, repositoryConfig } from './config.ts';
 import type { BuildCall, EvaluationContext } from './context.ts';
-import { readText } from './data-file.ts';
+import { readBuildFile, readText } from './data-file.ts';
 import { dependenciesOf } from './dependency.ts';
 import { GraphFault } from './fault.ts';
 import { buildFunctions, logFunctions } from './functions.ts';
 import { type History, openHistory } from './git/history.ts';
 import { buildFileOf, findPackages } from './glob.ts';
 import { BuildNeeded, type BuiltIncludes } from './included.ts';
-import { type LabelPattern, type LabelScope, packageLabel, parseLabel, parsePattern, splitLabel } from './label.ts';
+import {
+  checkPackageName,
+  type LabelPattern,
+  type LabelScope,
+  packageLabel,
+  parseLabel,
+  parsePattern,
+  splitLabel,
+} from './label.ts';
 import type { MountedTree } from './mounted-tree.ts';
 import { childPath, parentPath } from './paths.ts';
 import type { PluginAtHand } from './please-config.ts';
@@ -173,8 +181,9 @@ export class PackageLoader {
       return undefined;
     }
     try {
+      checkPackageName(name, file);
       const targets = new Map<string, Target>();
-      const text = readText(this.options.tree, file)!;
+      const text = readBuildFile(this.options.tree, file);
       this.recorder.inPackage(name, () =>
         this.inside(file, () => {
           const context = { ...this.context(name, targets), targets };
