@@ -77,7 +77,11 @@ describe('building', () => {
       process.env.BANKSMAN_TEST_VALUE = 'two';
       expect((await w.build('//:x')).ran).toEqual({ '//:x': 'variable BANKSMAN_TEST_VALUE has changed' });
       await w.write({ BUILD: rule(', env = {"A": "b"}') });
-      expect((await w.build('//:x')).ran).toEqual({ '//:x': 'its definition has changed' });
+      expect((await w.build('//:x')).ran).toEqual({ '//:x': 'its env changed' });
+      await w.write({ BUILD: rule(', env = {"A": "b"}').replace('./s.sh', 'sh ./s.sh') });
+      expect((await w.build('//:x')).ran).toEqual({ '//:x': 'its cmd changed' });
+      await w.write({ BUILD: rule(', env = {"A": "b"}, exit_on_error = False') });
+      expect((await w.build('//:x')).ran).toEqual({ '//:x': 'its cmd changed; its exit_on_error changed' });
       await chmod(join(w.root, 's.sh'), 0o644);
       expect((await faultOf(w.build('//:x'))).code).toBe('build/action-failed');
     } finally {

@@ -11,7 +11,7 @@ import { actionDependencies, postOrder, testDependencies, withData } from './clo
 import { BuildFault } from './fault.ts';
 import { openHistory } from './history.ts';
 import { type InputSource, namedArtifacts, resolveActionInputs } from './inputs.ts';
-import { actionKeyParts, explain, keyOf } from './key.ts';
+import { actionArguments, actionKeyParts, keyOf } from './key.ts';
 import { checkLicences } from './licences.ts';
 import { checkHashes } from './locked-sums.ts';
 import { materialise } from './materialise.ts';
@@ -36,6 +36,7 @@ import type {
   RunOptions,
   TestedTarget,
 } from './types.ts';
+import { explain } from './why.ts';
 
 /** Bytes that the cache may hold, where nobody says otherwise. */
 const defaultLimit = 20 * 1024 ** 3;
@@ -222,7 +223,7 @@ export function createBuilder(options: BuilderOptions): Builder {
     }
     return slots.run(priority, async () => {
       signal.throwIfAborted();
-      const why = explain(await history.before(label), parts);
+      const why = explain(await history.before(label), parts, actionArguments);
       const task = progress.begin(label);
       const started = performance.now();
       try {

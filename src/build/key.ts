@@ -54,6 +54,20 @@ function common(target: Target, inputs: ActionInputs, shell: Tool | undefined): 
   return parts;
 }
 
+/** The same of a test. */
+export const testArguments = [
+  'package',
+  'name',
+  'test_cmd',
+  'no_test_output',
+  'outs',
+  'outs',
+  'env',
+  'test_sandbox',
+  'data',
+  'test_tools',
+];
+
 /** What a test's outcome depends on. */
 export function testKeyParts(
   target: Target,
@@ -95,6 +109,9 @@ function ofInputs(inputs: ResolvedInputs, role: 'source' | 'tool' | 'data'): [st
   return inputs.all.flatMap(({ what }) => inputParts(what, role));
 }
 
+/** Names of what `definition` lists, as BUILD files have them. Behind them stands what few targets have, by its own names. */
+export const actionArguments = ['package', 'name', 'cmd', 'outs', 'outs', 'binary', 'sandbox', 'env', 'srcs', 'tools'];
+
 /** What of the rule itself has a part in the outputs. */
 function definition(target: Target): unknown {
   return [
@@ -134,27 +151,4 @@ function names(inputs: Target['srcs']): unknown {
     allInputs(inputs).map(inputKey),
     Object.entries(inputs.named).map(([name, group]) => [name, group.map(inputKey)]),
   ];
-}
-
-/** Facts shown of a reason; more are counted. */
-const shownReasons = 3;
-
-/** Why an action runs, for a person: the difference between the parts of its key now and the last time. */
-export function explain(before: KeyParts | undefined, now: KeyParts): string {
-  if (before === undefined) return 'it was not built here before';
-  const reasons: string[] = [];
-  const old = new Map(before);
-  const current = new Map(now);
-  for (const [name, content] of now) {
-    const was = old.get(name);
-    if (was === content) continue;
-    if (name === 'definition') reasons.push('its definition has changed');
-    else reasons.push(`${name.replace(/^(source|data) /, '')} ${was === undefined ? 'is new' : 'has changed'}`);
-  }
-  for (const [name] of before) {
-    if (!current.has(name)) reasons.push(`${name.replace(/^(source|data) /, '')} is gone`);
-  }
-  if (reasons.length === 0) return 'its result is not in the cache any more';
-  const more = reasons.length - shownReasons;
-  return more > 0 ? `${reasons.slice(0, shownReasons).join('; ')}; and ${more} more` : reasons.join('; ');
 }

@@ -50,6 +50,10 @@ describe('tests', () => {
     expect(await why({ rerun: true })).toBe('it was to be run again');
     await w.write({ 'd.txt': 'bad' });
     expect(await why()).toBe('d.txt has changed');
+    await w.write({ BUILD: rule('grep -q bad d.txt', ', no_test_output = True') });
+    expect(await why()).toBe('its test_cmd changed');
+    await w.write({ BUILD: rule('grep -q good d.txt', ', no_test_output = True') });
+    expect(await why()).toBe('its test_cmd changed');
     expect(await why()).toBe('it has not passed with these inputs');
   });
 

@@ -23,7 +23,7 @@ import { isGoResults, parseGoResults } from './go-results.ts';
 import { type History, testName } from './history.ts';
 import { type InputSource, laidPaths, type Resolved, resolveInputs, resolveToolData } from './inputs.ts';
 import { formatJunit, parseJunit } from './junit.ts';
-import { explain, type KeyParts, keyOf, testKeyParts } from './key.ts';
+import { type KeyParts, keyOf, testArguments, testKeyParts } from './key.ts';
 import { lastLines } from './log.ts';
 import { materialise } from './materialise.ts';
 import { makeScratch, toolsFolder } from './scratch.ts';
@@ -31,6 +31,7 @@ import { pathOf } from './target.ts';
 import { resolveTool } from './tool.ts';
 import type { TestCase, TestedTarget } from './types.ts';
 import { type Layout, substitute, testEnvironment } from './variables.ts';
+import { explain } from './why.ts';
 
 export interface TestRun {
   readonly shop: Workshop;
@@ -300,7 +301,9 @@ function casesWith(fault: BuildFault | undefined, cases: readonly TestCase[], ta
 function explainTest(before: KeyParts | undefined, now: KeyParts): string {
   if (before === undefined) return 'it was not run here before';
   // The same inputs as the last time, and yet no result: only what passed is kept.
-  return JSON.stringify(before) === JSON.stringify(now) ? 'it has not passed with these inputs' : explain(before, now);
+  return JSON.stringify(before) === JSON.stringify(now)
+    ? 'it has not passed with these inputs'
+    : explain(before, now, testArguments);
 }
 
 /** $RESULTS_FILE: a report, or a folder of reports. */

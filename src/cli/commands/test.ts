@@ -53,6 +53,7 @@ Examples:
         ...(options.keepGoing === true && { keepGoing: true }),
       });
       const wanted = builder.labels.filter((label) => builder.graph.targets.get(label)?.test !== undefined);
+      if (wanted.length === 0) progress.say('note: there is no test among these targets');
       const result = await builder.test(wanted, { rerun: options.rerun === true });
       terminal.clear();
       const tests = [...result.tests.values()];
