@@ -216,7 +216,9 @@ async function layOutInputs(scratch: Scratch, inputs: ActionInputs, inPlace?: In
   for (const { what } of inputs.srcs.all) {
     if (what.kind !== 'source' || inPlace?.has(what.path) !== true) await layResolved(scratch, what);
   }
-  for (const { artifacts } of inputs.deps) for (const artifact of artifacts) await scratch.addArtifact(artifact);
+  for (const { label, artifacts } of inputs.deps) {
+    for (const artifact of artifacts) await scratch.addArtifact(artifact, '', label);
+  }
 }
 
 async function layOutTools(scratch: Scratch, inputs: ActionInputs): Promise<void> {
@@ -226,7 +228,8 @@ async function layOutTools(scratch: Scratch, inputs: ActionInputs): Promise<void
 
 export async function layResolved(scratch: Scratch, what: Resolved, below = ''): Promise<void> {
   if (what.kind === 'source') await scratch.addSource(what.path, below === '' ? what.path : `${below}/${what.path}`);
-  else if (what.kind === 'outputs') for (const artifact of what.artifacts) await scratch.addArtifact(artifact, below);
+  else if (what.kind === 'outputs')
+    for (const artifact of what.artifacts) await scratch.addArtifact(artifact, below, what.label);
 }
 
 /**

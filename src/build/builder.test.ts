@@ -38,6 +38,22 @@ build_rule(name = "twice", srcs = [":upper"], outs = ["twice.txt"], cmd = "cat $
 };
 
 describe('building', () => {
+  it('lays out one file at a path: of two inputs that differ, both are named', async () => {
+    const files = {
+      'a/BUILD': 'build_rule(name = "a", srcs = ["o"], visibility = ["PUBLIC"], _filegroup = True)',
+      'a/o': 'source',
+      BUILD: `
+build_rule(name = "made", outs = ["a/o"], cmd = "mkdir -p a && echo other > $OUT")
+build_rule(name = "x", srcs = ["//a", ":made"], outs = ["x"], cmd = "cat $SRCS > $OUT")
+`,
+    };
+    const w = await workspace(files);
+    expect(await faultOf(w.build('//:x'))).toMatchObject({
+      code: 'build/bad-output',
+      message: 'two inputs of the action have the path a/o, and are not the same: //a:a and //:made',
+    });
+  });
+
   it('makes outputs from declared inputs, and does nothing the second time', async () => {
     const w = await workspace(chain);
     const first = await w.build('//b:count');

@@ -17,6 +17,8 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { hashFile } from '../disk/index.ts';
+import type { Label } from '../graph/index.ts';
 import type { Artifact, FileArtifact } from './artifact.ts';
 import { type Blobs, isUntouched, mark } from './blobs.ts';
 import { BuildFault } from './fault.ts';
@@ -34,7 +36,7 @@ export interface Scratch {
    *
    * @throws BuildFault build/input-changed where the cache does not have it any more
    */
-  addArtifact(artifact: Artifact, below?: string): Promise<void>;
+  addArtifact(artifact: Artifact, below?: string, of?: Label): Promise<void>;
   /** Writes a file of Banksman's own, at a path below the root. */
   addText(path: string, text: string): Promise<void>;
   /** Whether an absolute path is an input, or in one that is a folder, or for temporary files. */
@@ -42,6 +44,16 @@ export interface Scratch {
   /** Paths of files that the action wrote to although they belong to the cache; these are removed from the cache. */
   damaged(): Promise<string[]>;
   remove(): Promise<void>;
+}
+
+/** What lies at a path. */
+interface Claim {
+  /** Sum of what a build made; empty for a source. */
+  readonly content: string;
+  /** Where a source is on the disk. */
+  readonly source?: string;
+  /** The target that made it. */
+  readonly of?: Label | undefined;
 }
 
 /** Tools that are targets are laid out here, out of the way of commands that look for files. */
@@ -53,7 +65,7 @@ export async function makeScratch(folder: string, placeOf: (path: string) => str
   const root = join(folder, await ownName());
   const temporary = join(root, temporaryFolder);
   await mkdir(temporary, { recursive: true });
-  const laid = new Map<string, string>();
+  const laid = new Map<string, Claim>();
   const links: { readonly path: string; readonly file: FileArtifact }[] = [];
   const folders = new Set<string>();
   const parent = async (path: string) => {
@@ -63,17 +75,28 @@ export async function makeScratch(folder: string, placeOf: (path: string) => str
     folders.add(above);
   };
   /** Whether a path is still to be laid out. The same content twice is no clash: a file can be an input in two ways. */
-  const claim = (path: string, content: string): boolean => {
+  const claim = async (path: string, own: Claim): Promise<boolean> => {
     const there = laid.get(path);
     if (there === undefined) {
-      laid.set(path, content);
+      laid.set(path, own);
       return true;
     }
-    // A source that is an input itself and by way of a filegroup is the same file.
-    if (there === content || there === 'source' || content === 'source') return false;
-    throw new BuildFault('build/bad-output', `two inputs of the action have the path ${path}, and are not the same`, {
-      next: 'give one of them another name',
-    });
+    if (there.content === own.content || (await isSame(there, own))) return false;
+    const owners = [there, own].map(({ of, source }) => of ?? (source === undefined ? 'an input' : 'the source'));
+    throw new BuildFault(
+      'build/bad-output',
+      `two inputs of the action have the path ${path}, and are not the same: ${owners.join(' and ')}`,
+      { next: 'give one of them another name, or take one of them out' },
+    );
+  };
+  /** A source that is an input itself and by way of a filegroup is the same file. */
+  const isSame = async (one: Claim, other: Claim): Promise<boolean> => {
+    const source = one.source ?? other.source;
+    if (source === undefined) return false;
+    if (one.source !== undefined && other.source !== undefined) return one.source === other.source;
+    // Folders are not looked into: what they hold is told apart by the paths in them.
+    if (statSync(source, { throwIfNoEntry: false })?.isFile() !== true) return true;
+    return (await hashFile(source)).sha256 === (one.content || other.content);
   };
   const linkFile = async (file: FileArtifact, path: string) => {
     await parent(path);
@@ -88,15 +111,15 @@ export async function makeScratch(folder: string, placeOf: (path: string) => str
     root,
     temporary,
     async addSource(path, at = path) {
-      if (!claim(at, 'source')) return;
       const from = placeOf(path);
+      if (!(await claim(at, { content: '', source: from }))) return;
       const to = join(root, at);
       await parent(to);
       await copySource(from, to);
     },
-    async addArtifact(artifact, below = '') {
+    async addArtifact(artifact, below = '', of) {
       const at = below === '' ? artifact.path : `${below}/${artifact.path}`;
-      if (!claim(at, artifact.sha256)) return;
+      if (!(await claim(at, { content: artifact.sha256, of }))) return;
       const to = join(root, at);
       if (artifact.kind === 'file') return linkFile(artifact, to);
       await mkdir(to, { recursive: true });
@@ -108,7 +131,7 @@ export async function makeScratch(folder: string, placeOf: (path: string) => str
       }
     },
     async addText(path, text) {
-      if (!claim(path, 'text')) return;
+      if (!(await claim(path, { content: 'text' }))) return;
       await parent(join(root, path));
       await writeFile(join(root, path), text);
       await utimes(join(root, path), mark, mark);

@@ -229,6 +229,8 @@ build_rule(name = "t", test = True, outs = ["t.sh", "b.sh"], cmd = "touch $OUTS"
       'TOOL=/tmp/banksman/.tools/o/one.sh',
       'TEST=/tmp/banksman/p/b.sh',
       'TEST_ARGS=',
+      // The base64 of the beginning of the SHA-256 of `//p:t1`.
+      '_TEST_ID=SNeTe8QJxY2vRmCV',
       'TEST_DIR=/tmp/banksman',
       'TMP_DIR=/tmp/banksman',
       'HOME=/tmp/banksman',

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type Label, looksLikeLabel, parseLabel, type Target } from '../graph/index.ts';
 import { BuildFault } from './fault.ts';
 import { outputFolder, outputNames, pathOf } from './target.ts';
@@ -84,8 +85,14 @@ export function testEnvironment(
   env.TEST_ARGS = '';
   env.GTEST_OUTPUT = `xml:${resultsFile}`;
   env.PEX_NOCACHE = 'true';
+  env._TEST_ID = testId(target);
   addTools(env, layout);
   return withOwn(env, target);
+}
+
+/** A name for the run of a test that tells nothing of it, as Please makes it. Tests are run once; another attempt is the same run. */
+function testId({ label }: Target): string {
+  return createHash('sha256').update(`${label}1`).digest().subarray(0, 12).toString('base64').replace(/=+$/, '');
 }
 
 /** With the target's own variables, in which `$X` stands for what is known of X, and for itself where nothing is. */

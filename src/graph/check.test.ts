@@ -192,4 +192,38 @@ describe('files', () => {
     ).toMatchObject([{ code: 'graph/output-clash' }]);
     await sound({ 'a/BUILD': 'filegroup(name = "x", srcs = ["f"])\nfilegroup(name = "y", srcs = ["f"])', 'a/f': '' });
   });
+
+  it('lets groups show the same file, and no two different ones under one name', async () => {
+    const makers = {
+      'b/BUILD': 'genrule(name = "b", outs = ["o"], visibility = ["PUBLIC"])',
+      'c/BUILD': 'genrule(name = "c", outs = ["o"], visibility = ["PUBLIC"])',
+    };
+    const groups = (first: string, second: string) => ({
+      ...makers,
+      'a/BUILD': `filegroup(name = "x", srcs = ["${first}"])\nfilegroup(name = "y", srcs = ["${second}"])\n`,
+      'a/o': '',
+    });
+    await sound(groups('//b', '//b'));
+    expect(await faults(groups('//b', '//c'))).toMatchObject([
+      {
+        code: 'graph/output-clash',
+        message: '//a:x and //a:y both have a/o, which are different files: b/o of //b:b, c/o of //c:c',
+        place: { file: 'a/BUILD', line: 2 },
+        related: [{ message: '//a:x has it here', place: { file: 'a/BUILD', line: 1 } }],
+      },
+    ]);
+    expect(await faults(groups('o', '//b'))).toMatchObject([
+      { message: '//a:x and //a:y both have a/o, which are different files: a/o, b/o of //b:b' },
+    ]);
+    // By way of another group it is the same file; a source is another one than what a target makes.
+    const chain = { 'c/BUILD': 'filegroup(name = "of_b", srcs = ["//b"], visibility = ["PUBLIC"])' };
+    await sound({ ...groups('//b', '//c:of_b'), ...chain });
+    expect(
+      await faults({ 'a/BUILD': 'filegroup(name = "x", srcs = ["o"])\ngenrule(name = "y", outs = ["o"])', 'a/o': '' }),
+    ).toMatchObject([{ message: '//a:y and //a:x both have a/o, which are different files: a/o of //a:y, a/o' }]);
+    // Groups in a circle are that, and nothing else.
+    expect(
+      await faults({ 'a/BUILD': 'filegroup(name = "x", srcs = [":y"])\nfilegroup(name = "y", srcs = [":x"])' }),
+    ).toMatchObject([{ code: 'graph/cycle' }]);
+  });
 });

@@ -1,10 +1,10 @@
 import type { Place } from '../fault/index.ts';
 import { nearest } from '../fault/index.ts';
-import { dependenciesOf, filesOf } from './dependency.ts';
+import { dependenciesOf, filesOf, providedFor } from './dependency.ts';
 import { GraphFault } from './fault.ts';
 import { buildFileOf } from './glob.ts';
 import { builtPartOf, isTargetVisible, nearestLabel, packageLabel, splitLabel } from './label.ts';
-import { groupNames } from './output-names.ts';
+import { groupNames, nameIn, outputNamesOf } from './output-names.ts';
 import { childPath, lastPart, parentPath } from './paths.ts';
 import { literalPlace } from './place.ts';
 import { indexTargets, type TargetIndex } from './target-index.ts';
@@ -27,7 +27,8 @@ export function checkTargets(checked: CheckedTargets): GraphFault[] {
   for (const target of checked.targets.values()) {
     faults.push(...checkDependencies(checked, target), ...checkFiles(checked, target));
   }
-  faults.push(...checkOutputs(checked.targets.values()), ...findCycles(indexTargets(checked.targets)));
+  const find = (label: Label) => checked.targets.get(label);
+  faults.push(...checkOutputs(checked.targets.values(), find), ...findCycles(indexTargets(checked.targets)));
   return faults;
 }
 
@@ -196,13 +197,21 @@ function otherPackage(
   return undefined;
 }
 
-/** No two targets write the same file, and none writes a file where another needs a folder. */
-export function checkOutputs(targets: Iterable<Target>): GraphFault[] {
+/**
+ * No two targets write the same file, and none writes a file where another needs a folder. A group shows files of others: several may
+ * show the same one, but no two different ones at one path.
+ *
+ * @param find further targets, which groups show
+ */
+export function checkOutputs(all: Iterable<Target>, find: (label: Label) => Target | undefined): GraphFault[] {
   const faults: GraphFault[] = [];
   const owners = new Map<string, Target>();
-  for (const target of targets) {
-    // A filegroup's outputs are somebody else's files, which several may show.
-    if (target.action.kind === 'filegroup') continue;
+  const groups: Target[] = [];
+  for (const target of all) {
+    if (target.action.kind === 'filegroup') {
+      groups.push(target);
+      continue;
+    }
     for (const out of new Set(target.outs)) {
       const path = childPath(target.package, out);
       const owner = owners.get(path);
@@ -216,7 +225,76 @@ export function checkOutputs(targets: Iterable<Target>): GraphFault[] {
       if (owner !== undefined) faults.push(clash(folder, owner, target, ` as a folder for ${path}`));
     }
   }
+  faults.push(...checkGroups(groups, owners, find));
   return faults;
+}
+
+/** @param makers targets that make files, by path */
+function checkGroups(
+  groups: readonly Target[],
+  makers: ReadonlyMap<string, Target>,
+  find: (label: Label) => Target | undefined,
+): GraphFault[] {
+  const faults: GraphFault[] = [];
+  const shownBy = new Map<string, Target>();
+  for (const group of groups) {
+    const told = new Set<Target>();
+    for (const name of new Set(outputNamesOf(find, group) ?? [])) {
+      const path = childPath(group.package, name);
+      for (const owner of [makers.get(path), shownBy.get(path)]) {
+        // Programs and other outputs lie in folders of their own.
+        if (owner === undefined || owner === group || owner.binary !== group.binary || told.has(owner)) continue;
+        // Looked at only where two meet: whose file it is.
+        const [own, other] = [originsOf(find, group, name), originsOf(find, owner, name)];
+        if (own.size === 0 || other.size === 0 || [...own].some((each) => other.has(each))) continue;
+        told.add(owner);
+        faults.push(
+          new GraphFault(
+            'graph/output-clash',
+            `${owner.label} and ${group.label} both have ${path}, which are different files: ${[...other][0]}, ${[...own][0]}`,
+            {
+              place: group.place,
+              related: [{ message: `${owner.label} has it here`, place: owner.place }],
+              next: 'make groups of them in packages of their own, or give one of the files another name',
+            },
+          ),
+        );
+      }
+      if (!shownBy.has(path)) shownBy.set(path, group);
+    }
+  }
+  return faults;
+}
+
+/** Where the file of this name among a target's outputs comes from: a source, or the output of the target that makes it. */
+function originsOf(
+  find: (label: Label) => Target | undefined,
+  target: Target,
+  name: string,
+  named?: string,
+  path: readonly Label[] = [],
+): Set<string> {
+  if (path.includes(target.label)) return new Set();
+  if (target.action.kind !== 'filegroup') {
+    return outputNamesOf(find, target, named)?.includes(name) === true
+      ? new Set([`${childPath(target.package, name)} of ${target.label}`])
+      : new Set();
+  }
+  const inputs = named === undefined ? target.srcs.all : (target.srcs.named[named] ?? []);
+  const found = new Set<string>();
+  for (const input of inputs) {
+    if (input.kind === 'file' && nameIn(target.package, input.path) === name) found.add(input.path);
+    if (input.kind !== 'label') continue;
+    const other = find(input.label);
+    if (other === undefined) continue;
+    const provided = input.named === undefined ? providedFor(target, 'srcs', other) : [input.label];
+    for (const label of provided) {
+      const real = find(label);
+      const of = real && originsOf(find, real, name, input.named, [...path, target.label]);
+      for (const origin of of ?? []) found.add(origin);
+    }
+  }
+  return found;
 }
 
 function clash(path: string, first: Target, second: Target, how = ''): GraphFault {

@@ -80,7 +80,7 @@ export async function evaluateAgain(
     ...loader.faults.values(),
     ...[...evaluated, ...reconsidered].flatMap((target) => checkDependencies(checked, target)),
     ...evaluated.flatMap((target) => checkFiles(checked, target)),
-    ...checkOutputs(besideOutputs(packages, names, loaded)),
+    ...checkOutputs(besideOutputs(packages, names, loaded), targetOf),
   ];
   const neighbours = new Map(
     [...evaluated, ...reconsidered].map((target) => [

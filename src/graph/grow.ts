@@ -243,7 +243,8 @@ export function growTargets(graph: GrownGraph, source: GrowthSource): GrowingTar
       ...checkDependencies(checked, each),
       ...checkFiles(checked, each),
     ]);
-    faults.push(...checkOutputs(after.values()));
+    const find = (label: Label) => seen.get(label) ?? targets.get(label);
+    faults.push(...checkOutputs(after.values(), find));
     if (faults.length === 0) return;
     const { code, message, place, related, next, others } = joinFaults(faults) as GraphFault;
     throw new GraphFault(code, message, {

@@ -10,20 +10,28 @@ export function outputNamesOf(
   find: (label: Label) => Target | undefined,
   target: Target,
   named?: string,
+  path: readonly Label[] = [],
 ): readonly string[] | undefined {
   if (target.action.kind !== 'filegroup') {
     return named === undefined ? declaredOutputs(target) : target.namedOuts[named]?.toSorted();
   }
   const inputs = named === undefined ? target.srcs.all : target.srcs.named[named];
   if (inputs === undefined) return named === undefined ? undefined : target.namedOuts[named];
-  const names = new Set(inputs.flatMap((input) => namesOfInput(find, target, input)));
+  // A circle is a fault of its own.
+  if (path.includes(target.label)) return [];
+  const names = new Set(inputs.flatMap((input) => namesOfInput(find, target, input, [...path, target.label])));
   return named === undefined ? [...names].sort() : [...names];
 }
 
-function namesOfInput(find: (label: Label) => Target | undefined, target: Target, input: Input): readonly string[] {
+function namesOfInput(
+  find: (label: Label) => Target | undefined,
+  target: Target,
+  input: Input,
+  path: readonly Label[],
+): readonly string[] {
   if (input.kind === 'file') return [nameIn(target.package, input.path)];
   const other = input.kind === 'label' && find(input.label);
-  return (other && input.kind === 'label' && outputNamesOf(find, other, input.named)) || [];
+  return (other && input.kind === 'label' && outputNamesOf(find, other, input.named, path)) || [];
 }
 
 /** Names of outputs, or of sources of a group of files, that can be taken alone: `//a:b|name`. */

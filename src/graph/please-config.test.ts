@@ -98,6 +98,20 @@ sourcelevel = 17
     ]);
   });
 
+  it('says the language of commands and where pkg-config looks, which [buildenv] can say otherwise', async () => {
+    const envOf = async (config: string) => {
+      const files = { '.plzconfig': config, BUILD: 'genrule(name = "x", cmd = CONFIG.PKG_CONFIG_PATH or "none")' };
+      const target = (await createWorkspace(files, { git: false }).load()).targets.get('//:x');
+      return [target?.env, target?.action];
+    };
+    expect(await envOf('')).toEqual([{}, { kind: 'shell', command: 'none' }]);
+    expect(await envOf('[build]\nlang = de_DE.UTF-8\n[cpp]\npkgconfigpath = /opt/pc\n')).toEqual([
+      { LANG: 'de_DE.UTF-8', LC_ALL: 'de_DE.UTF-8', PKG_CONFIG_PATH: '/opt/pc' },
+      { kind: 'shell', command: '/opt/pc' },
+    ]);
+    expect((await envOf('[build]\nlang = x\n[buildenv]\nlang = y\n'))[0]).toMatchObject({ LANG: 'y' });
+  });
+
   it('says whether tests end at their first error, and by which sums outputs may be locked', async () => {
     const files = (config: string) => ({
       '.plzconfig': `[build]\n${config}\n`,

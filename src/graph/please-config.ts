@@ -32,6 +32,8 @@ export function readPleaseConfig(sources: readonly Source[]): PleaseConfig {
   const plugins: Record<string, { target?: string; config: Record<string, Json> }> = {};
   const definitions: Record<string, Record<string, string[]>> = {};
   let gitFunctions = true;
+  let language: Record<string, string> = {};
+  let pkgConfig: Record<string, string> = {};
   let exitOnError: boolean | undefined;
   const sums: SumAlgorithm[] = [];
   const licences: { accept: string[]; reject: string[] } = { accept: [], reject: [] };
@@ -61,6 +63,14 @@ export function readPleaseConfig(sources: readonly Source[]): PleaseConfig {
           break;
         case 'build.config':
           config.BUILD_CONFIG = value;
+          break;
+        case 'build.lang':
+          // LC_ALL is said by the fixed environment, and would win.
+          language = { LANG: value, LC_ALL: value };
+          break;
+        case 'cpp.pkgconfigpath':
+          config.PKG_CONFIG_PATH = value;
+          pkgConfig = { PKG_CONFIG_PATH: value };
           break;
         case 'please.version':
           config.PLZ_VERSION = value.replace(/^>=/, '');
@@ -140,7 +150,8 @@ export function readPleaseConfig(sources: readonly Source[]): PleaseConfig {
     preloadedSubincludes,
     ignoredFolders,
     passEnv,
-    env,
+    // As in Please, [buildenv] wins.
+    env: { ...language, ...pkgConfig, ...env },
     config,
     plugins,
     gitFunctions,
