@@ -274,6 +274,15 @@ describe('fetching', () => {
   });
 });
 
+test('a suite that the mirror does not have is told of as such', async () => {
+  const { source, publish } = await mirror();
+  await publish(packages);
+  await expect(lockDebian(request({ ...source, suite: 'bookwurm' }))).rejects.toMatchObject({
+    code: 'image/package-client',
+    next: expect.stringContaining('look whether the suite is one that the mirror has'),
+  });
+});
+
 describe('when a locked version is gone', () => {
   test('the lock is made anew; while it can be had, in the cache or from the mirror, it stays', async () => {
     const { source, publish } = await mirror();

@@ -237,6 +237,9 @@ function checkedVersion(version: string): string {
   throw new ImageFault('image/bad-lock', `${JSON.stringify(version)} can't be the version of a Debian package`);
 }
 
+/** What apt says of a suite that a mirror does not have, with signed lists and with trusted ones. */
+const noSuite = /ha(?:ve|s) a Release file|Failed to fetch \S+\/dists\/\S+\s+(?:404|File not found)/;
+
 function clientFault(error: unknown, what: string): unknown {
   if (!(error instanceof ProcessFault)) return error;
   const missing = error.code === 'process/not-found';
@@ -247,7 +250,11 @@ function clientFault(error: unknown, what: string): unknown {
         .filter((line) => !line.startsWith('dlstatus:'))
         .join('\n'),
     ),
-    next: missing ? 'run this on Debian or Ubuntu, or install apt' : 'check the network, and try again',
+    next: missing
+      ? 'run this on Debian or Ubuntu, or install apt'
+      : error.notes.some((note) => noSuite.test(note))
+        ? 'look whether the suite is one that the mirror has, such as bookworm or trixie'
+        : 'check the network, and try again',
     cause: error,
   });
 }
