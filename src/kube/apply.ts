@@ -21,6 +21,11 @@ export interface ApplyOptions {
 export interface PlanOptions extends ApplyOptions {
   /** Whether an object is known to be in the cluster as it was applied: nothing is asked about it. */
   readonly isAsApplied?: ((object: KubeObject, namespaced: boolean) => boolean) | undefined;
+  /**
+   * None of the objects is there yet, most likely. Then the one that is applied first is not asked about before: applying it, alone and
+   * before all others, is the question, and where it is refused nothing has been applied.
+   */
+  readonly areNew?: boolean | undefined;
 }
 
 /**
@@ -61,6 +66,8 @@ export interface PlannedObject {
   readonly after?: KubeObject | undefined;
   /** Fields that would change. */
   readonly changes: readonly string[];
+  /** Nobody has asked whether it can be applied: it is to be the first, alone. */
+  readonly isFirst?: boolean | undefined;
 }
 
 /**
@@ -72,13 +79,15 @@ export interface PlannedObject {
 export async function planApply(
   cluster: Cluster,
   objects: readonly KubeObject[],
-  { isAsApplied = () => false, ...options }: PlanOptions,
+  { isAsApplied = () => false, areNew = false, ...options }: PlanOptions,
 ): Promise<PlannedObject[]> {
+  const unasked = areNew ? inOrder(objects)[0]?.[0] : undefined;
   const comes = new Set(objects.filter(({ kind }) => kind === 'CustomResourceDefinition').map(definedKind));
   const failures: ObjectFault[] = [];
   const planned = await mapConcurrently(objects, atOnce, async (object): Promise<PlannedObject | undefined> => {
     try {
       const { namespaced } = await cluster.resource(object);
+      if (object === unasked) return { object, action: 'create', live: undefined, changes: [], isFirst: true };
       if (isAsApplied(object, namespaced)) return { object, action: 'unchanged', live: object, changes: [] };
       const name = { ...object, ...object.metadata, namespace: namespaced ? options.namespace : undefined };
       const after = await applyObject(cluster, object, { ...options, dryRun: true });
@@ -114,8 +123,10 @@ export async function applyPlan(
   options: ApplyOptions,
 ): Promise<KubeObject[]> {
   const now = plan.flatMap(({ action, live }) => (action === 'unchanged' && live !== undefined ? [live] : []));
-  const due = plan.filter(({ action }) => action !== 'unchanged').map(({ object }) => object);
-  for (const group of inOrder(due)) {
+  const due = plan.filter(({ action }) => action !== 'unchanged');
+  const first = due.filter(({ isFirst }) => isFirst).map(({ object }) => object);
+  const others = due.filter(({ isFirst }) => !isFirst).map(({ object }) => object);
+  for (const group of [...(first.length > 0 ? [first] : []), ...inOrder(others)]) {
     await mapConcurrently(group, atOnce, async (object) => {
       try {
         now.push(await applyObject(cluster, object, options));

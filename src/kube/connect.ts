@@ -163,8 +163,10 @@ async function refusal(request: ApiRequest, response: IncomingMessage, timeout =
 }
 
 async function bodyOf(request: ApiRequest, response: IncomingMessage, timeout: number): Promise<string> {
-  const late = new KubeFault('kube/timed-out', `the answer to ${request.path} took longer than ${timeout / 1000} s`);
-  const timer = setTimeout(() => response.destroy(late), timeout);
+  const timer = setTimeout(() => {
+    const text = `the answer to ${request.path} took longer than ${timeout / 1000} s`;
+    response.destroy(new KubeFault('kube/timed-out', text));
+  }, timeout);
   try {
     const pieces: Buffer[] = [];
     let length = 0;

@@ -1,4 +1,12 @@
-export { type ApplyOptions, applyObject, applyPlan, ObjectFault, type PlannedObject, planApply } from './apply.ts';
+export {
+  type ApplyOptions,
+  applyObject,
+  applyPlan,
+  ObjectFault,
+  type PlannedObject,
+  type PlanOptions,
+  planApply,
+} from './apply.ts';
 export { differences } from './compare.ts';
 export { mapConcurrently } from './concurrent.ts';
 export { type ConnectOptions, connect } from './connect.ts';

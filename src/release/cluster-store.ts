@@ -38,24 +38,25 @@ export function createClusterStore(
 ): ReleaseStore {
   const fetch = async (service: Label) => {
     const object = await getObject(cluster, recordName(service, namespace));
-    return { object, record: object === undefined ? emptyRecord(service) : await unpack(object, service) };
+    const record = object === undefined ? emptyRecord(service) : await unpack(object, service);
+    return { version: object?.metadata.resourceVersion, record };
   };
   const guess = async (service: Label, isNew: boolean) => {
-    const object = written.get(service);
-    if (object !== undefined) return { object, record: await unpack(object, service) };
-    return isNew ? { object: undefined, record: emptyRecord(service) } : await fetch(service);
+    const known = written.get(service);
+    if (known !== undefined) return known;
+    return isNew ? { version: undefined, record: emptyRecord(service) } : await fetch(service);
   };
   return {
     read: async (service) => (await fetch(service)).record,
     async update(service, change, isNew = false) {
       for (let attempt = 1; ; attempt++) {
-        const { object, record } = attempt === 1 ? await guess(service, isNew) : await fetch(service);
+        const { version, record } = attempt === 1 ? await guess(service, isNew) : await fetch(service);
         const changed = change(record);
-        const next = await pack(changed, namespace, object);
+        const next = await pack(changed, namespace, version);
         written.forget(service);
         try {
-          const now = object === undefined ? await createObject(cluster, next) : await replaceObject(cluster, next);
-          written.keep(service, now);
+          const now = version === undefined ? await createObject(cluster, next) : await replaceObject(cluster, next);
+          written.keep(service, { version: now.metadata.resourceVersion, record: changed });
           return changed;
         } catch (error) {
           if (!isKubeFault(error, 'kube/changed', 'kube/already-exists', 'kube/not-found') || attempt === tries)
@@ -68,34 +69,39 @@ export function createClusterStore(
   };
 }
 
+/** A record and its object's resourceVersion; undefined where there is none yet. */
+export interface WrittenRecord {
+  readonly version: string | undefined;
+  readonly record: ServiceRecord;
+}
+
 /** Records as they were written last: most often they are so still, and their versions tell whether they are. */
 export interface WrittenRecords {
-  get(service: Label): KubeObject | undefined;
-  keep(service: Label, object: KubeObject): void;
+  get(service: Label): WrittenRecord | undefined;
+  keep(service: Label, written: WrittenRecord): void;
   forget(service: Label): void;
 }
 
-/** Characters of records that are remembered, compressed as they are. */
+/** Characters of manifests in records that are remembered. */
 const remembered = 8 * 1024 * 1024;
 
 /** Remembers the records of one namespace, those that were written last, up to a bound of memory. */
 export function rememberRecords(): WrittenRecords {
-  const objects = new Map<Label, KubeObject>();
+  const records = new Map<Label, WrittenRecord>();
   let size = 0;
   const forget = (service: Label) => {
-    const known = objects.get(service);
+    const known = records.get(service);
     if (known === undefined) return;
     size -= sizeOf(known);
-    objects.delete(service);
+    records.delete(service);
   };
   return {
-    get: (service) => objects.get(service),
-    keep(service, { metadata: { managedFields: _, ...metadata }, ...rest }) {
-      const object = { ...rest, metadata } as KubeObject;
+    get: (service) => records.get(service),
+    keep(service, written) {
       forget(service);
-      objects.set(service, object);
-      size += sizeOf(object);
-      for (const [oldest] of objects) {
+      records.set(service, written);
+      size += sizeOf(written);
+      for (const [oldest] of records) {
         if (size <= remembered) break;
         forget(oldest);
       }
@@ -104,9 +110,8 @@ export function rememberRecords(): WrittenRecords {
   };
 }
 
-function sizeOf({ data }: KubeObject): number {
-  const { record } = (data ?? {}) as { readonly record?: unknown };
-  return typeof record === 'string' ? record.length : 0;
+function sizeOf({ record }: WrittenRecord): number {
+  return record.releases.reduce((sum, { manifests }) => sum + manifests.length, 0);
 }
 
 /** The object that holds a service's record. Labels are not names of objects: a hash keeps two of them apart. */
@@ -126,7 +131,11 @@ export function serviceSetId(service: Label, namespace: string): string {
   return applySetId(recordName(service, namespace));
 }
 
-async function pack(record: ServiceRecord, namespace: string, before: KubeObject | undefined): Promise<KubeObject> {
+async function pack(
+  record: ServiceRecord,
+  namespace: string,
+  resourceVersion: string | undefined,
+): Promise<KubeObject> {
   const { apiVersion, kind, name } = recordName(record.service, namespace);
   const data = await compress(record);
   return {
@@ -136,7 +145,7 @@ async function pack(record: ServiceRecord, namespace: string, before: KubeObject
     metadata: {
       name,
       namespace,
-      ...(before?.metadata.resourceVersion !== undefined && { resourceVersion: before.metadata.resourceVersion }),
+      ...(resourceVersion !== undefined && { resourceVersion }),
       labels: {
         'app.kubernetes.io/managed-by': 'banksman',
         [idLabel]: serviceSetId(record.service, namespace),

@@ -7,6 +7,7 @@ import {
   type KubeObject,
   ObjectFault,
   type PlannedObject,
+  type PlanOptions,
   planApply,
   prune,
 } from '../kube/index.ts';
@@ -36,13 +37,13 @@ export function membersIn({ service, documents, namespace }: ServiceObjects): Ku
 /**
  * What applying them would do; changes nothing.
  *
- * @param isAsApplied which of them need not be asked about
+ * @param hints what is known of them without asking
  */
 export function planObjects(
   objects: ServiceObjects,
-  isAsApplied?: (object: KubeObject, namespaced: boolean) => boolean,
+  hints: Pick<PlanOptions, 'isAsApplied' | 'areNew'> = {},
 ): Promise<PlannedObject[]> {
-  return planApply(objects.cluster, membersIn(objects), { ...optionsOf(objects), isAsApplied });
+  return planApply(objects.cluster, membersIn(objects), { ...optionsOf(objects), ...hints });
 }
 
 /** Applies what a plan would change. @returns all of them as they are now */

@@ -143,6 +143,24 @@ describe.skipIf(engine === undefined)('rollouts by the server (skipped without t
     expect(entries.filter(({ event }) => event.action === 'rollout.note')).toHaveLength(1);
   }, 120_000);
 
+  it.each([
+    ['the first that would be applied', 'value: "x"', 'value: { is: no text }'],
+    ['one behind it', 'image: ready/ledger:1', 'image: { is: no text }'],
+  ])(
+    'leaves nothing of a first release in which %s is refused',
+    async (_, good, bad) => {
+      const account = '---\napiVersion: v1\nkind: ServiceAccount\nmetadata: { name: ledger }\n';
+      const manifests = deployment('ledger', 'ready/ledger:1', `${configMap('before')}${account}`);
+      const release = await caller.release(service, manifests.replace(good, bad));
+      const { id } = await caller.promote(service, dev, release);
+      await caller.until(service, dev, id, 'failed');
+      expect(await object('Deployment', 'ledger', 'apps/v1')).toBeUndefined();
+      expect(await object('ConfigMap', 'before')).toBeUndefined();
+      expect(await object('ServiceAccount', 'ledger')).toBeUndefined();
+    },
+    120_000,
+  );
+
   it('names who else sets a field, and takes it over where that is asked for', async () => {
     const theirs = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'rates' }, data: { value: 'theirs' } };
     await applyObject(cluster, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }, { namespace });

@@ -116,14 +116,15 @@ export async function applyRelease(
       };
     };
     try {
-      const plan = await planObjects(objects, look.isAsApplied);
+      const isFirst = record.rollouts.length === 1 && !isRepeated && !others;
+      const areNew = isFirst && stage === undefined;
+      const plan = await planObjects(objects, { isAsApplied: look.isAsApplied, areNew });
       await tryVerification({ session, run, documents: job.verification, signal });
       if (stage !== undefined) {
         const beside = await applyStage(objects, plan, stage.share);
         return { ...beside, record: appliedKinds(record.kinds) };
       }
       const applied = await applyObjects(objects, plan);
-      const isFirst = record.rollouts.length === 1 && !isRepeated && !others;
       const nothingLeft = isFirst || look.nothingLeft;
       const kept = nothingLeft ? [] : await pruneLeft(objects, record.kinds, rollout.deletesData === true, note);
       look.keep(marksAfter(plan, applied));
