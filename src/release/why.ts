@@ -48,6 +48,8 @@ export async function answersFor(
 ): Promise<readonly GateAnswer[]> {
   const gates = environment.gates ?? [];
   const required = candidate.gates ?? requiredGates(gates, candidate.kind, candidate.emergency);
+  // Where nothing is asked for, nothing has to be known.
+  if (required.length === 0) return [];
   const removes = candidate.kind === 'removal';
   const [placement, upstream, releases, approvals, reports, reviews, replacement] = await Promise.all([
     store.read(service, environment.name),
