@@ -47,7 +47,11 @@ export function createClusterStore(
     return isNew ? { version: undefined, record: emptyRecord(service) } : await fetch(service);
   };
   return {
-    read: async (service) => (await fetch(service)).record,
+    async read(service) {
+      const found = await fetch(service);
+      written.keep(service, found);
+      return found.record;
+    },
     async update(service, change, isNew = false) {
       for (let attempt = 1; ; attempt++) {
         const { version, record } = attempt === 1 ? await guess(service, isNew) : await fetch(service);

@@ -145,12 +145,19 @@ export async function writeRollout(
   result: Pick<Rollout, 'result' | 'reason'>,
 ): Promise<void> {
   await store.update(service, (record) => {
-    const from = appliedRelease(record);
-    const begun = isLast(record, rollout.id)
-      ? record
-      : beginRollout(record, release, { ...rollout, ...(from !== undefined && { from }) });
+    const begun = withRollout(record, { release, rollout });
     return endRollout({ ...begun, kinds }, rollout.id, { ...result, endedAt: new Date().toISOString() });
   });
+}
+
+/** The record with a rollout that has begun; as it is where that is there already. */
+export function withRollout(
+  record: ServiceRecord,
+  { release, rollout }: Pick<Beginning, 'release' | 'rollout'>,
+): ServiceRecord {
+  if (isLast(record, rollout.id)) return record;
+  const from = appliedRelease(record);
+  return beginRollout(record, release, { ...rollout, ...(from !== undefined && { from }) });
 }
 
 /**

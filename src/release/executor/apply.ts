@@ -11,7 +11,7 @@ import {
 } from '../drift/index.ts';
 import { goesBack, liveRollout, type Placement } from '../model/index.ts';
 import { requireSplittable, stageDocuments } from '../progressive/index.ts';
-import { beginRecord, endRecord, holdRecordLease, writeRollout } from '../record-steps.ts';
+import { beginRecord, endRecord, holdRecordLease, withRollout, writeRollout } from '../record-steps.ts';
 import { referencesOf } from '../render.ts';
 import {
   applyObjects,
@@ -48,7 +48,7 @@ export interface AppliedRecord {
 /**
  * Brings the objects of a release into its environment: all are compared before one is changed. Done again, it changes what is left
  * to change. The record in the cluster is kept as well, so that whoever looks from there sees it too. Where all is known to be as it
- * should be, nothing is asked, and the record is told when it is over.
+ * should be, nothing is asked but the record, and that is told when it is over.
  *
  * @param known what is known of the objects, so that what nobody touched need not be compared
  * @param placement what is known of the service there: whose lease nobody holds any more
@@ -83,6 +83,8 @@ export async function applyRelease(
     const look = await lookAtApplied(job, objects, placement, known);
     if (stage === undefined && look.isWhole) {
       await tryVerification({ session, run, documents: job.verification, signal });
+      const past = pastServer(withRollout(await store.read(service), begun), mine, rollout.id);
+      if (past !== undefined) await note(past);
       look.keep([]);
       const kinds = kindsOf(objects);
       const record: AppliedRecord = {
