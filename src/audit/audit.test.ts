@@ -156,6 +156,15 @@ describe.each(testDatabases)('the audit log on $engine', ({ start }) => {
     expect(await found(checkpoint)).toEqual([expect.stringMatching(/^3: the checkpoint of .* the log was cut/)]);
   });
 
+  it('takes no checkpoint for that of another entry, and none that is not in its form', async () => {
+    await write('a', 'b');
+    await makeCheckpoint(database, signer, now);
+    await asIntruder('UPDATE audit_checkpoints SET number = 1');
+    await expect(verifyLog(database, [key])).rejects.toMatchObject({ code: 'audit/bad-checkpoint' });
+    await asIntruder("UPDATE audit_checkpoints SET number = 2, checkpoint = 'x'");
+    await expect(verifyLog(database, [key])).rejects.toMatchObject({ code: 'audit/bad-checkpoint' });
+  });
+
   it('does not believe a checkpoint that another key signed, or that was changed', async () => {
     await write('a');
     const other = newCheckpointKey();

@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { type Connection, type Database, migrate } from '../database/index.ts';
 import { type Checkpoint, parseCheckpoint, signCheckpoint } from './checkpoint.ts';
 import { type AuditEntry, type AuditEvent, beginning, bodyOf, hashOf, readBody } from './entry.ts';
+import { AuditFault } from './fault.ts';
 import { auditMigrations, lockTable } from './migrations.ts';
 
 /** Entries read at a time. */
@@ -169,5 +170,12 @@ export async function storedCheckpoints(connection: Connection): Promise<readonl
   const rows = await connection.query<{ number: number; checkpoint: string }>(
     'SELECT number, checkpoint FROM audit_checkpoints ORDER BY number',
   );
-  return rows.map(({ number, checkpoint }) => parseCheckpoint(checkpoint, `checkpoint ${number} of the database`));
+  return rows.map(({ number, checkpoint: text }) => {
+    const checkpoint = parseCheckpoint(text, `checkpoint ${number} of the database`);
+    if (checkpoint.number === number) return checkpoint;
+    throw new AuditFault(
+      'audit/bad-checkpoint',
+      `checkpoint ${number} of the database is that of entry ${checkpoint.number}`,
+    );
+  });
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { within } from '../trace/index.ts';
 import { faultOfAnswer } from './answer.ts';
 import { objectPath } from './discover.ts';
 import { isKubeFault, KubeFault } from './fault.ts';
@@ -35,7 +36,7 @@ export async function* watchObjects(
     while (!signal?.aborted) {
       try {
         if (version === undefined) {
-          const { items, resourceVersion } = await listObjects(cluster, kind, selection);
+          const { items, resourceVersion } = await within(undefined, () => listObjects(cluster, kind, selection));
           age.heard();
           yield { type: 'all', objects: items };
           version = resourceVersion;
@@ -71,19 +72,22 @@ async function* changes(
 ): AsyncGenerator<{ readonly version: string; readonly told?: WatchEvent }> {
   const { namespace, labelSelector, fieldSelector, signal } = selection;
   const path = objectPath(await cluster.resource(kind), { namespace });
-  const body = await cluster.stream({
-    path,
-    query: {
-      watch: true,
-      resourceVersion: from,
-      allowWatchBookmarks: true,
-      timeoutSeconds: watchSeconds,
-      labelSelector,
-      fieldSelector,
-    },
-    ...acceptFor(selection, 'one'),
-    signal,
-  });
+  // A watch outlives whoever happens to begin it, and belongs to nobody's trace.
+  const body = await within(undefined, () =>
+    cluster.stream({
+      path,
+      query: {
+        watch: true,
+        resourceVersion: from,
+        allowWatchBookmarks: true,
+        timeoutSeconds: watchSeconds,
+        labelSelector,
+        fieldSelector,
+      },
+      ...acceptFor(selection, 'one'),
+      signal,
+    }),
+  );
   for await (const line of lines(body)) {
     const { type, object } = parse(line, path);
     if (type === 'ERROR') {

@@ -19,6 +19,8 @@ const statuses: Readonly<Record<string, number>> = {
   'server/unknown-service': 404,
   'server/unknown-token': 404,
   'server/unknown-webhook': 404,
+  'server/no-key': 409,
+  'server/unreadable-secret': 409,
   'server/bad-request': 400,
   'server/unknown-release': 404,
   'server/unknown-train': 404,

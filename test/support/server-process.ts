@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { openDatabase } from '../../src/database/index.ts';
 import { openClusters } from '../../src/release/index.ts';
 import { startServer } from '../../src/server/index.ts';
+import { testKeys } from '../../src/server/testing/server.ts';
 import { startTracing } from '../../src/trace/index.ts';
 import type { ServerProcessOptions } from './start-server-process.ts';
 
@@ -27,6 +28,7 @@ const server = await startServer({
   port: 0,
   leaseTime,
   log: process.stderr,
+  secretKeys: testKeys,
 });
 const asked = {
   name: 'ada@bank.example',
