@@ -12,7 +12,7 @@ export {
 export { languageActions } from './language-actions.ts';
 export { layOutSources } from './lay-out-sources.ts';
 export { checkId, fetchArtifact } from './maven/action.ts';
-export { type LockedPackage as LockedNpmPackage, lockedPackages as lockedNpmPackages } from './npm/lock.ts';
+export { lockedPackages as lockedNpmPackages } from './npm/lock.ts';
 export { findWheel, type LockedWheel, normalName } from './python/pip.ts';
 export { sumOfWheel } from './python/wheel.ts';
 export { systemIdentity } from './system-file.ts';
