@@ -612,3 +612,25 @@ filegroup(name = "library", srcs = ["x.generic"], labels = ["ld:-lm"])`,
     expect(targets.get('//more:x')?.srcs.all).toMatchObject([{ path: expect.stringMatching(/^more\/x\./) }]);
   });
 });
+
+describe('a lock that is no lock', () => {
+  const rules: [string, string, string][] = [
+    ['maven.lock.json', 'maven_jar(name = "a", id = "g:a:1.0")', 'banksman lock maven'],
+    ['python.lock.json', 'pip_library(name = "a", version = "1")', 'banksman lock python'],
+    [
+      'debian.lock.json',
+      'debian_packages(name = "a", suite = "bookworm", packages = ["libc6"])',
+      'banksman lock debian',
+    ],
+  ];
+  it.each(rules)('%s is told of with the way out', async (file, rule, command) => {
+    for (const content of ['{}', '[]', 'null']) {
+      const { load } = make({ 'banksman.yaml': 'name: x\n', BUILD: rule, [file]: content });
+      await expect(load()).rejects.toMatchObject({
+        code: 'language/fail',
+        message: expect.stringMatching(new RegExp(`${file} has no .*${command}`)),
+        place: { file: 'BUILD' },
+      });
+    }
+  });
+});
