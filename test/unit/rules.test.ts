@@ -225,6 +225,48 @@ new_http_archive(name = "built", urls = ["${at}/x.tar.gz"], build_file_content =
     expect((await made.load()).targets.has('//:lib')).toBe(true);
   });
 
+  /** Each argument of docker_image of Please's plugin: a value, and what of the target differs by it; nothing where it says nothing of the image. */
+  it.each<
+    [
+      argument: string,
+      differs: Partial<Record<'config' | 'srcs' | 'deps' | 'labels' | 'visibility' | 'testOnly' | 'passEnv', unknown>>,
+    ]
+  >([
+    ['srcs = ["a.txt"]', { srcs: 'p/a.txt' }],
+    ['image = "shop/x"', { config: '"repo":"shop/x"' }],
+    ['version = "1.2"', {}],
+    ['dockerfile = "Other"', { srcs: 'p/Other' }],
+    ['base_image = ":base"', { config: '//p:base', deps: '//p:base' }],
+    ['repo = "shop"', { config: '"repo":"shop"' }],
+    ['image = "x", repo = "shop"', { config: '"repo":"shop/x"' }],
+    ['labels = ["red"]', { labels: 'red' }],
+    ['pass_env = ["VERSION"]', { passEnv: 'VERSION' }],
+    ['run_args = "-p 80:80"', {}],
+    ['test_only = True', { testOnly: 'true' }],
+    ['visibility = ["PUBLIC"]', { visibility: 'PUBLIC' }],
+    ['build_args = "--build-arg A=b"', { config: '--build-arg A=b' }],
+    ['container_args = "--port 80"', {}],
+  ])("docker_image takes Please's %s", async (argument, differs) => {
+    const own = argument.startsWith('dockerfile') ? '' : 'dockerfile = "Dockerfile", ';
+    const files = { 'p/Dockerfile': 'FROM scratch\n', 'p/Other': 'FROM scratch\n', 'p/a.txt': '' };
+    const of = async (text: string) => {
+      const build = `docker_image(name = "base", dockerfile = "Dockerfile")\ndocker_image(name = "x", ${text})`;
+      const { targets } = await make({ 'banksman.yaml': 'name: test\n', 'p/BUILD': build, ...files }).load();
+      const target = targets.get('//p:x')!;
+      const { srcs, deps, labels, visibility, testOnly, passEnv } = target;
+      const config = target.action.kind === 'builtin' ? target.action.config : null;
+      return { config, srcs, deps, labels, visibility, testOnly, passEnv };
+    };
+    const [plain, given] = [await of('dockerfile = "Dockerfile"'), await of(own + argument)];
+    for (const key of Object.keys(plain) as (keyof typeof plain)[]) {
+      const [before, after] = [JSON.stringify(plain[key]), JSON.stringify(given[key])];
+      if (differs[key] !== undefined) expect(after, key).toContain(differs[key]);
+      if (differs[key] !== undefined) expect(before, key).not.toContain(differs[key]);
+      else if (key !== 'srcs' && key !== 'config') expect(after, key).toBe(before);
+      else if (Object.keys(differs).length === 0) expect(after, key).toBe(before);
+    }
+  });
+
   it('docker_image with a Dockerfile is in the graph with all that it reads', async () => {
     const made = make({
       'banksman.yaml': 'name: test\n',
