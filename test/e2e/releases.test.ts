@@ -300,8 +300,8 @@ describe('a release that can not become healthy', () => {
     const flags = ['-url', url, '-key', 'dummy-dev-key'];
     const running = start(load, [...flags, '-workers', '4', '-duration', '9m', '-summary', record], bank.root);
 
-    await bank.edit('bank/ledger/deployment.yaml', 'jdbc:postgresql://postgres:5432', 'jdbc:postgresql://nowhere:5432');
-    await bank.commit('The ledger looks for its database elsewhere');
+    await bank.edit('bank/ledger/deployment.yaml', 'jdbc:postgresql://', 'jdbc:mysql://');
+    await bank.commit('The ledger is given a database that it does not speak to');
     const { code, stderr } = await releaseToDev('//bank/ledger');
     expect(code).toBe(1);
     expect(stderr).toContain('error[release/rollout-failed]');
@@ -318,7 +318,7 @@ describe('a release that can not become healthy', () => {
     expect(verified.code, verified.stderr + verified.stdout).toBe(0);
     const { held } = await why('//bank/ledger:ledger', 'dev');
     expect(held).toHaveLength(1);
-    await bank.edit('bank/ledger/deployment.yaml', 'nowhere:5432', 'postgres:5432');
+    await bank.edit('bank/ledger/deployment.yaml', 'jdbc:mysql://', 'jdbc:postgresql://');
     await bank.commit('Back');
   });
 });
