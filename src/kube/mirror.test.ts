@@ -140,3 +140,24 @@ test('who waits is told that the mirror has failed, and that he is to stop', asy
   await expect(waiting).rejects.toMatchObject({ code: 'kube/forbidden' });
   expect(() => mirror.throwIfFailed()).toThrow('no more');
 });
+
+test('a mirror that nobody looks into ends after a while, as a connection that broke, and not before', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const { cluster } = served([ledger]);
+    const mirror = await openMirror(cluster, [ledger], { namespace: 'dev', idle: 1_000 });
+    vi.advanceTimersByTime(900);
+    const changes = changesIn(mirror, []);
+    vi.advanceTimersByTime(10_000);
+    mirror.throwIfFailed();
+    changes.end();
+    changes.end();
+    vi.advanceTimersByTime(900);
+    mirror.throwIfFailed();
+    vi.advanceTimersByTime(200);
+    expect(() => mirror.throwIfFailed()).toThrow('nobody has looked');
+    await expect(mirror.failure).rejects.toMatchObject({ code: 'kube/unreachable' });
+  } finally {
+    vi.useRealTimers();
+  }
+});

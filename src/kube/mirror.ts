@@ -1,3 +1,4 @@
+import { KubeFault } from './fault.ts';
 import { createObjectIndex } from './object-index.ts';
 import type { Cluster, Kind, KubeObject } from './types.ts';
 import { watchObjects } from './watch.ts';
@@ -28,6 +29,13 @@ export interface Mirror {
   close(): void;
 }
 
+export interface MirrorOptions {
+  readonly namespace: string;
+  /** Milliseconds without anybody who waits for changes after which it ends, as with a connection that broke; never unless told. */
+  readonly idle?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * One watch for each kind, shared by all that look. Each is told of what concerns it: neither requests nor our own work grow with the
  * number of services times the number of those that wait.
@@ -37,7 +45,7 @@ export interface Mirror {
 export async function openMirror(
   cluster: Cluster,
   kinds: readonly Kind[],
-  { namespace, signal }: { readonly namespace: string; readonly signal?: AbortSignal | undefined },
+  { namespace, idle, signal }: MirrorOptions,
 ): Promise<Mirror> {
   const stop = new AbortController();
   const ended = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
@@ -66,7 +74,31 @@ export async function openMirror(
     }
     for (const listener of called) listener();
   };
+  let users = 0;
+  let rest: NodeJS.Timeout | undefined;
+  const restIfIdle = () => {
+    clearTimeout(rest);
+    if (idle === undefined || users > 0 || ended.aborted) return;
+    rest = setTimeout(() => {
+      fail(new KubeFault('kube/unreachable', `nobody has looked into ${namespace} for a while`));
+      stop.abort();
+    }, idle);
+    rest.unref();
+  };
+  const enter = (leave: () => void) => {
+    users++;
+    restIfIdle();
+    let isThere = true;
+    return () => {
+      if (!isThere) return;
+      isThere = false;
+      leave();
+      users--;
+      restIfIdle();
+    };
+  };
   const follow = (kind: Kind): Promise<void> => {
+    restIfIdle();
     const key = `${kind.apiVersion} ${kind.kind}`;
     const known = followed.get(key);
     if (known !== undefined) return known;
@@ -109,24 +141,27 @@ export async function openMirror(
     onChange(listener, about) {
       if (about === undefined) {
         everything.add(listener);
-        return () => everything.delete(listener);
+        return enter(() => everything.delete(listener));
       }
       const names = about.map(({ kind, metadata }) => `${kind}/${metadata.name}`);
       for (const name of names) concerned.set(name, (concerned.get(name) ?? new Set()).add(listener));
-      return () => {
+      return enter(() => {
         for (const name of names) {
           const listeners = concerned.get(name);
           listeners?.delete(listener);
           if (listeners?.size === 0) concerned.delete(name);
         }
-      };
+      });
     },
     follow,
     throwIfFailed() {
       if (failed !== undefined) throw failed.error;
     },
     failure,
-    close: () => stop.abort(),
+    close() {
+      clearTimeout(rest);
+      stop.abort();
+    },
   };
 }
 

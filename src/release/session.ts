@@ -16,6 +16,9 @@ export interface Session {
   close(): void;
 }
 
+/** Milliseconds that what is in a namespace is kept in memory for the next who waits for a rollout there. */
+const idle = 120_000;
+
 /** What need not be asked again, of all that are made of one session. */
 export interface SessionMemory {
   readonly records: WrittenRecords;
@@ -42,7 +45,7 @@ export async function openSession(
     mirror() {
       if (mirror !== undefined) return mirror;
       // It outlives whoever asks for it first, and belongs to nobody's trace.
-      const opening = within(undefined, () => openMirror(cluster, observedKinds, { namespace, signal }));
+      const opening = within(undefined, () => openMirror(cluster, observedKinds, { namespace, idle, signal }));
       mirror = opening;
       // One that has ended shows what was; the next who asks gets another.
       const forget = () => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Label } from '../../graph/index.ts';
-import type { Mirror } from '../../kube/index.ts';
+import { changesIn, type Mirror } from '../../kube/index.ts';
 import type { ManifestDocument } from '../../manifest/index.ts';
 import { assess } from '../assess.ts';
 import { ReleaseFault } from '../fault.ts';
@@ -39,7 +39,7 @@ const tick = 1_000;
  * @throws KubeFault; the signal's reason
  */
 export async function watchStage(request: StageRequest): Promise<Verified> {
-  const { session, stage, ends, due, now, signal } = request;
+  const { session, stage, due, now, signal } = request;
   const { check } = stage;
   if (check?.kind === 'job') {
     const verified = await verifyRelease({
@@ -58,6 +58,18 @@ export async function watchStage(request: StageRequest): Promise<Verified> {
       .filter(({ object }) => object.kind === 'Deployment')
       .map(({ object }) => canaryName(object.metadata.name)),
   );
+  // Whoever watches is told of it, so that the mirror stays.
+  const changes = changesIn(mirror, [], signal);
+  try {
+    return await untilOver(request, mirror, canaries);
+  } finally {
+    changes.end();
+  }
+}
+
+async function untilOver(request: StageRequest, mirror: Mirror, canaries: ReadonlySet<string>): Promise<Verified> {
+  const { stage, ends, due, now, signal } = request;
+  const { check } = stage;
   let asked = Number.NEGATIVE_INFINITY;
   const pace = Math.min(rarest, Math.max(oftenest, stage.lasts / 10));
   for (;;) {
