@@ -39,6 +39,31 @@ layers.forEach((folders, level) => {
   }
 });
 
+/** The same inside of a folder: what stands later may know what stands before it. */
+const floors = {
+  graph: ['names', 'git', 'files', 'workspace', 'evaluate', 'load', 'query', 'hash', 'kept', 'affected'],
+  release: [
+    ['model', 'artifact', 'verify'],
+    ['gates', 'cluster', 'building'],
+    ['placement', 'progressive'],
+    ['proof'],
+    ['evidence', 'drift', 'executor', 'deploy'],
+  ],
+};
+
+for (const [folder, rooms] of Object.entries(floors)) {
+  rooms.forEach((floor, level) => {
+    const above = rooms.slice(level + 1).flat();
+    if (above.length === 0) return;
+    forbidden.push({
+      name: `inside-${folder}-imports-downwards`,
+      severity: 'error',
+      from: { path: `^src/${folder}/(${[floor].flat().join('|')})/`, pathNot: '[.]test[.]ts$' },
+      to: { path: `^src/${folder}/(${above.join('|')})/` },
+    });
+  });
+}
+
 module.exports = {
   forbidden,
   options: { tsPreCompilationDeps: true, doNotFollow: { path: 'node_modules' }, exclude: { path: 'node_modules' } },

@@ -25,16 +25,17 @@ function loadedWith(first: string): string[] {
 describe('the door', () => {
   it('loads nothing that evaluates: a query whose answer is kept starts without it', () => {
     const files = loadedWith(join(import.meta.dirname, 'index.ts'));
-    expect(files).toContain('graph/kept-graph.ts');
+    expect(files).toContain('graph/kept/kept-graph.ts');
     const heavy =
-      /^language\/|^process\/|^form\/|^graph\/(?:load|packages|advance|explain|functions|cached-load|affected)\.ts$/;
+      /^language\/|^process\/|^form\/|^graph\/(?:load|affected)\/|^graph\/evaluate\/(?:packages|functions|build-rule)\.ts$|^graph\/kept\/(?:advance|cached-load)\.ts$/;
     expect(files.filter((file) => heavy.test(file))).toEqual([]);
   });
 
   it('loads nothing that evaluates for an answer about a change either', () => {
-    for (const file of ['affected.ts', 'explain.ts']) {
+    for (const file of ['affected/affected.ts', 'affected/explain.ts']) {
       const files = loadedWith(join(import.meta.dirname, file));
-      const heavy = /^language\/|^form\/|^graph\/(?:load|packages|advance|origin|functions)\.ts$/;
+      const heavy =
+        /^language\/|^form\/|^graph\/load\/load\.ts$|^graph\/evaluate\/(?:packages|functions)\.ts$|^graph\/kept\/advance\.ts$|^graph\/affected\/origin\.ts$/;
       expect(files.filter((each) => heavy.test(each))).toEqual([]);
     }
   });

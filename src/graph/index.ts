@@ -1,12 +1,14 @@
-export type { Affected, SinceOptions } from './affected.ts';
-export type { HashedGraph, HashedTargets } from './cached-load.ts';
-export { providedFor, type Role, resolvedDependencies } from './dependency.ts';
-export type { Cause, Explanation, FileChange } from './explain.ts';
+export type { Affected, SinceOptions } from './affected/affected.ts';
+export type { Cause, Explanation, FileChange } from './affected/explain.ts';
+export type { Origin } from './affected/origin.ts';
+export { providedFor, type Role, resolvedDependencies } from './evaluate/dependency.ts';
+export type { BuiltText } from './evaluate/included.ts';
+export { declaredOutputs, groupNames, nameIn, outputNamesOf } from './evaluate/output-names.ts';
 export { GraphFault } from './fault.ts';
-export { outputPaths, targetsMaking, targetsReading } from './file-query.ts';
-export { formatTarget } from './format-target.ts';
-export type { GrowingTargets } from './grow.ts';
-export { createTargetHasher, type HashOptions, targetHash } from './hash.ts';
+export type { Entry, EntryKind, SourceTree } from './files/tree.ts';
+export { openWorkTree } from './files/work-tree.ts';
+export { createTargetHasher, type HashOptions, targetHash } from './hash/hash.ts';
+export { stampFile } from './hash/stamp.ts';
 export {
   affectedSince,
   completeLabel,
@@ -16,7 +18,11 @@ export {
   loadUnchecked,
   loadWholeGraph,
 } from './heavy.ts';
-export type { BuiltText } from './included.ts';
+export type { HashedGraph, HashedTargets } from './kept/cached-load.ts';
+export { keepsGraphs } from './kept/large.ts';
+export { loadForBuild, loadTargets, loadWorkspaceGraph } from './kept/quick-load.ts';
+export type { GrowingTargets } from './load/grow.ts';
+export type { BuildIncluded, BuildRequest, Graph, LoadOptions } from './load/load.ts';
 export {
   besideName,
   isTargetVisible,
@@ -26,12 +32,11 @@ export {
   parseLabel,
   parsePattern,
   splitLabel,
-} from './label.ts';
-export { type LabelFilter, passesFilter } from './label-filter.ts';
-export { keepsGraphs } from './large.ts';
-export type { BuildIncluded, BuildRequest, Graph, LoadOptions } from './load.ts';
-export type { Origin } from './origin.ts';
-export { declaredOutputs, groupNames, nameIn, outputNamesOf } from './output-names.ts';
+} from './names/label.ts';
+export { type LabelFilter, passesFilter } from './names/label-filter.ts';
+export { matchPath } from './names/wildcard.ts';
+export { outputPaths, targetsMaking, targetsReading } from './query/file-query.ts';
+export { formatTarget } from './query/format-target.ts';
 export {
   buildDependencies,
   dependencies,
@@ -40,12 +45,8 @@ export {
   reached,
   reverseDependencies,
   targetsMatching,
-} from './query.ts';
-export { loadForBuild, loadTargets, loadWorkspaceGraph } from './quick-load.ts';
-export { somePath } from './some-path.ts';
-export { stampFile } from './stamp.ts';
-export { algorithmsOf, usualSums } from './sums.ts';
-export type { Entry, EntryKind, SourceTree } from './tree.ts';
+} from './query/query.ts';
+export { somePath } from './query/some-path.ts';
 export type {
   Action,
   Environment,
@@ -65,6 +66,5 @@ export type {
   Test,
   Workspace,
 } from './types.ts';
-export { matchPath } from './wildcard.ts';
-export { openWorkTree } from './work-tree.ts';
-export { openWorkspace } from './workspace.ts';
+export { algorithmsOf, usualSums } from './workspace/sums.ts';
+export { openWorkspace } from './workspace/workspace.ts';

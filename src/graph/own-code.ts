@@ -11,9 +11,9 @@ export function ownCode(): string {
 
 function readOwnCode(): string {
   const parts: string[] = [];
-  for (const inside of ['.', 'git', '../language', '../form']) {
+  for (const inside of ['.', '../language', '../form']) {
     const folder = join(import.meta.dirname, inside);
-    for (const name of readdirSync(folder).sort()) {
+    for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()) {
       if (!name.endsWith('.ts')) continue;
       const { size, mtimeMs } = statSync(join(folder, name));
       parts.push(`${inside}/${name} ${size} ${mtimeMs}`);

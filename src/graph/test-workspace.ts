@@ -13,9 +13,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type Fault, isFault } from '../fault/index.ts';
-import { type Graph, loadGraph } from './load.ts';
+import { type Graph, loadGraph } from './load/load.ts';
 import type { RuleFile } from './types.ts';
-import { openWorkspace } from './workspace.ts';
+import { openWorkspace } from './workspace/workspace.ts';
 
 /** Rules for the tests of this folder: as small as they can be. */
 export const testRules: readonly RuleFile[] = [

@@ -6,7 +6,11 @@ export { diffAll, explainImage, type ImageExplanation } from './building/image-e
 export { type OpenImage, type OpenOptions, withImage } from './building/image-source.ts';
 export { buildIncluded } from './building/included.ts';
 export type { FieldChange, ObjectChanges } from './changes.ts';
-export { type DeployOptions, deploy, type RolloutOptions } from './deploy.ts';
+export { followLogs, type LogsOptions } from './cluster/logs.ts';
+export { ensureNamespace, openSession, type Session } from './cluster/session.ts';
+export { releaseHistory, serviceStatus, type ViewOptions } from './cluster/status.ts';
+export { type DeployOptions, deploy, type RolloutOptions } from './deploy/deploy.ts';
+export { type RollbackOptions, rollback } from './deploy/rollback.ts';
 export {
   type Drift,
   type DriftedObject,
@@ -38,7 +42,6 @@ export {
   termsOf,
 } from './gates/index.ts';
 export { type ReleaseKind, usualKind } from './kind.ts';
-export { followLogs, type LogsOptions } from './logs.ts';
 export { type MadeRelease, type MakeReleasesOptions, makeReleases } from './make-release.ts';
 export * as model from './model/index.ts';
 export { originOf } from './origin.ts';
@@ -94,9 +97,6 @@ export { attachedBill, verifyReference } from './proof/verify.ts';
 export { pushImages, reachOf, registryTransport, workspaceRegistries } from './push.ts';
 export { type Leaving, type PreciousObject, previewRemoval, requireYes, tryDeleting } from './removal.ts';
 export { renderService } from './render.ts';
-export { type RollbackOptions, rollback } from './rollback.ts';
-export { ensureNamespace, openSession, type Session } from './session.ts';
-export { releaseHistory, serviceStatus, type ViewOptions } from './status.ts';
 export type * from './types.ts';
 export { whoAmI } from './who.ts';
 export { answersFor, type Candidate, emergenciesOf } from './why.ts';

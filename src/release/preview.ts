@@ -2,9 +2,9 @@ import type { Environment, Label } from '../graph/index.ts';
 import { isKubeFault, type KubeObject } from '../kube/index.ts';
 import type { ReleaseContent } from './artifact/index.ts';
 import { changesBetween, fieldsBetween, type ObjectChanges } from './changes.ts';
+import { kindsOf, planObjects, pruneObjects, toldBySource } from './cluster/service-objects.ts';
+import type { Session } from './cluster/session.ts';
 import { renderBundle } from './render.ts';
-import { kindsOf, planObjects, pruneObjects, toldBySource } from './service-objects.ts';
-import type { Session } from './session.ts';
 import { splitVerification } from './verify/index.ts';
 
 /** What a release would change in an environment. */

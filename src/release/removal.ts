@@ -14,9 +14,9 @@ import {
   mapConcurrently,
   nameOf,
 } from '../kube/index.ts';
-import { serviceSetId } from './cluster-store.ts';
+import { serviceSetId } from './cluster/cluster-store.ts';
+import type { Session } from './cluster/session.ts';
 import { ReleaseFault } from './fault.ts';
-import type { Session } from './session.ts';
 
 /** What a service has in an environment, looked at before it is taken out. */
 export interface Leaving {

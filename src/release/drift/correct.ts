@@ -1,7 +1,7 @@
 import type { Label } from '../../graph/index.ts';
 import { applyObject, inOrder, isKubeFault, type KubeObject } from '../../kube/index.ts';
-import { dropLease, takeLease } from '../record.ts';
-import type { Session } from '../session.ts';
+import { dropLease, takeLease } from '../cluster/record.ts';
+import type { Session } from '../cluster/session.ts';
 import { objectKey } from './types.ts';
 
 export interface Correction {

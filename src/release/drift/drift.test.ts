@@ -5,10 +5,10 @@ import { type RunningDatabase, testDatabases } from '../../../test/support/datab
 import { readEntries } from '../../audit/index.ts';
 import type { Environment, Label } from '../../graph/index.ts';
 import { applyObject, asMember, type Cluster, connect, getObject, type KubeObject } from '../../kube/index.ts';
-import { serviceSetId } from '../cluster-store.ts';
+import { serviceSetId } from '../cluster/cluster-store.ts';
+import { openSession, type Session } from '../cluster/session.ts';
 import type { Happening } from '../model/index.ts';
 import { openPlacementStore, type PlacementStore } from '../placement/index.ts';
-import { openSession, type Session } from '../session.ts';
 import { type Drift, readDrift, watchDrift } from './index.ts';
 
 const engine = findEngine();

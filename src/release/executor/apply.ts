@@ -1,5 +1,17 @@
 import { type KubeObject, nameOf, type PlannedObject } from '../../kube/index.ts';
 import type { ManifestObject } from '../../manifest/index.ts';
+import { beginRecord, endRecord, holdRecordLease, withRollout, writeRollout } from '../cluster/record-steps.ts';
+import {
+  applyObjects,
+  kindsOf,
+  membersIn,
+  planObjects,
+  pruneObjects,
+  type ServiceObjects,
+  toldBySource,
+} from '../cluster/service-objects.ts';
+import { ensureNamespace } from '../cluster/session.ts';
+import type { ReleaseStore } from '../cluster/store.ts';
 import {
   type AppliedObject,
   appliedSet,
@@ -11,19 +23,7 @@ import {
 } from '../drift/index.ts';
 import { goesBack, liveRollout, type Placement } from '../model/index.ts';
 import { requireSplittable, stageDocuments } from '../progressive/index.ts';
-import { beginRecord, endRecord, holdRecordLease, withRollout, writeRollout } from '../record-steps.ts';
 import { referencesOf } from '../render.ts';
-import {
-  applyObjects,
-  kindsOf,
-  membersIn,
-  planObjects,
-  pruneObjects,
-  type ServiceObjects,
-  toldBySource,
-} from '../service-objects.ts';
-import { ensureNamespace } from '../session.ts';
-import type { ReleaseStore } from '../store.ts';
 import type { Release as RecordedRelease, Rollout as RecordedRollout } from '../types.ts';
 import { tryVerification } from '../verify/index.ts';
 import { pastServer } from './past-server.ts';

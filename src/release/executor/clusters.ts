@@ -1,5 +1,5 @@
 import type { Environment } from '../../graph/index.ts';
-import { openSession, type Session } from '../session.ts';
+import { openSession, type Session } from '../cluster/session.ts';
 import type { ClusterAccess } from '../types.ts';
 
 /** The clusters of the environments, each reached in its own way. */

@@ -3,6 +3,10 @@ import { type Fault, isFault } from '../../fault/index.ts';
 import type { Environment } from '../../graph/index.ts';
 import { within } from '../../trace/index.ts';
 import type { ReleaseContent } from '../artifact/index.ts';
+import { endRecord } from '../cluster/record-steps.ts';
+import { kindsOf } from '../cluster/service-objects.ts';
+import { endingWith } from '../cluster/session.ts';
+import { settle } from '../cluster/settle.ts';
 import type { KnownObjects } from '../drift/index.ts';
 import { ReleaseFault } from '../fault.ts';
 import {
@@ -21,11 +25,7 @@ import {
 } from '../model/index.ts';
 import { tracePlaceOf } from '../placement/index.ts';
 import { watchStage } from '../progressive/index.ts';
-import { endRecord } from '../record-steps.ts';
 import { renderBundle } from '../render.ts';
-import { kindsOf } from '../service-objects.ts';
-import { endingWith } from '../session.ts';
-import { settle } from '../settle.ts';
 import { removeVerification, splitVerification, verifyRelease } from '../verify/index.ts';
 import { type Applied, type AppliedRecord, applyRelease } from './apply.ts';
 import { guarded, type Leadership } from './leadership.ts';

@@ -1,8 +1,8 @@
 import type { Cluster } from '../../kube/index.ts';
-import { createClusterStore } from '../cluster-store.ts';
+import { createClusterStore } from '../cluster/cluster-store.ts';
+import type { Session } from '../cluster/session.ts';
 import { ReleaseFault } from '../fault.ts';
 import type { LeaderLease } from '../placement/index.ts';
-import type { Session } from '../session.ts';
 
 /** The right to act, while it lasts. */
 export interface Leadership {

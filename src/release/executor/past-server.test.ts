@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { emptyRecord } from '../record.ts';
+import { emptyRecord } from '../cluster/record.ts';
 import type { Rollout } from '../types.ts';
 import { pastServer } from './past-server.ts';
 

@@ -1,4 +1,4 @@
-import type { ServiceRecord } from '../record.ts';
+import type { ServiceRecord } from '../cluster/record.ts';
 
 /** Rollouts that one line names. */
 const named = 5;

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Label } from '../../graph/index.ts';
 import { isKubeFault, nameOf } from '../../kube/index.ts';
+import { appliedRecord, beginRecord, keepRecordLease } from '../cluster/record-steps.ts';
+import type { Session } from '../cluster/session.ts';
 import type { Placement, Rollout } from '../model/index.ts';
-import { appliedRecord, beginRecord, keepRecordLease } from '../record-steps.ts';
 import {
   deleteLeaving,
   namespaceIsThere,
@@ -12,7 +13,6 @@ import {
   whatLeaves,
   whyLeft,
 } from '../removal.ts';
-import type { Session } from '../session.ts';
 import { removeVerification } from '../verify/index.ts';
 
 /** A service on its way out of an environment. */

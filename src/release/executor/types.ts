@@ -1,9 +1,9 @@
 import type { Environment, Label } from '../../graph/index.ts';
 import type { ManifestDocument } from '../../manifest/index.ts';
 import type { ReleaseContent } from '../artifact/index.ts';
+import type { Session } from '../cluster/session.ts';
 import type { Rollout, Stage } from '../model/index.ts';
 import type { PlacementStore } from '../placement/index.ts';
-import type { Session } from '../session.ts';
 import type { Clusters } from './clusters.ts';
 
 export interface ExecutorOptions {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Label } from '../../graph/index.ts';
 import { changesIn, type Mirror } from '../../kube/index.ts';
 import type { ManifestDocument } from '../../manifest/index.ts';
-import { assess } from '../assess.ts';
+import { assess } from '../cluster/assess.ts';
 import { ReleaseFault } from '../fault.ts';
 import { askPrometheus, metricVerdict } from '../gates/index.ts';
 import type { Stage } from '../model/index.ts';

@@ -5,7 +5,7 @@ import { serveLogs } from '../../../test/support/kubelet-logs.ts';
 import type { Label } from '../../graph/index.ts';
 import { applyObject, type Cluster, connect, type KubeObject, listObjects, ObjectFault } from '../../kube/index.ts';
 import { checkManifests } from '../../manifest/index.ts';
-import { openSession, type Session } from '../session.ts';
+import { openSession, type Session } from '../cluster/session.ts';
 import { splitVerification, tryVerification, type VerifyRequest, verifyRelease } from './index.ts';
 
 const engine = findEngine();
