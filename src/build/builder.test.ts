@@ -519,6 +519,24 @@ describe('the cache', () => {
         expect(await text(target.outputs[0]?.absolute)).toBe(`${Number(label.slice(4)) % 5}\n`);
       }
     }
+    // Each was made once: whoever came second has waited for it.
+    const ran = results.flatMap((result) => [...result.targets.values()].filter(({ how }) => how === 'ran'));
+    expect(ran.map(({ label }) => label).sort()).toEqual([...labels].sort());
+    expect(await readdir(join(w.cache, 'making'))).toEqual([]);
+  });
+
+  it('does not wait for who has died, and makes what another could not', async () => {
+    const w = await workspace({
+      BUILD:
+        'build_rule(name = "x", outs = ["o"], cmd = "exit 1")\nbuild_rule(name = "y", outs = ["p"], cmd = "echo y > $OUT")\n',
+    });
+    const failing = await Promise.allSettled([0, 1].map(async () => (await w.builder()).build(['//:x'])));
+    expect(failing.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    // A process with this number there is not, or it began at another time.
+    await mkdir(join(w.cache, 'making'), { recursive: true });
+    await writeFile(join(w.cache, 'making', 'ab'.repeat(32)), '4194303 1');
+    expect((await w.build('//:y')).ran).toEqual({ '//:y': expect.anything() });
+    expect(await readdir(join(w.cache, 'making'))).toEqual([]);
   });
 
   it('shrinks to its limit, what was used longest ago first', async () => {

@@ -7,6 +7,7 @@ import type { Task } from '../progress/index.ts';
 import { runAction, type Workshop } from './action.ts';
 import type { Artifact } from './artifact.ts';
 import { type ActionRecord, openCache } from './cache.ts';
+import { cacheLimitOf } from './cache-limit.ts';
 import { actionDependencies, postOrder, testDependencies, withData } from './closure.ts';
 import { BuildFault } from './fault.ts';
 import { openHistory } from './history.ts';
@@ -14,6 +15,7 @@ import { type InputSource, namedArtifacts, resolveActionInputs } from './inputs.
 import { actionArguments, actionKeyParts, keyOf } from './key.ts';
 import { checkLicences } from './licences.ts';
 import { checkHashes } from './locked-sums.ts';
+import { forgetMaking, makeOnce } from './make-once.ts';
 import { materialise } from './materialise.ts';
 import { hideFromGit } from './output-root.ts';
 import { openRemoteCache, type RemoteCache, type Wanted } from './remote/remote-cache.ts';
@@ -37,9 +39,6 @@ import type {
   TestedTarget,
 } from './types.ts';
 import { explain } from './why.ts';
-
-/** Bytes that the cache may hold, where nobody says otherwise. */
-const defaultLimit = 20 * 1024 ** 3;
 
 /** A target whose outputs are in the cache. */
 interface Made {
@@ -72,7 +71,7 @@ export function createBuilder(options: BuilderOptions): Builder {
   const cacheFolder = options.cacheFolder ?? cachePlace('build');
   const sourceRoot = options.sourceRoot ?? graph.workspace.root;
   const outputRoot = options.outputRoot ?? join(sourceRoot, outputFolder);
-  const cache = openCache(cacheFolder, options.cacheLimit ?? defaultLimit);
+  const cache = openCache(cacheFolder, options.cacheLimit ?? cacheLimitOf(options.env ?? process.env));
   const slots = createSlots(options.jobs ?? Math.max(1, cpus().length));
   // What is built elsewhere is no part of what was built here.
   const history = openHistory(cacheFolder, options.sourceRoot === undefined ? graph.workspace.root : 'elsewhere');
@@ -81,7 +80,7 @@ export function createBuilder(options: BuilderOptions): Builder {
   const watch = createSourceWatch(placeOf);
   const made = new Map<Label, Made>();
   let confinement: Promise<Sandbox> | undefined;
-  let cleared: Promise<void> | undefined;
+  let cleared: Promise<unknown> | undefined;
   let remote: Promise<RemoteCache | undefined> | undefined;
   const shop: Workshop = {
     workspaceRoot: sourceRoot,
@@ -212,15 +211,15 @@ export function createBuilder(options: BuilderOptions): Builder {
     const local = await cache.find(key);
     const known = local ?? (await fetch(target, key, signal));
     const record = known !== undefined && fits(target, known) ? known : undefined;
-    if (record !== undefined) {
+    const taken = async (record: ActionRecord, fetched: boolean): Promise<Made> => {
       await checkHashes(target, record.outputs, cache.blobs, shop.sums);
-      await history.note(label, key, local === undefined ? parts : undefined);
-      const fetched = local === undefined;
+      await history.note(label, key, fetched ? parts : undefined);
       const { optional = [] } = record;
       const outputs = inOrder(record.outputs);
       claim(target, outputs);
       return { label, artifacts: outputs, optional, how: 'cached', fetched, why: undefined, seconds: 0 };
-    }
+    };
+    if (record !== undefined) return await taken(record, local === undefined);
     return slots.run(priority, async () => {
       signal.throwIfAborted();
       const why = explain(await history.before(label), parts, actionArguments);
@@ -232,20 +231,27 @@ export function createBuilder(options: BuilderOptions): Builder {
             ? undefined
             : (printed: string, found: readonly string[]) => growing.built(label, printed, found);
         const told = { key, stampFile: stampText, grow };
-        cleared ??= removeAbandoned(join(cacheFolder, 'scratch'));
+        cleared ??= Promise.all([removeAbandoned(join(cacheFolder, 'scratch')), forgetMaking(cacheFolder)]);
         await cleared;
-        const made = await runAction(shop, target, inputs, builtin, told, task, signal);
-        watch.check(target);
-        const { optional = [] } = made;
-        const artifacts = inOrder(made.outputs);
-        claim(target, artifacts);
-        const seconds = (performance.now() - started) / 1000;
-        const record = { ...made, seconds };
-        await cache.keep(key, record);
-        if (isShared(target)) (await shop.sharing())?.keep(key, record, wantedOf(target));
-        await history.note(label, key, parts);
+        const found = async () => {
+          const record = await cache.find(key);
+          return record !== undefined && fits(target, record) ? await taken(record, false) : undefined;
+        };
+        const result = await makeOnce({ cacheFolder, key, task, signal, found }, async (): Promise<Made> => {
+          const made = await runAction(shop, target, inputs, builtin, told, task, signal);
+          watch.check(target);
+          const { optional = [] } = made;
+          const artifacts = inOrder(made.outputs);
+          claim(target, artifacts);
+          const seconds = (performance.now() - started) / 1000;
+          const record = { ...made, seconds };
+          await cache.keep(key, record);
+          if (isShared(target)) (await shop.sharing())?.keep(key, record, wantedOf(target));
+          await history.note(label, key, parts);
+          return { label, artifacts, optional, how: 'ran', fetched: false, why, seconds };
+        });
         task.done();
-        return { label, artifacts, optional, how: 'ran', fetched: false, why, seconds };
+        return result;
       } catch (error) {
         task.fail();
         throw error;

@@ -19,6 +19,7 @@ export class BuildFault extends Fault<
   | 'build/import-not-found'
   | 'build/unlocked'
   | 'build/bad-archive'
+  | 'build/bad-cache-limit'
   | 'build/bad-remote-cache'
   | 'build/missing-system-file'
   | 'build/missing-secret'

@@ -2,6 +2,7 @@ import { lstat, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomically } from '../disk/index.ts';
 import type { Target } from '../graph/index.ts';
+import type { Task } from '../progress/index.ts';
 import {
   defaultTimeout,
   groups,
@@ -25,6 +26,7 @@ import { type InputSource, laidPaths, type Resolved, resolveInputs, resolveToolD
 import { formatJunit, parseJunit } from './junit.ts';
 import { type KeyParts, keyOf, testArguments, testKeyParts } from './key.ts';
 import { lastLines } from './log.ts';
+import { makeOnce } from './make-once.ts';
 import { materialise } from './materialise.ts';
 import { makeScratch, toolsFolder } from './scratch.ts';
 import { pathOf } from './target.ts';
@@ -68,7 +70,27 @@ export async function runTest(
   const key = keyOf(parts);
   const report = join(shop.outputRoot, 'test', target.package, `${target.name}.xml`);
   const known = rerun ? undefined : ((await shop.cache.findTest(key)) ?? (await fetched(key)));
-  if (known !== undefined) {
+  if (known !== undefined) return await passedBefore(known);
+  return run(async () => {
+    signal.throwIfAborted();
+    const why = rerun ? 'it was to be run again' : explainTest(await history.before(testName(target.label)), parts);
+    const task = shop.progress.begin(target.label);
+    const found = async () => {
+      const passed = await shop.cache.findTest(key);
+      if (passed === undefined) return undefined;
+      task.done();
+      return await passedBefore(passed);
+    };
+    const making = { cacheFolder: shop.cache.folder, key: `test-${key}`, task, signal, found };
+    try {
+      return await (rerun ? runNow(why, task) : makeOnce(making, () => runNow(why, task)));
+    } catch (error) {
+      task.fail();
+      throw error;
+    }
+  });
+
+  async function passedBefore(known: TestRecord): Promise<TestedTarget> {
     await history.note(testName(target.label), key, parts);
     await writeIfOther(report, known.report);
     await place(known.files ?? []);
@@ -88,52 +110,46 @@ export async function runTest(
       files: (known.files ?? []).map(whereOf),
     };
   }
-  return run(async () => {
-    signal.throwIfAborted();
-    const why = rerun ? 'it was to be run again' : explainTest(await history.before(testName(target.label)), parts);
-    const task = shop.progress.begin(target.label);
-    try {
-      const attempts = Math.max(1, test.attempts);
-      let outcome: Outcome | undefined;
-      let attempt = 0;
-      while (attempt < attempts && (outcome === undefined || outcome.fault !== undefined)) {
-        attempt++;
-        task.update(attempt === 1 ? 'testing' : `testing, attempt ${attempt} of ${attempts}`);
-        outcome = await attemptOnce(attempt);
-      }
-      const { fault, output, seconds, files } = outcome!;
-      const cases = casesWith(fault, outcome!.cases, target);
-      await place(files);
-      const xml = formatJunit(target.label, cases, output);
-      await writeAtomically(report, xml);
-      if (fault === undefined) {
-        const record = { cases, output, report: xml, attempts: attempt, seconds, ...(files.length > 0 && { files }) };
-        await shop.cache.keepTest(key, record);
-        (await shop.sharing())?.keepTest(key, record);
-        task.done();
-      } else task.fail();
-      await history.note(testName(target.label), key, parts);
-      const { label } = target;
-      const status = fault === undefined ? 'passed' : 'failed';
-      const left = files.map(whereOf);
-      return {
-        label,
-        status,
-        cached: false,
-        why,
-        attempts: attempt,
-        seconds,
-        cases,
-        output,
-        report,
-        fault,
-        files: left,
-      };
-    } catch (error) {
-      task.fail();
-      throw error;
+
+  async function runNow(why: string | undefined, task: Task): Promise<TestedTarget> {
+    if (test === undefined) throw new Error(`${target.label} is no test`);
+    const attempts = Math.max(1, test.attempts);
+    let outcome: Outcome | undefined;
+    let attempt = 0;
+    while (attempt < attempts && (outcome === undefined || outcome.fault !== undefined)) {
+      attempt++;
+      task.update(attempt === 1 ? 'testing' : `testing, attempt ${attempt} of ${attempts}`);
+      outcome = await attemptOnce(attempt);
     }
-  });
+    const { fault, output, seconds, files } = outcome!;
+    const cases = casesWith(fault, outcome!.cases, target);
+    await place(files);
+    const xml = formatJunit(target.label, cases, output);
+    await writeAtomically(report, xml);
+    if (fault === undefined) {
+      const record = { cases, output, report: xml, attempts: attempt, seconds, ...(files.length > 0 && { files }) };
+      await shop.cache.keepTest(key, record);
+      (await shop.sharing())?.keepTest(key, record);
+      task.done();
+    } else task.fail();
+    await history.note(testName(target.label), key, parts);
+    const { label } = target;
+    const status = fault === undefined ? 'passed' : 'failed';
+    const left = files.map(whereOf);
+    return {
+      label,
+      status,
+      cached: false,
+      why,
+      attempts: attempt,
+      seconds,
+      cases,
+      output,
+      report,
+      fault,
+      files: left,
+    };
+  }
 
   function whereOf({ path }: Artifact): string {
     return join(shop.outputRoot, 'test', path);

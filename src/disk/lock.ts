@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { link, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '../fault/index.ts';
 
@@ -11,11 +11,15 @@ export interface LockOptions {
   readonly timeout?: number;
   /** Called once when another process holds the lock. */
   readonly onWait?: (holder: string) => void;
+  /** Ends the waiting. */
+  readonly signal?: AbortSignal;
 }
 
 /**
  * Runs `body` while this process alone holds the lock file. A holder that died is recognised by its process id
  * and start time, so that `kill -9` never leaves a lock behind.
+ *
+ * @throws LockFault disk/locked after the timeout; the signal's reason
  */
 export async function withLock<T>(path: string, body: () => Promise<T>, options: LockOptions = {}): Promise<T> {
   const mine = `${process.pid} ${await startTime(process.pid)}`;
@@ -41,7 +45,7 @@ export async function withLock<T>(path: string, body: () => Promise<T>, options:
           next: 'wait for that process to end, or stop it, and try again',
         });
       }
-      await sleep(50);
+      await sleep(50, undefined, { ...(options.signal && { signal: options.signal }) });
     }
   } finally {
     await rm(candidate, { force: true });
@@ -50,6 +54,15 @@ export async function withLock<T>(path: string, body: () => Promise<T>, options:
     return await body();
   } finally {
     await rm(path, { force: true });
+  }
+}
+
+/** Removes the locks in a folder whose holders have died: nobody may ever ask for these again. */
+export async function removeDeadLocks(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const path = join(folder, name);
+    const holder = await readFile(path, 'utf8').catch(() => '');
+    if (holder !== '' && !(await alive(holder))) await removeStale(path, holder);
   }
 }
 

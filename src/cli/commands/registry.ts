@@ -239,7 +239,11 @@ function readTls({ cert, key, clientAuthorities }: NonNullable<RegistrySettingsF
     try {
       return readFileSync(path, 'utf8');
     } catch (error) {
-      throw new ImageFault('image/bad-registry-settings', `${path} can't be read: ${(error as Error).message}`);
+      const { code, message } = error as NodeJS.ErrnoException;
+      const why = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'it may not be read' : message;
+      throw new ImageFault('image/bad-registry-settings', `tls: ${path} can't be read: ${why}`, {
+        next: 'give the certificate, its key and the authorities of clients as files in PEM, by absolute paths or paths from the settings file',
+      });
     }
   };
   return {

@@ -75,7 +75,7 @@ describe('what went into an image from outside', () => {
     expect(found.bases).toEqual(['//:base']);
     expect([...found.archives]).toEqual([['libit 1:2.0 amd64', sha]]);
     expect(found.materials.map(({ uri }) => uri)).toEqual([
-      'pkg:deb/debian/libit@1:2.0?arch=amd64&distro=debian-bookworm',
+      'pkg:deb/debian/libit@1:2.0?arch=amd64&distro=debian-12',
       `pkg:generic/tool-1.0.tar.gz?checksum=sha256:${sha}&download_url=https:%2F%2Fdl.example%2Ftool-1.0.tar.gz`,
       'pkg:maven/org.example/driver@1.2?type=jar',
     ]);

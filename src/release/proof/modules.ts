@@ -49,7 +49,7 @@ export async function ingredientsOf(graph: Graph, label: Label, looks: Looks): P
       const { suite, request } = packageOf(target);
       const { name, version, architecture, sha256 } = request;
       archives.set(`${name} ${version} ${architecture}`, sha256);
-      const uri = debianPurl(request, { id: 'debian', version: suite });
+      const uri = debianPurl(request, { id: 'debian', version: debianVersion(suite) });
       materials.set(uri, { name, uri, digest: { sha256 } });
       continue;
     }
@@ -245,4 +245,17 @@ async function toolchainsOf(targets: readonly Target[]): Promise<Record<string, 
   }
   // Several, where some are for other architectures or have C in them.
   return Object.fromEntries([...identities].map(([language, known]) => [language, [...known].sort().join('; ')]));
+}
+
+/** Numbers of Debian's releases, as os-release of an image names them (`VERSION_ID`); those that have none yet go by their name. */
+const debianReleases: Readonly<Record<string, string>> = {
+  buster: '10',
+  bullseye: '11',
+  bookworm: '12',
+  trixie: '13',
+};
+
+/** So that provenance and bill of materials call a package by the same URL. */
+function debianVersion(suite: string): string {
+  return debianReleases[suite] ?? suite;
 }
