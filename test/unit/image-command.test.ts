@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -52,6 +52,27 @@ it('inspect shows an image by label and by folder, for a person and as JSON', as
   });
   const folder = JSON.parse((await image('inspect', 'banksman-out/gen/a/image.oci', '--json')).stdout);
   expect(folder.digest).toBe(json.digest);
+});
+
+it('ls shows every image that can be built, and what is wrong with the others', async () => {
+  await mkdir(join(root, 'broken'));
+  try {
+    await writeFile(
+      join(root, 'broken/BUILD'),
+      `genrule(name = "no", outs = ["no"], cmd = "exit 1")\ndocker_image(name = "image", files = {"/no": ":no"}, entrypoint = ["/no"])\n`,
+    );
+    const shown = await image('ls');
+    expect(shown.code).toBe(1);
+    expect(shown.stdout).toMatch(/^\/\/a:image {2}[0-9a-f]{12} {2}sha256:[0-9a-f]{64}\n\/\/b:image {2}/);
+    expect(shown.stderr).toContain('//broken:no');
+    expect(JSON.parse((await image('ls', '--json')).stdout)).toMatchObject([
+      { label: '//a:image' },
+      { label: '//b:image' },
+    ]);
+  } finally {
+    await rm(join(root, 'broken'), { recursive: true });
+  }
+  expect((await image('ls')).code).toBe(0);
 });
 
 it('diff tells files and settings of two images, and with --exit-code that they differ', async () => {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { renderFault } from '../../../fault/index.ts';
 import { createWorkspaceBuilder } from '../../../release/building/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { graphOptions, here } from '../../workspace.ts';
@@ -24,16 +25,23 @@ Examples:
         patterns: patterns.length === 0 ? ['//...'] : patterns,
         from: currentPackage,
         cache: graphOptions().cache,
+        keepGoing: true,
       });
-      const images = await builder.images(builder.imageLabels());
+      const { targets, failures } = await builder.build(builder.imageLabels());
+      const images = await builder.images(builder.imageLabels().filter((label) => targets.has(label)));
+      context.terminal.clear();
       if (options.json) {
         const list = images.map(({ layout: _, ...image }) => image);
-        return context.terminal.print(JSON.stringify(list, undefined, 2));
+        context.terminal.print(JSON.stringify(list, undefined, 2));
       }
       const width = Math.max(0, ...images.map(({ label }) => label.length));
-      for (const { label, tag, digest, reproducible } of images) {
+      for (const { label, tag, digest, reproducible } of options.json ? [] : images) {
         const mark = reproducible ? '' : '  not reproducible';
         context.terminal.print(`${label.padEnd(width)}  ${tag}  ${digest}${mark}`);
       }
+      // What can't be built hides none of the others.
+      const { color } = context.terminal;
+      for (const fault of failures) process.stderr.write(`${renderFault(fault, { color })}\n`);
+      if (failures.length > 0) process.exitCode = 1;
     });
 }
