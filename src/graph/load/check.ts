@@ -237,6 +237,7 @@ function checkGroups(
 ): GraphFault[] {
   const faults: GraphFault[] = [];
   const shownBy = new Map<string, Target>();
+  const known = new Map<string, Origins>();
   for (const group of groups) {
     const told = new Set<Target>();
     for (const name of new Set(outputNamesOf(find, group) ?? [])) {
@@ -245,8 +246,9 @@ function checkGroups(
         // Programs and other outputs lie in folders of their own.
         if (owner === undefined || owner === group || owner.binary !== group.binary || told.has(owner)) continue;
         // Looked at only where two meet: whose file it is.
-        const [own, other] = [originsOf(find, group, name), originsOf(find, owner, name)];
-        if (own.size === 0 || other.size === 0 || [...own].some((each) => other.has(each))) continue;
+        const own = originsOf(find, group, known).get(name);
+        const other = originsOf(find, owner, known).get(name);
+        if (own === undefined || other === undefined || [...own].some((each) => other.has(each))) continue;
         told.add(owner);
         faults.push(
           new GraphFault(
@@ -266,32 +268,46 @@ function checkGroups(
   return faults;
 }
 
-/** Where the file of this name among a target's outputs comes from: a source, or the output of the target that makes it. */
+type Origins = ReadonlyMap<string, ReadonlySet<string>>;
+
+/**
+ * Where each file among a target's outputs comes from, by its name: a source, or the output of the target that makes it.
+ *
+ * @param known what was found of other targets: each is looked at once
+ */
 function originsOf(
   find: (label: Label) => Target | undefined,
   target: Target,
-  name: string,
+  known: Map<string, Origins>,
   named?: string,
-  path: readonly Label[] = [],
-): Set<string> {
-  if (path.includes(target.label)) return new Set();
+): Origins {
+  const key = named === undefined ? target.label : `${target.label}|${named}`;
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  const found = new Map<string, Set<string>>();
+  // A circle is a fault of its own.
+  known.set(key, found);
+  const add = (name: string, origin: string) => {
+    const so = found.get(name);
+    if (so === undefined) found.set(name, new Set([origin]));
+    else so.add(origin);
+  };
   if (target.action.kind !== 'filegroup') {
-    return outputNamesOf(find, target, named)?.includes(name) === true
-      ? new Set([`${childPath(target.package, name)} of ${target.label}`])
-      : new Set();
+    const names = outputNamesOf(find, target, named) ?? [];
+    for (const name of names) add(name, `${childPath(target.package, name)} of ${target.label}`);
+    return found;
   }
-  const inputs = named === undefined ? target.srcs.all : (target.srcs.named[named] ?? []);
-  const found = new Set<string>();
-  for (const input of inputs) {
-    if (input.kind === 'file' && nameIn(target.package, input.path) === name) found.add(input.path);
+  for (const input of named === undefined ? target.srcs.all : (target.srcs.named[named] ?? [])) {
+    if (input.kind === 'file') add(nameIn(target.package, input.path), input.path);
     if (input.kind !== 'label') continue;
     const other = find(input.label);
     if (other === undefined) continue;
-    const provided = input.named === undefined ? providedFor(target, 'srcs', other) : [input.label];
-    for (const label of provided) {
+    for (const label of input.named === undefined ? providedFor(target, 'srcs', other) : [input.label]) {
       const real = find(label);
-      const of = real && originsOf(find, real, name, input.named, [...path, target.label]);
-      for (const origin of of ?? []) found.add(origin);
+      if (real === undefined) continue;
+      for (const [name, origins] of originsOf(find, real, known, input.named)) {
+        for (const origin of origins) add(name, origin);
+      }
     }
   }
   return found;
