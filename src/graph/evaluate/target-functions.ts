@@ -162,9 +162,9 @@ export const targetFunctions: readonly NativeFunction[] = [
   }),
   define({
     name: 'get_licences',
-    documentation: 'Licences that a target can be used under, sorted.',
+    documentation: 'Licences that a target can be used under, in the order in which they were given.',
     parameters: [target],
-    implementation: ([name], { context }) => (known(name as string, context).licences ?? []).toSorted(),
+    implementation: ([name], { context }) => [...(known(name as string, context).licences ?? [])],
   }),
   define({
     name: 'get_command',

@@ -26,7 +26,7 @@ async function seen(expression: string, files: Files = {}, above = ''): Promise<
 const library = `
 build_rule(
     name = "x", cmd = {"opt": "make", "dbg": "make debug"}, outs = {"bin": ["x", "y"]}, labels = ["go", "cc:-O2"],
-    licences = ["MIT"], entry_points = {"run": "x"},
+    licences = ["MIT", "Apache-2.0"], entry_points = {"run": "x"},
 )
 `;
 
@@ -40,7 +40,7 @@ describe('functions on targets', () => {
     expect(await seen('[get_command("x"), get_command("x", "dbg"), get_licences("x")]', {}, library)).toEqual([
       'make',
       'make debug',
-      ['MIT'],
+      ['MIT', 'Apache-2.0'],
     ]);
     expect(await seen('[get_labels("x", "cc:"), has_label("x", "go"), has_label("x", "py")]', {}, library)).toEqual([
       ['-O2'],
