@@ -1,5 +1,5 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -245,13 +245,15 @@ describe.skipIf(!clients)('clients of other people', () => {
 
   test('ADD trusts the authorities of the system', async () => {
     const key = await readFile(join(folder, 'key.pem'), 'utf8');
-    const server = createServer({ cert: ca, key }, (_, response) => response.end('from the bank'));
+    // What was fetched once is known by its sum.
+    const text = `from the bank ${randomUUID()}`;
+    const server = createServer({ cert: ca, key }, (_, response) => response.end(text));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const root = join(folder, 'add');
     await mkdir(root);
     execFileSync('git', ['init', '-q', root]);
-    const sum = createHash('sha256').update('from the bank').digest('hex');
+    const sum = createHash('sha256').update(text).digest('hex');
     const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/file`;
     await writeFile(join(root, 'banksman.yaml'), 'name: x\n');
     await writeFile(join(root, 'BUILD'), 'docker_image(name = "image", dockerfile = "Dockerfile")\n');
